@@ -1,0 +1,1 @@
+//! The loops that move tasks and jobs on.

@@ -1,0 +1,1 @@
+//! Pages for people; each page also answers as JSON.

@@ -1,0 +1,1 @@
+//! Each operation of the system once: check role, decide, batch, wake.

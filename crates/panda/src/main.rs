@@ -1,0 +1,2 @@
+//! The program `panda`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Plug-in traits and the neutral built-ins.
