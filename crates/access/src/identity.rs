@@ -1,0 +1,105 @@
+//! Owns: the door through which every identity comes, and its refusals. Must not know: any one provider.
+
+use std::sync::Arc;
+
+use crate::principal::Principal;
+
+/// Longest `Authorization` header that is decoded; tokens of real issuers stay under 4 kB, and hashing must stay cheap.
+pub const MAX_AUTHORIZATION_BYTES: usize = 16 * 1024;
+
+/// What a request tells about its sender, as header text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestIdentity<'a> {
+    /// The `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// The `Origin` header: `vo`, `vo:role` or `vo.role`. May be absent; then the token's `vo` claim counts.
+    pub origin: Option<&'a str>,
+    /// True when the peer's address is a loopback address. Development tokens are honoured only then.
+    pub peer_is_loopback: bool,
+}
+
+/// Turns what a request tells about its sender into a principal.
+pub trait Identity: Send + Sync {
+    /// None is an anonymous request, which is no failure: the method decides whether it needs more.
+    ///
+    /// # Errors
+    /// An [`AccessError`] when an identity was claimed and does not hold. The server answers it with HTTP 403 and the text
+    /// `ERROR : Token authentication failed. <error>`.
+    fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError>;
+}
+
+/// Why a claimed identity does not hold. The texts follow upstream's where it has one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessError {
+    /// The token is malformed, forged, expired or not for us.
+    #[error("Invalid token. {0}")]
+    InvalidToken(&'static str),
+    /// The caller is not in the group that the VO or role asks for.
+    #[error("Not a member of the {0} group")]
+    NotMember(String),
+    /// The VO is not configured here.
+    #[error("Unknown vo : {0}")]
+    UnknownVo(String),
+    /// `Authorization` is not `Bearer <token>`.
+    #[error("unsupported authorization scheme; send `Authorization: Bearer <token>`")]
+    UnsupportedScheme,
+    /// `Authorization` is longer than [`MAX_AUTHORIZATION_BYTES`].
+    #[error("the authorization header is longer than {MAX_AUTHORIZATION_BYTES} bytes")]
+    TooLong,
+    /// A development token came from another machine.
+    #[error("development tokens are honoured on loopback connections only; configure an identity provider for other machines")]
+    NotLoopback,
+}
+
+/// The bearer token of an `Authorization` header. A header of one word is anonymous, as upstream takes it.
+///
+/// # Errors
+/// [`AccessError::TooLong`], or [`AccessError::UnsupportedScheme`] for two words of which the first is not `Bearer`.
+pub fn bearer(authorization: Option<&str>) -> Result<Option<&str>, AccessError> {
+    let Some(text) = authorization else { return Ok(None) };
+    if text.len() > MAX_AUTHORIZATION_BYTES {
+        return Err(AccessError::TooLong);
+    }
+    let mut words = text.split_ascii_whitespace();
+    let (Some(scheme), Some(token)) = (words.next(), words.next()) else { return Ok(None) };
+    if words.next().is_some() {
+        return Err(AccessError::InvalidToken("the authorization header has more than two words"));
+    }
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token)) } else { Err(AccessError::UnsupportedScheme) }
+}
+
+/// Knows nobody: every request is anonymous, and a token is refused. What a listener without provider uses.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nobody;
+
+impl Identity for Nobody {
+    fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError> {
+        match bearer(request.authorization)? {
+            Some(_) => Err(AccessError::InvalidToken("no identity provider is configured on this server")),
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_is_anonymous_and_other_schemes_are_refused() {
+        assert_eq!(bearer(None), Ok(None));
+        assert_eq!(bearer(Some("Bearer")), Ok(None));
+        assert_eq!(bearer(Some("")), Ok(None));
+        assert_eq!(bearer(Some("bearer abc")), Ok(Some("abc")));
+        assert_eq!(bearer(Some("Basic abc")), Err(AccessError::UnsupportedScheme));
+        assert!(matches!(bearer(Some("Bearer a b")), Err(AccessError::InvalidToken(_))));
+        assert_eq!(bearer(Some(&"x".repeat(MAX_AUTHORIZATION_BYTES + 1))), Err(AccessError::TooLong));
+    }
+
+    #[test]
+    fn nobody_refuses_tokens() {
+        let ask = |authorization| Nobody.authenticate(&RequestIdentity { authorization, ..RequestIdentity::default() });
+        assert_eq!(ask(None), Ok(None));
+        assert!(ask(Some("Bearer a.b.c")).is_err());
+    }
+}

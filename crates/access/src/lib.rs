@@ -1,0 +1,22 @@
+//! Who asks, and what they may do.
+//!
+//! Owns: the [`Principal`] (an identified caller), the [`Identity`] trait that turns the headers of a request into one,
+//! the local development issuer ([`dev::Issuer`]) and the one table of rights ([`table`]).
+//! Must not know: handlers, HTTP types, SQL, the store. It takes header *text* and answers with a principal or a refusal.
+//!
+//! Where to start: [`Identity::authenticate`] is what a server calls per request, [`table::admit`] what it calls before it
+//! reads the body, [`table::allowed`] once the owner of the touched task or job is known.
+//!
+//! To add an identity provider: implement [`Identity`] in a file of its own beside `dev/`; nothing else changes, since
+//! everything behind the door sees only [`Principal`].
+
+pub mod dev;
+mod identity;
+mod origin;
+mod principal;
+pub mod table;
+
+pub use identity::{AccessError, Identity, MAX_AUTHORIZATION_BYTES, Nobody, RequestIdentity, bearer};
+pub use origin::{MAX_ORIGIN_BYTES, Origin};
+pub use principal::{Principal, Role, clean_name};
+pub use table::{Denied, Owner, Right};

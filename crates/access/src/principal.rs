@@ -1,0 +1,169 @@
+//! Owns: the identified caller and how upstream would spell its name. Must not know: where the identity came from.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A role that a caller acts in. Only [`Role::Production`] and [`Role::Pilot`] open doors; any other name is carried along
+/// so that it can be shown and sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Acts on everything of everybody (`/<vo>/Role=production`).
+    Production,
+    /// Takes and reports jobs (`/<vo>/Role=pilot`).
+    Pilot,
+    /// A role of the experiment's own that this system gives no right to.
+    Named(String),
+}
+
+impl Role {
+    /// The role of this name; names are compared without case, as in `Origin`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        match name.to_ascii_lowercase().as_str() {
+            "production" => Self::Production,
+            "pilot" => Self::Pilot,
+            other => Self::Named(other.to_owned()),
+        }
+    }
+
+    /// The lower-case name as it stands in group names and FQANs.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Production => "production",
+            Self::Pilot => "pilot",
+            Self::Named(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An identified caller. Ownership is keyed on ([`issuer`](Self::issuer), [`subject`](Self::subject)); every other text is
+/// for people and for the wire, and may collide between two callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Who vouches for the subject (`iss` of a token).
+    pub issuer: String,
+    /// The subject, unique and never reused within the issuer (`sub` of a token).
+    pub subject: String,
+    /// Display name, cleaned and capitalised as upstream stores user names (`spec/engine.md` section 14.3).
+    pub name: String,
+    /// Short name (`preferred_username`): the `user.<nickname>.` prefix of data set names.
+    pub nickname: String,
+    /// The VO the caller acts for, lower case; None when neither `Origin` nor token names one.
+    pub vo: Option<String>,
+    /// Roles the caller acts in: asked for (in `Origin` or token) *and* backed by a group.
+    pub roles: BTreeSet<Role>,
+    /// Groups as the issuer lists them, without leading slash: `vo`, `vo/role`.
+    pub groups: Vec<String>,
+    /// Mail address, if the issuer tells one.
+    pub email: Option<String>,
+}
+
+impl Principal {
+    /// True in the production role, which passes every owner check.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.roles.contains(&Role::Production)
+    }
+
+    /// True in the pilot role. Production counts as pilot where [`table`](crate::table) says so, not here.
+    #[must_use]
+    pub fn is_pilot(&self) -> bool {
+        self.roles.contains(&Role::Pilot)
+    }
+
+    /// Name in the form of a certificate subject: `<Name>/CN=nickname:<preferred_username>` (`spec/client.md` section 8.4).
+    #[must_use]
+    pub fn dn_raw(&self) -> String {
+        format!("{}/CN=nickname:{}", self.name, self.nickname)
+    }
+
+    /// Roles in the form of VOMS attributes: `/<vo>/Role=<role>`; empty without VO or role.
+    #[must_use]
+    pub fn fqans(&self) -> Vec<String> {
+        let Some(vo) = &self.vo else { return Vec::new() };
+        self.roles.iter().map(|role| format!("/{vo}/Role={role}")).collect()
+    }
+
+    /// The key of ownership: (issuer, subject).
+    #[must_use]
+    pub fn owner(&self) -> (&str, &str) {
+        (&self.issuer, &self.subject)
+    }
+
+    /// True if this caller is the owner of that key.
+    #[must_use]
+    pub fn owns(&self, owner: (&str, &str)) -> bool {
+        self.owner() == owner
+    }
+}
+
+/// The display name that upstream makes of a token's `name`: each word capitalised, then what is not part of a person's
+/// name dropped (parentheses, apostrophes, a mail address at the end, numbers at the end). Falls back to the text itself
+/// when nothing would be left.
+#[must_use]
+pub fn clean_name(raw: &str) -> String {
+    let base = raw.split("/CN=").next().unwrap_or(raw);
+    let kept: String = base.chars().filter(|c| !matches!(c, '(' | ')' | '\'' | '/') && !c.is_control()).collect();
+    let mut words: Vec<String> = kept.split_whitespace().map(capitalise).collect();
+    while words.len() > 1 {
+        let is_tail = words.last().is_some_and(|w| w.contains('@') || w.bytes().all(|b| b.is_ascii_digit()));
+        if !is_tail {
+            break;
+        }
+        words.pop();
+    }
+    if let Some(last) = words.last_mut()
+        && let Some((front, digits)) = last.rsplit_once('_')
+        && !front.is_empty()
+        && !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        *last = front.to_owned();
+    }
+    if words.is_empty() { raw.trim().to_owned() } else { words.join(" ") }
+}
+
+fn capitalise(word: &str) -> String {
+    let mut chars = word.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars.flat_map(char::to_lowercase)).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cleaned_as_upstream_does() {
+        for (raw, want) in [
+            ("alice example", "Alice Example"),
+            ("ALICE  EXAMPLE 12", "Alice Example"),
+            ("alice example_2", "Alice Example"),
+            ("alice o'brien (cern)", "Alice Obrien Cern"),
+            ("alice example alice@example.org", "Alice Example"),
+            ("alice example/CN=nickname:alice", "Alice Example"),
+            ("user1", "User1"),
+            ("42", "42"),
+            ("alice@example.org", "Alice@example.org"),
+            ("()", "()"),
+        ] {
+            assert_eq!(clean_name(raw), want, "of {raw:?}");
+        }
+    }
+
+    #[test]
+    fn roles_know_their_names() {
+        assert_eq!(Role::from_name("PRODUCTION"), Role::Production);
+        assert_eq!(Role::from_name("pilot"), Role::Pilot);
+        assert_eq!(Role::from_name("Analysis").as_str(), "analysis");
+    }
+}
