@@ -1,0 +1,1 @@
+//! Decisions over many rows, as pure functions.

@@ -1,0 +1,1 @@
+//! The commands on a task (`spec/engine.md` section 4.3).

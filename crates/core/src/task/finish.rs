@@ -1,0 +1,1 @@
+//! How a task ends (`spec/engine.md` section 5.6).
