@@ -52,12 +52,7 @@ pub struct LiteralError {
 /// [`LiteralError`] with the byte offset when the text is no literal, nests
 /// deeper than [`MAX_DEPTH`], holds more than [`MAX_VALUES`] values or has a tail.
 pub fn parse(text: &str) -> Result<Literal, LiteralError> {
-    let mut parser = Parser {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        values: 0,
-    };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, values: 0 };
     let value = parser.value(0)?;
     parser.space();
     if parser.at < parser.bytes.len() {
@@ -77,19 +72,10 @@ impl Literal {
             Literal::None => Value::Null,
             Literal::Bool(b) => Value::Bool(*b),
             Literal::Int(i) => Value::from(*i),
-            Literal::Float(f) => {
-                serde_json::Number::from_f64(*f).map_or(Value::Null, Value::Number)
-            }
+            Literal::Float(f) => serde_json::Number::from_f64(*f).map_or(Value::Null, Value::Number),
             Literal::Str(s) => Value::String(s.clone()),
-            Literal::List(items) | Literal::Tuple(items) => {
-                Value::Array(items.iter().map(Literal::to_json).collect())
-            }
-            Literal::Dict(items) => Value::Object(
-                items
-                    .iter()
-                    .map(|(k, v)| (k.json_key(), v.to_json()))
-                    .collect(),
-            ),
+            Literal::List(items) | Literal::Tuple(items) => Value::Array(items.iter().map(Literal::to_json).collect()),
+            Literal::Dict(items) => Value::Object(items.iter().map(|(k, v)| (k.json_key(), v.to_json())).collect()),
         }
     }
 
@@ -100,17 +86,10 @@ impl Literal {
         match value {
             Value::Null => Literal::None,
             Value::Bool(b) => Literal::Bool(*b),
-            Value::Number(n) => n.as_i64().map_or_else(
-                || Literal::Float(n.as_f64().unwrap_or(f64::NAN)),
-                Literal::Int,
-            ),
+            Value::Number(n) => n.as_i64().map_or_else(|| Literal::Float(n.as_f64().unwrap_or(f64::NAN)), Literal::Int),
             Value::String(s) => Literal::Str(s.clone()),
             Value::Array(items) => Literal::List(items.iter().map(Literal::from_json).collect()),
-            Value::Object(map) => Literal::Dict(
-                map.iter()
-                    .map(|(k, v)| (Literal::Str(k.clone()), Literal::from_json(v)))
-                    .collect(),
-            ),
+            Value::Object(map) => Literal::Dict(map.iter().map(|(k, v)| (Literal::Str(k.clone()), Literal::from_json(v))).collect()),
         }
     }
 
@@ -195,9 +174,7 @@ fn write_float(out: &mut String, f: f64) {
     } else if f != 0.0 && !(1e-4..1e16).contains(&f.abs()) {
         let text = format!("{f:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = exponent
-            .strip_prefix('-')
-            .map_or(('+', exponent), |d| ('-', d));
+        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |d| ('-', d));
         let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
     } else {
         let _ = write!(out, "{f:?}");
@@ -206,11 +183,7 @@ fn write_float(out: &mut String, f: f64) {
 
 /// Single quotes unless the text holds a single and no double quote, as Python does.
 fn write_str(out: &mut String, s: &str) {
-    let quote = if s.contains('\'') && !s.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if s.contains('\'') && !s.contains('"') { '"' } else { '\'' };
     out.push(quote);
     for c in s.chars() {
         match c {
@@ -240,10 +213,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error(&self, reason: &'static str) -> LiteralError {
-        LiteralError {
-            at: self.at,
-            reason,
-        }
+        LiteralError { at: self.at, reason }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -323,11 +293,7 @@ impl Parser<'_> {
         loop {
             self.space();
             if self.eat(b'}') {
-                return Ok(if set.is_empty() {
-                    Literal::Dict(pairs)
-                } else {
-                    Literal::List(set)
-                });
+                return Ok(if set.is_empty() { Literal::Dict(pairs) } else { Literal::List(set) });
             }
             if !comma {
                 return Err(self.error("a comma or the closing brace is missing"));
@@ -353,9 +319,7 @@ impl Parser<'_> {
     fn prefixed(&self) -> bool {
         let rest = &self.bytes[self.at..];
         let letters = rest.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-        letters <= 2
-            && matches!(rest.get(letters), Some(b'\'' | b'"'))
-            && rest[..letters].iter().all(|b| b"bBuUrR".contains(b))
+        letters <= 2 && matches!(rest.get(letters), Some(b'\'' | b'"')) && rest[..letters].iter().all(|b| b"bBuUrR".contains(b))
     }
 
     /// One string or several beside each other, which Python joins.
@@ -365,9 +329,7 @@ impl Parser<'_> {
             self.string(&mut out)?;
             let end = self.at;
             self.space();
-            if !(matches!(self.peek(), Some(b'\'' | b'"'))
-                || (self.at < self.bytes.len() && self.prefixed()))
-            {
+            if !(matches!(self.peek(), Some(b'\'' | b'"')) || (self.at < self.bytes.len() && self.prefixed())) {
                 self.at = end;
                 return Ok(Literal::Str(out));
             }
@@ -380,17 +342,12 @@ impl Parser<'_> {
             raw |= b == b'r' || b == b'R';
             self.at += 1;
         }
-        let quote = self
-            .peek()
-            .ok_or_else(|| self.error("a quote is missing"))?;
+        let quote = self.peek().ok_or_else(|| self.error("a quote is missing"))?;
         let triple = self.bytes[self.at..].starts_with(&[quote, quote, quote]);
         self.at += if triple { 3 } else { 1 };
         loop {
             let start = self.at;
-            while self
-                .peek()
-                .is_some_and(|b| b != quote && b != b'\\' && (triple || b != b'\n'))
-            {
+            while self.peek().is_some_and(|b| b != quote && b != b'\\' && (triple || b != b'\n')) {
                 self.at += 1;
             }
             out.push_str(&self.text[start..self.at]);
@@ -416,10 +373,7 @@ impl Parser<'_> {
 
     fn escape(&mut self, raw: bool, out: &mut String) -> Result<(), LiteralError> {
         self.at += 1;
-        let next = self.text[self.at..]
-            .chars()
-            .next()
-            .ok_or_else(|| self.error("the string is not closed"))?;
+        let next = self.text[self.at..].chars().next().ok_or_else(|| self.error("the string is not closed"))?;
         self.at += next.len_utf8();
         if raw {
             out.push('\\');
@@ -502,11 +456,7 @@ impl Parser<'_> {
         let negative = self.bytes.get(start) == Some(&b'-');
         if self.text[self.at..].starts_with("inf") {
             self.at += 3;
-            return Ok(Literal::Float(if negative {
-                f64::NEG_INFINITY
-            } else {
-                f64::INFINITY
-            }));
+            return Ok(Literal::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY }));
         }
         let digits = self.at;
         if let Some(value) = self.radix(negative)? {
@@ -535,20 +485,14 @@ impl Parser<'_> {
         if self.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
             return Err(self.error("a letter follows the number"));
         }
-        let text: String = self.text[digits..end]
-            .chars()
-            .filter(|c| *c != '_')
-            .collect();
+        let text: String = self.text[digits..end].chars().filter(|c| *c != '_').collect();
         let sign = if negative { "-" } else { "" };
         if !float && let Ok(i) = format!("{sign}{text}").parse::<i64>() {
             return Ok(Literal::Int(i));
         }
         match text.parse::<f64>() {
             Ok(f) => Ok(Literal::Float(if negative { -f } else { f })),
-            Err(_) => Err(LiteralError {
-                at: start,
-                reason: "the number cannot be read",
-            }),
+            Err(_) => Err(LiteralError { at: start, reason: "the number cannot be read" }),
         }
     }
 
@@ -560,22 +504,15 @@ impl Parser<'_> {
             [b'0', b'b' | b'B', ..] => 2,
             _ => return Ok(None),
         };
-        let len = rest[2..]
-            .bytes()
-            .take_while(u8::is_ascii_alphanumeric)
-            .count();
-        let value = i64::from_str_radix(&rest[2..2 + len], radix)
-            .map_err(|_| self.error("the number cannot be read"))?;
+        let len = rest[2..].bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let value = i64::from_str_radix(&rest[2..2 + len], radix).map_err(|_| self.error("the number cannot be read"))?;
         self.at += 2 + len;
         Ok(Some(Literal::Int(if negative { -value } else { value })))
     }
 
     fn name(&mut self) -> Result<Literal, LiteralError> {
         let start = self.at;
-        while self
-            .peek()
-            .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
-        {
+        while self.peek().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_') {
             self.at += 1;
         }
         let value = match &self.text[start..self.at] {
@@ -585,10 +522,7 @@ impl Parser<'_> {
             "nan" | "NaN" => Literal::Float(f64::NAN),
             "inf" | "Infinity" => Literal::Float(f64::INFINITY),
             _ => {
-                return Err(LiteralError {
-                    at: start,
-                    reason: "a name is not a literal",
-                });
+                return Err(LiteralError { at: start, reason: "a name is not a literal" });
             }
         };
         Ok(value)
@@ -616,10 +550,7 @@ mod tests {
         assert_eq!(parse("-inf"), Ok(Literal::Float(f64::NEG_INFINITY)));
         assert_eq!(parse("99999999999999999999"), Ok(Literal::Float(1e20)));
         assert_eq!(parse("u'a' b\"b\""), Ok(Literal::Str("ab".into())));
-        assert_eq!(
-            parse(r#"'\x41\u00e9\n\'"\101'"#),
-            Ok(Literal::Str("Aé\n'\"A".into()))
-        );
+        assert_eq!(parse(r#"'\x41\u00e9\n\'"\101'"#), Ok(Literal::Str("Aé\n'\"A".into())));
         assert_eq!(parse("r'a\\n'"), Ok(Literal::Str("a\\n".into())));
         assert_eq!(parse("'''a\n'b'''"), Ok(Literal::Str("a\n'b".into())));
         assert_eq!(parse(r"'\ud83d\ude00'"), Ok(Literal::Str("😀".into())));
@@ -627,10 +558,7 @@ mod tests {
 
     #[test]
     fn containers() {
-        assert_eq!(
-            json("{'a': [1, 2.5, None], 'b': (1,), 3: {}}"),
-            serde_json::json!({"a":[1,2.5,null],"b":[1],"3":{}})
-        );
+        assert_eq!(json("{'a': [1, 2.5, None], 'b': (1,), 3: {}}"), serde_json::json!({"a":[1,2.5,null],"b":[1],"3":{}}));
         assert_eq!(json("(1)"), serde_json::json!(1));
         assert_eq!(json("{1, 2}"), serde_json::json!([1, 2]));
         assert_eq!(json("{}"), serde_json::json!({}));
@@ -677,13 +605,6 @@ mod tests {
             assert!(parse(text).is_err(), "{text:?} was read");
         }
         assert!(parse(&"[".repeat(100_000)).is_err());
-        assert!(
-            parse(&format!(
-                "{}{}",
-                "[".repeat(MAX_DEPTH),
-                "]".repeat(MAX_DEPTH)
-            ))
-            .is_ok()
-        );
+        assert!(parse(&format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH))).is_ok());
     }
 }
