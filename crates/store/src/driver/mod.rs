@@ -1,0 +1,118 @@
+//! Ways of executing statements on each backend: single, combined, coalesced, bulk. The only place that names driver crates.
+
+use std::{ops::Range, sync::Arc};
+
+use futures::future::BoxFuture;
+use panda_core::id::{JobId, LaneId, TaskId};
+
+use crate::{
+    batch::{Batch, Binds},
+    error::{Error, OpenError},
+    stmt::{Dialect, Stmt},
+    store::IdKind,
+    value::Row,
+    wake::Wake,
+};
+
+/// What a pilot asks for. Lanes are tried in the given order; the other limits filter rows within a lane (0 or None = no limit).
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    /// Lanes in the order of preference, all of one queue.
+    pub lanes: Vec<LaneId>,
+    /// How many jobs, at least 1.
+    pub n: u32,
+    /// Only jobs that need at most this memory, MB.
+    pub max_ram_mb: Option<i64>,
+    /// Only jobs that need at most this disk, MB.
+    pub max_disk_mb: Option<i64>,
+    /// Only jobs that run at most this long, seconds.
+    pub max_walltime_s: Option<i64>,
+    /// Only jobs of this person (row id).
+    pub person_id: Option<i64>,
+    /// Only jobs of this task.
+    pub task_id: Option<TaskId>,
+    /// The node that asks.
+    pub host: Option<String>,
+    /// Microseconds UTC.
+    pub now_us: i64,
+}
+
+/// A job handed to a pilot.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The job.
+    pub job_id: JobId,
+    /// Its task, if any.
+    pub task_id: Option<TaskId>,
+    /// The lane it was taken from.
+    pub lane_id: LaneId,
+    /// Attempt number, from 0.
+    pub attempt: i64,
+    /// Priority (larger runs first).
+    pub priority: i64,
+    /// Owner's row id.
+    pub person_id: i64,
+    /// Whether debug mode is on.
+    pub debug: bool,
+    /// Fragment of the JSON job dictionary shared by the task's jobs: `"k":v,"k":v` without braces.
+    pub common: Arc<str>,
+    /// The job's own fragment, likewise.
+    pub doc: String,
+}
+
+/// A heartbeat that changes nothing but `job_live`: applied if the job is in `state` with `attempt`.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    /// The job.
+    pub job_id: JobId,
+    /// The pilot's attempt number; None when it sent none.
+    pub attempt: Option<i64>,
+    /// State that the pilot reports (`running`, `starting`, …), as the database code.
+    pub state: &'static str,
+    /// Metrics as a JSON object text, if any.
+    pub doc: Option<String>,
+    /// Microseconds UTC.
+    pub now_us: i64,
+}
+
+/// Answer to a [`Beat`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BeatAnswer {
+    /// Recorded; the pending command, if any, and whether debug mode is on.
+    Recorded {
+        /// `job.command`.
+        command: Option<String>,
+        /// `job.debug`.
+        debug: bool,
+    },
+    /// The job is in another state or attempt, or unknown: not a pure heartbeat, take the slow way.
+    Differs,
+}
+
+/// One backend.
+pub trait Driver: Send + Sync {
+    /// Which one.
+    fn dialect(&self) -> Dialect;
+    /// Runs one SELECT.
+    fn fetch(&self, stmt: &'static Stmt, binds: Binds) -> BoxFuture<'_, Result<Vec<Row>, Error>>;
+    /// Applies a batch.
+    fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>>;
+    /// Reserves `n` ids.
+    fn id_block(&self, kind: IdKind, n: i64) -> BoxFuture<'_, Result<Range<i64>, Error>>;
+    /// Claims jobs.
+    fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Vec<Claimed>, Error>>;
+    /// Records a heartbeat.
+    fn beat(&self, beat: Beat) -> BoxFuture<'_, Result<BeatAnswer, Error>>;
+    /// Microseconds UTC by the backend's clock.
+    fn clock(&self) -> BoxFuture<'_, Result<i64, Error>>;
+    /// Number of schema steps applied.
+    fn schema_found(&self) -> BoxFuture<'_, Result<usize, Error>>;
+    /// Flushes and closes.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Opens the backend that `url` names, checks its schema and, with `migrate`, applies missing steps.
+pub async fn open(url: &str, migrate: bool, wake: Wake) -> Result<Arc<dyn Driver>, OpenError> {
+    let _ = (migrate, wake);
+    Err(OpenError::Url { url: url.to_owned(), problem: "no backend is compiled in".into() })
+}

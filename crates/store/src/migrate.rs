@@ -1,0 +1,1 @@
+//! Applies the schema steps; numbered, recorded, restartable, forward only.

@@ -1,0 +1,5 @@
+//! SQL texts of claims and heartbeats.
+
+use crate::statements;
+
+statements! {}

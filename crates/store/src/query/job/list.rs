@@ -1,0 +1,156 @@
+//! Reading jobs: one, lists, counts, history.
+
+use panda_core::{
+    id::{JobId, QueueId, TaskId},
+    job::state::JobState,
+};
+
+use super::{JobRow, job_columns, read};
+use crate::{Error, Store, query::MAX_PAGE, statements};
+
+statements! {
+    [hot] read GET = "job.get", concat!("SELECT ", job_columns!(), " FROM job WHERE id = :id LIMIT 1");
+    [hot] read MANY = "job.many", concat!("SELECT ", job_columns!(), " FROM job WHERE id IN (:ids*) ORDER BY id LIMIT 1000");
+    [hot] read OF_TASK = "job.of_task", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n");
+    [hot] read OF_TASK_IN = "job.of_task_in", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) ORDER BY id LIMIT :n");
+    [hot] read WAITING = "job.waiting", concat!("SELECT ", job_columns!(), " FROM job WHERE wait_job = :job AND state IN (:states*) ORDER BY id LIMIT :n");
+    [hot] read IN_STATE = "job.in_state", concat!("SELECT ", job_columns!(), " FROM job WHERE state = :state AND id > :after ORDER BY id LIMIT :n");
+    [hot] read ALONE = "job.alone", concat!("SELECT ", job_columns!(), " FROM job WHERE person_id = :person AND task_id IS NULL ORDER BY modified_us DESC LIMIT :n");
+    read RECENT = "job.recent", concat!("SELECT ", job_columns!(), " FROM job WHERE id < :before ORDER BY id DESC LIMIT :n");
+    [hot] read IDS_OF_TASK = "job.ids_of_task", "SELECT id FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
+    [hot] read COUNT_TASK = "job.count_task", "SELECT state, COUNT(*) FROM job WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
+    read COUNT = "job.count", "SELECT state, queue_id, label, resource_type, COUNT(*) FROM job GROUP BY state, queue_id, label, resource_type LIMIT 100000";
+    [hot] read DOC = "job.doc", "SELECT d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id = :id LIMIT 1";
+    [hot] read EVENTS = "job.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM job_event WHERE job_id = :id ORDER BY rev LIMIT 1000";
+    [hot] read LIVE = "job.live", "SELECT attempt, seen_us, doc FROM job_live WHERE job_id = :id LIMIT 1";
+    [hot] read SILENT = "job.silent", "SELECT j.id FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND j.modified_us < :before AND (l.seen_us IS NULL OR l.seen_us < :before) ORDER BY j.id LIMIT :n";
+}
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Revision after the change.
+    pub rev: i64,
+    /// State before; None for the creation.
+    pub from: Option<String>,
+    /// State after.
+    pub to: String,
+    /// Who did it.
+    pub actor: String,
+    /// Microseconds UTC.
+    pub at_us: i64,
+    /// Why, when there is something to say.
+    pub reason: Option<String>,
+}
+
+/// One job.
+pub async fn get(store: &Store, id: JobId) -> Result<Option<JobRow>, Error> {
+    store.fetch(&GET, vec![("id", id.into())]).await?.first().map(read).transpose()
+}
+/// Jobs of these ids (at most 1,000), by id; unknown ones are left out.
+pub async fn many(store: &Store, ids: &[JobId]) -> Result<Vec<JobRow>, Error> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    store.fetch(&MANY, vec![("ids", ids.into())]).await?.iter().map(read).collect()
+}
+/// Jobs of a task with an id above `after`, by id; at most `n` and 1,000.
+pub async fn of_task(store: &Store, task: TaskId, after: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&OF_TASK, binds).await?.iter().map(read).collect()
+}
+fn words(states: &[JobState]) -> crate::Value {
+    states.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>().into()
+}
+/// Jobs of a task in one of these states, by id; at most `n` and 1,000.
+pub async fn of_task_in(store: &Store, task: TaskId, states: &[JobState], n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("task", task.into()), ("states", words(states)), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&OF_TASK_IN, binds).await?.iter().map(read).collect()
+}
+/// Jobs that wait for the library of `job` in one of these states; at most `n` and 1,000.
+pub async fn waiting_for(store: &Store, job: JobId, states: &[JobState], n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("job", job.into()), ("states", words(states)), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&WAITING, binds).await?.iter().map(read).collect()
+}
+/// Jobs in a state with an id above `after`, by id; at most `n` and 1,000.
+pub async fn in_state(store: &Store, state: JobState, after: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("state", state.as_str().into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&IN_STATE, binds).await?.iter().map(read).collect()
+}
+/// A person's jobs without a task, newest first; at most `n` and 1,000.
+pub async fn alone(store: &Store, person: i64, n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("person", person.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&ALONE, binds).await?.iter().map(read).collect()
+}
+/// The newest jobs with an id below `before`; at most `n` and 1,000.
+pub async fn recent(store: &Store, before: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("before", before.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&RECENT, binds).await?.iter().map(read).collect()
+}
+/// Ids of a task's jobs above `after`; at most `n` and 10,000.
+pub async fn ids_of_task(store: &Store, task: TaskId, after: JobId, n: i64) -> Result<Vec<JobId>, Error> {
+    let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(10_000).into())];
+    store.fetch(&IDS_OF_TASK, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+}
+/// How many jobs of a task are in each state.
+pub async fn count_task(store: &Store, task: TaskId) -> Result<Vec<(String, i64)>, Error> {
+    let rows = store.fetch(&COUNT_TASK, vec![("task", task.into())]).await?;
+    rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect()
+}
+/// Jobs by (state, queue, label, resource type).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// State.
+    pub state: String,
+    /// Queue.
+    pub queue_id: Option<QueueId>,
+    /// `prodSourceLabel`.
+    pub label: String,
+    /// Resource type.
+    pub resource_type: String,
+    /// How many.
+    pub n: i64,
+}
+/// Counts over all jobs.
+pub async fn counts(store: &Store) -> Result<Vec<Count>, Error> {
+    let rows = store.fetch(&COUNT, vec![]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Count {
+                state: r.text(0)?.to_owned(),
+                queue_id: r.opt_int(1)?.map(QueueId),
+                label: r.text(2)?.to_owned(),
+                resource_type: r.text(3)?.to_owned(),
+                n: r.int(4)?,
+            })
+        })
+        .collect()
+}
+/// The job's own document fragment and the common one.
+pub async fn doc(store: &Store, id: JobId) -> Result<Option<(String, String)>, Error> {
+    let mut rows = store.fetch(&DOC, vec![("id", id.into())]).await?;
+    rows.first_mut().map(|r| Ok((r.take_text(0)?.unwrap_or_default(), r.take_text(1)?.unwrap_or_default()))).transpose()
+}
+/// A job's history, oldest first.
+pub async fn events(store: &Store, id: JobId) -> Result<Vec<Event>, Error> {
+    let rows = store.fetch(&EVENTS, vec![("id", id.into())]).await?;
+    rows.iter().map(event).collect()
+}
+pub(crate) fn event(r: &crate::Row) -> Result<Event, Error> {
+    Ok(Event {
+        rev: r.int(0)?,
+        from: r.opt_text(1)?.map(str::to_owned),
+        to: r.text(2)?.to_owned(),
+        actor: r.text(3)?.to_owned(),
+        at_us: r.int(4)?,
+        reason: r.opt_text(5)?.map(str::to_owned),
+    })
+}
+/// The last heartbeat: attempt, microseconds UTC, metrics (JSON).
+pub async fn live(store: &Store, id: JobId) -> Result<Option<(i64, i64, Option<String>)>, Error> {
+    let rows = store.fetch(&LIVE, vec![("id", id.into())]).await?;
+    rows.first().map(|r| Ok((r.int(0)?, r.int(1)?, r.opt_text(2)?.map(str::to_owned)))).transpose()
+}
+/// Jobs in `state` above `after` that nobody has heard of since `before_us`; at most `n` and 1,000.
+pub async fn silent(store: &Store, state: JobState, after: JobId, before_us: i64, n: i64) -> Result<Vec<JobId>, Error> {
+    let binds = vec![("state", state.as_str().into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&SILENT, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+}

@@ -1,0 +1,51 @@
+//! Every SQL text, one module a noun, and the typed functions over them.
+//!
+//! A function either reads (async, takes a [`Store`](crate::Store)) or adds guarded statements to a [`Batch`](crate::Batch); nothing here
+//! decides. Rows become plain structs whose text codes are decoded by `core`.
+
+use crate::stmt::Stmt;
+
+pub mod cache;
+pub mod dataset;
+pub mod decision;
+pub mod job;
+pub mod person;
+pub mod queue;
+pub mod snapshot;
+pub mod task;
+pub mod worker;
+
+/// Most rows a page of any list may hold.
+pub const MAX_PAGE: i64 = 1_000;
+
+/// The whole catalogue, for the test that prepares every statement on every backend.
+#[must_use]
+pub fn catalogue() -> Vec<&'static Stmt> {
+    [
+        cache::ALL,
+        dataset::ALL,
+        decision::ALL,
+        job::claim::ALL,
+        job::file::ALL,
+        job::list::ALL,
+        job::report::ALL,
+        job::transition::ALL,
+        person::ALL,
+        queue::ALL,
+        snapshot::ALL,
+        task::dataset::ALL,
+        task::file::ALL,
+        task::list::ALL,
+        task::transition::ALL,
+        worker::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .collect()
+}
+
+/// Decodes a code strictly; an unknown one means a newer program wrote it.
+pub(crate) fn code<T>(what: &str, text: &str, parsed: Option<T>) -> Result<T, crate::Error> {
+    parsed.ok_or_else(|| crate::Error::Decode(format!("{what} `{text}` is unknown to this program; a newer one wrote it")))
+}

@@ -1,0 +1,148 @@
+//! Data sets of a task and their counters.
+
+use panda_core::{file::FileRole, id::TaskId};
+
+use crate::{Batch, Error, Row, Store, query::code, statements};
+
+/// A row of `task_dataset`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskDataset {
+    /// Row id.
+    pub id: i64,
+    /// Its task.
+    pub task_id: TaskId,
+    /// What it is for.
+    pub role: FileRole,
+    /// Name.
+    pub name: String,
+    /// Stream (`IN`, `OUTPUT0`, `LOG0`, …).
+    pub stream: Option<String>,
+    /// Whether jobs are made along its files.
+    pub is_master: bool,
+    /// `defined`, `feeding`, `ready`, `done`, `missing`.
+    pub state: String,
+    /// File name template of outputs and logs; queue name of a library.
+    pub pattern: Option<String>,
+    /// Files.
+    pub n_files: i64,
+    /// Files taken by jobs (running, finished or failed for good).
+    pub n_used: i64,
+    /// Files done.
+    pub n_finished: i64,
+    /// Files failed for good.
+    pub n_failed: i64,
+    /// Files held.
+    pub n_on_hold: i64,
+    /// Events.
+    pub n_events: i64,
+    /// Next serial number of an output template.
+    pub next_serial: i64,
+    /// Order within the task.
+    pub seq: i64,
+}
+
+/// Changes of counters, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// To `n_files`.
+    pub files: i64,
+    /// To `n_used`.
+    pub used: i64,
+    /// To `n_finished`.
+    pub finished: i64,
+    /// To `n_failed`.
+    pub failed: i64,
+    /// To `n_on_hold`.
+    pub on_hold: i64,
+    /// To `n_events`.
+    pub events: i64,
+}
+
+statements! {
+    insert ADD = "task_dataset.add" => task_dataset (id: Int, task_id: Int, role: Text, name: Text, stream: Text, is_master: Int, state: Text, pattern: Text, n_files: Int, n_used: Int, n_finished: Int, n_failed: Int, n_on_hold: Int, n_events: Int, next_serial: Int, seq: Int), "";
+    [hot] read OF_TASK = "task_dataset.of_task", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq FROM task_dataset WHERE task_id = :task ORDER BY seq LIMIT 1000";
+    [hot] read OF_TASKS = "task_dataset.of_tasks", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq FROM task_dataset WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000";
+    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events WHERE id = :id";
+    [hot] write SERIAL = "task_dataset.serial", "UPDATE task_dataset SET next_serial = next_serial + :n WHERE id = :id AND next_serial = :expected";
+    [hot] write SET_STATE = "task_dataset.set_state", "UPDATE task_dataset SET state = :state WHERE id = :id";
+    [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
+}
+
+fn read(r: &Row) -> Result<TaskDataset, Error> {
+    Ok(TaskDataset {
+        id: r.int(0)?,
+        task_id: TaskId(r.int(1)?),
+        role: code("file role", r.text(2)?, FileRole::parse(r.text(2)?).ok())?,
+        name: r.text(3)?.to_owned(),
+        stream: r.opt_text(4)?.map(str::to_owned),
+        is_master: r.int(5)? != 0,
+        state: r.text(6)?.to_owned(),
+        pattern: r.opt_text(7)?.map(str::to_owned),
+        n_files: r.int(8)?,
+        n_used: r.int(9)?,
+        n_finished: r.int(10)?,
+        n_failed: r.int(11)?,
+        n_on_hold: r.int(12)?,
+        n_events: r.int(13)?,
+        next_serial: r.int(14)?,
+        seq: r.int(15)?,
+    })
+}
+/// Adds a data set.
+pub fn add(batch: &mut Batch, d: &TaskDataset) {
+    batch.insert(
+        &ADD,
+        vec![
+            d.id.into(),
+            d.task_id.into(),
+            d.role.as_str().into(),
+            (&d.name).into(),
+            d.stream.as_deref().into(),
+            d.is_master.into(),
+            (&d.state).into(),
+            d.pattern.as_deref().into(),
+            d.n_files.into(),
+            d.n_used.into(),
+            d.n_finished.into(),
+            d.n_failed.into(),
+            d.n_on_hold.into(),
+            d.n_events.into(),
+            d.next_serial.into(),
+            d.seq.into(),
+        ],
+    );
+}
+/// A task's data sets in order.
+pub async fn of_task(store: &Store, task: TaskId) -> Result<Vec<TaskDataset>, Error> {
+    store.fetch(&OF_TASK, vec![("task", task.into())]).await?.iter().map(read).collect()
+}
+/// Data sets of these tasks (at most 1,000), by task and order.
+pub async fn of_tasks(store: &Store, tasks: &[TaskId]) -> Result<Vec<TaskDataset>, Error> {
+    let ids: Vec<i64> = tasks.iter().map(|t| t.0).collect();
+    store.fetch(&OF_TASKS, vec![("tasks", ids.into())]).await?.iter().map(read).collect()
+}
+/// Adds to counters; deltas commute, so there is no guard.
+pub fn count(batch: &mut Batch, id: i64, d: Delta) {
+    if d != Delta::default() {
+        batch.exec(
+            &COUNT,
+            vec![
+                ("files", d.files.into()),
+                ("used", d.used.into()),
+                ("finished", d.finished.into()),
+                ("failed", d.failed.into()),
+                ("hold", d.on_hold.into()),
+                ("events", d.events.into()),
+                ("id", id.into()),
+            ],
+        );
+    }
+}
+/// Takes `n` serial numbers from `expected` on; a conflict when somebody else took some.
+pub fn take_serials(batch: &mut Batch, id: i64, expected: i64, n: i64) {
+    batch.guard(&SERIAL, vec![("n", n.into()), ("id", id.into()), ("expected", expected.into())], 1);
+}
+/// Sets the word of a data set's state.
+pub fn set_state(batch: &mut Batch, id: i64, state: &str) {
+    batch.exec(&SET_STATE, vec![("state", state.into()), ("id", id.into())]);
+}

@@ -1,0 +1,174 @@
+//! Input files of tasks: the unit of accounting.
+
+use panda_core::{
+    file::FileState,
+    id::{JobId, TaskId},
+};
+
+use crate::{Batch, Error, Row, Store, query::code, statements};
+
+/// A row of `task_file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFile {
+    /// Row id.
+    pub id: i64,
+    /// Its task.
+    pub task_id: TaskId,
+    /// Its data set.
+    pub dataset_id: i64,
+    /// Order within the data set, from 1.
+    pub seq: i64,
+    /// Name.
+    pub lfn: String,
+    /// Scope.
+    pub scope: Option<String>,
+    /// GUID.
+    pub guid: Option<String>,
+    /// Bytes.
+    pub fsize: Option<i64>,
+    /// `ad:` or `md5:` and hex digits.
+    pub checksum: Option<String>,
+    /// Events of this row.
+    pub n_events: Option<i64>,
+    /// First event of this row within its file, from 0.
+    pub first_event: Option<i64>,
+    /// Last event of this row within its file.
+    pub last_event: Option<i64>,
+    /// Where it lies.
+    pub surl: Option<String>,
+    /// State.
+    pub state: FileState,
+    /// Attempts made.
+    pub attempt: i64,
+    /// Attempts allowed.
+    pub max_attempt: i64,
+    /// Attempts that failed.
+    pub failed: i64,
+    /// The job in charge.
+    pub job_id: Option<JobId>,
+}
+
+statements! {
+    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int), "";
+    [hot] read NEXT = "task_file.next", "SELECT id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id FROM task_file WHERE dataset_id = :dataset AND state = :state AND seq > :after ORDER BY seq LIMIT :n";
+    [hot] read OF_JOBS = "task_file.of_jobs", "SELECT id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000";
+    read PAGE = "task_file.page", "SELECT id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id FROM task_file WHERE dataset_id = :dataset AND id > :after ORDER BY id LIMIT :n";
+    [hot] read COUNT = "task_file.count", "SELECT state, COUNT(*) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
+    [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job WHERE id IN (:ids*) AND state = 'ready'";
+    [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, job_id = :job WHERE id = :id AND state = :from";
+    [hot] write SETTLE_ALL = "task_file.settle_all", "UPDATE task_file SET state = :state, attempt = attempt + 1 WHERE id IN (:ids*) AND state = :from";
+    [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled')";
+    [hot] write MORE = "task_file.more_attempts", "UPDATE task_file SET max_attempt = max_attempt + :more WHERE dataset_id = :dataset AND state IN ('ready', 'running', 'failed', 'cancelled')";
+    [hot] write STOP = "task_file.stop", "UPDATE task_file SET state = 'cancelled' WHERE dataset_id = :dataset AND state = 'ready'";
+}
+
+pub(crate) fn read(r: &Row) -> Result<TaskFile, Error> {
+    let text = |i| Ok::<_, Error>(r.opt_text(i)?.map(str::to_owned));
+    Ok(TaskFile {
+        id: r.int(0)?,
+        task_id: TaskId(r.int(1)?),
+        dataset_id: r.int(2)?,
+        seq: r.int(3)?,
+        lfn: r.text(4)?.to_owned(),
+        scope: text(5)?,
+        guid: text(6)?,
+        fsize: r.opt_int(7)?,
+        checksum: text(8)?,
+        n_events: r.opt_int(9)?,
+        first_event: r.opt_int(10)?,
+        last_event: r.opt_int(11)?,
+        surl: text(12)?,
+        state: code("file state", r.text(13)?, FileState::parse(r.text(13)?).ok())?,
+        attempt: r.int(14)?,
+        max_attempt: r.int(15)?,
+        failed: r.int(16)?,
+        job_id: r.opt_int(17)?.map(JobId),
+    })
+}
+/// Adds a file.
+pub fn add(batch: &mut Batch, f: &TaskFile) {
+    batch.insert(
+        &ADD,
+        vec![
+            f.id.into(),
+            f.task_id.into(),
+            f.dataset_id.into(),
+            f.seq.into(),
+            (&f.lfn).into(),
+            f.scope.as_deref().into(),
+            f.guid.as_deref().into(),
+            f.fsize.into(),
+            f.checksum.as_deref().into(),
+            f.n_events.into(),
+            f.first_event.into(),
+            f.last_event.into(),
+            f.surl.as_deref().into(),
+            f.state.as_str().into(),
+            f.attempt.into(),
+            f.max_attempt.into(),
+            f.failed.into(),
+            f.job_id.into(),
+        ],
+    );
+}
+/// Files of a data set in `state` with `seq` above `after`, in order; at most `n` and 1,000.
+pub async fn next(store: &Store, dataset: i64, state: FileState, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
+    let binds = vec![("dataset", dataset.into()), ("state", state.as_str().into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
+    store.fetch(&NEXT, binds).await?.iter().map(read).collect()
+}
+/// Files that these jobs (at most 1,000) are in charge of, by job; at most 20,000.
+pub async fn of_jobs(store: &Store, jobs: &[JobId]) -> Result<Vec<TaskFile>, Error> {
+    let ids: Vec<i64> = jobs.iter().map(|j| j.0).collect();
+    store.fetch(&OF_JOBS, vec![("ids", ids.into())]).await?.iter().map(read).collect()
+}
+/// Files of a data set with a row id above `after`; at most `n` and 1,000.
+pub async fn page(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
+    let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
+    store.fetch(&PAGE, binds).await?.iter().map(read).collect()
+}
+/// Files of a data set by state.
+pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64)>, Error> {
+    let rows = store.fetch(&COUNT, vec![("dataset", dataset.into())]).await?;
+    rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect()
+}
+/// Gives ready files (at most 1,000) to a job; a conflict when one is not ready.
+pub fn take(batch: &mut Batch, ids: &[i64], job: JobId) {
+    if !ids.is_empty() {
+        batch.guard(&TAKE, vec![("job", job.into()), ("ids", ids.to_vec().into())], ids.len() as u64);
+    }
+}
+/// Writes state, attempts and job of a file that is still in state `from`.
+pub fn settle(batch: &mut Batch, from: FileState, f: &TaskFile) {
+    batch.guard(
+        &SETTLE,
+        vec![
+            ("state", f.state.as_str().into()),
+            ("attempt", f.attempt.into()),
+            ("failed", f.failed.into()),
+            ("job", f.job_id.into()),
+            ("id", f.id.into()),
+            ("from", from.as_str().into()),
+        ],
+        1,
+    );
+}
+/// Moves files (at most 1,000) that are all in `from`, adding one attempt each.
+pub fn settle_all(batch: &mut Batch, ids: &[i64], from: FileState, to: FileState) {
+    if !ids.is_empty() {
+        let binds = vec![("state", to.as_str().into()), ("ids", ids.to_vec().into()), ("from", from.as_str().into())];
+        batch.guard(&SETTLE_ALL, binds, ids.len() as u64);
+    }
+}
+/// Makes failed and cancelled files of a data set ready again with `more` further attempts; counters are corrected by the caller, who holds
+/// the task's lease and has counted them before.
+pub fn revive(batch: &mut Batch, dataset: i64, more: i64, expected: u64) {
+    batch.guard(&REVIVE, vec![("more", more.into()), ("dataset", dataset.into())], expected);
+}
+/// Allows `more` attempts for the unfinished files of a data set.
+pub fn more_attempts(batch: &mut Batch, dataset: i64, more: i64) {
+    batch.exec(&MORE, vec![("more", more.into()), ("dataset", dataset.into())]);
+}
+/// Cancels the ready files of a data set: no further job takes them.
+pub fn stop(batch: &mut Batch, dataset: i64, expected: u64) {
+    batch.guard(&STOP, vec![("dataset", dataset.into())], expected);
+}

@@ -1,0 +1,80 @@
+//! Reading tasks: one, lists, history.
+
+use panda_core::{id::TaskId, task::state::TaskState};
+
+use super::{TaskRow, read, task_columns};
+use crate::{
+    Error, Store,
+    query::{MAX_PAGE, job::list::Event},
+    statements,
+};
+
+statements! {
+    [hot] read GET = "task.get", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id = :id LIMIT 1");
+    [hot] read PARAMS = "task.params", "SELECT params FROM task_doc WHERE task_id = :id LIMIT 1";
+    [hot] read IN_STATES = "task.in_states", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after ORDER BY t.id LIMIT :n");
+    // Tasks whose master data sets have files that no job has taken yet.
+    [hot] read TO_GENERATE = "task.to_generate", concat!("SELECT DISTINCT ", task_columns!(), " FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN ('ready', 'running', 'scouting') AND t.id > :after AND d.is_master = 1 AND d.n_used < d.n_files ORDER BY t.id LIMIT :n");
+    // Tasks whose master files have all ended one way or the other.
+    [hot] read TO_CLOSE = "task.to_close", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN ('running', 'scouting', 'ready') AND t.id > :after AND NOT EXISTS (SELECT 1 FROM task_dataset d WHERE d.task_id = t.id AND d.is_master = 1 AND d.n_finished + d.n_failed < d.n_files) ORDER BY t.id LIMIT :n");
+    [hot] read OF_PERSON = "task.of_person", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since ORDER BY t.id DESC LIMIT :n");
+    [hot] read SINCE = "task.since", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.modified_us >= :since ORDER BY t.modified_us DESC, t.id LIMIT :n");
+    [hot] read RECENT = "task.recent", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id < :before ORDER BY t.id DESC LIMIT :n");
+    [hot] read CHILDREN = "task.children", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.parent_id = :id ORDER BY t.id LIMIT 1000");
+    [hot] read EVENTS = "task.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM task_event WHERE task_id = :id ORDER BY rev LIMIT 1000";
+    [hot] read COUNT_ACTIVE = "task.count_active", "SELECT COUNT(*) FROM task t WHERE t.person_id = :person AND t.state IN (:states*) LIMIT 1";
+}
+
+/// One task.
+pub async fn get(store: &Store, id: TaskId) -> Result<Option<TaskRow>, Error> {
+    store.fetch(&GET, vec![("id", id.into())]).await?.first().map(read).transpose()
+}
+/// A task's parameters, JSON.
+pub async fn params(store: &Store, id: TaskId) -> Result<Option<String>, Error> {
+    let mut rows = store.fetch(&PARAMS, vec![("id", id.into())]).await?;
+    Ok(rows.first_mut().map(|r| r.take_text(0)).transpose()?.flatten())
+}
+/// Tasks in these states above `after`, by id; at most `n` and 1,000.
+pub async fn in_states(store: &Store, states: &[TaskState], after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
+    let binds = vec![("states", states.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&IN_STATES, binds).await?.iter().map(read).collect()
+}
+/// Tasks above `after` with input files that no job has taken; at most `n` and 1,000.
+pub async fn to_generate(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&TO_GENERATE, binds).await?.iter().map(read).collect()
+}
+/// Tasks above `after` all of whose input files have ended; at most `n` and 1,000.
+pub async fn to_close(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&TO_CLOSE, binds).await?.iter().map(read).collect()
+}
+/// A person's tasks changed since `since_us`, newest first; at most `n` and 1,000.
+pub async fn of_person(store: &Store, person: i64, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("person", person.into()), ("since", since_us.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&OF_PERSON, binds).await?.iter().map(read).collect()
+}
+/// Tasks changed since `since_us`, latest change first; at most `n` and 1,000.
+pub async fn since(store: &Store, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("since", since_us.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&SINCE, binds).await?.iter().map(read).collect()
+}
+/// The newest tasks below `before`; at most `n` and 1,000.
+pub async fn recent(store: &Store, before: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("before", before.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&RECENT, binds).await?.iter().map(read).collect()
+}
+/// Child tasks.
+pub async fn children(store: &Store, id: TaskId) -> Result<Vec<TaskRow>, Error> {
+    store.fetch(&CHILDREN, vec![("id", id.into())]).await?.iter().map(read).collect()
+}
+/// A task's history, oldest first.
+pub async fn events(store: &Store, id: TaskId) -> Result<Vec<Event>, Error> {
+    store.fetch(&EVENTS, vec![("id", id.into())]).await?.iter().map(crate::query::job::list::event).collect()
+}
+/// How many tasks of a person are in these states.
+pub async fn count_active(store: &Store, person: i64, states: &[TaskState]) -> Result<i64, Error> {
+    let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
+    store.fetch(&COUNT_ACTIVE, vec![("person", person.into()), ("states", states.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
+}

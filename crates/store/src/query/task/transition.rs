@@ -1,0 +1,180 @@
+//! New tasks, changes of a task's state, and commands on tasks. The only writer of `task.state`: each change is checked against `core`'s
+//! table, guarded by the revision it was decided on, and writes its event row in the same batch.
+
+use panda_core::{
+    machine::{Actor, IllegalTransition},
+    task::{state::TaskState, transition},
+};
+
+use super::TaskRow;
+use crate::{Batch, Error, Store, Topic, query::job::transition::cut_diag, statements};
+
+statements! {
+    insert ADD = "task.transition_new" => task (id: Int, name: Text, state: Text, vo: Text, label: Text, person_id: Int, working_group: Text, processing_type: Text, priority: Int, parent_id: Int, attempt: Int, reason: Text, created_us: Int, modified_us: Int, state_us: Int, rev: Int), "";
+    insert DOC_ADD = "task.doc_add" => task_doc (task_id: Int, params: Text), "";
+    write DOC_SET = "task.doc_set", "UPDATE task_doc SET params = :params WHERE task_id = :id";
+    insert NAME_ADD = "task_name.add" => task_name (person_id: Int, name: Text, task_id: Int), "";
+    [hot] read NAME_GET = "task_name.get", "SELECT task_id FROM task_name WHERE person_id = :person AND name = :name LIMIT 1";
+    write NAME_MOVE = "task_name.move", "UPDATE task_name SET task_id = :id WHERE person_id = :person AND name = :name AND task_id = :old";
+    insert EVENT = "task.event" => task_event (task_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
+    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write SET = "task.set", "UPDATE task SET priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write GUARD = "task.guard", "UPDATE task SET modified_us = :now WHERE id = :id AND rev = :rev";
+    write COMMAND_SET = "task_command.set", "INSERT INTO task_command (task_id, command, person_id, at_us, doc) VALUES (:id, :command, :person, :now, :doc) {upsert(task_id): command,person_id,at_us,doc}";
+    read COMMANDS = "task_command.list", "SELECT task_id, command, person_id, at_us, doc FROM task_command WHERE task_id > :after ORDER BY task_id LIMIT :n";
+    write COMMAND_DONE = "task_command.done", "DELETE FROM task_command WHERE task_id = :id AND at_us = :at";
+}
+
+/// A command waiting to be carried out; a newer one replaces it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskCommand {
+    /// The task.
+    pub task_id: panda_core::id::TaskId,
+    /// `kill`, `finish`, `retry`, …
+    pub command: String,
+    /// Who gave it.
+    pub person_id: i64,
+    /// Microseconds UTC.
+    pub at_us: i64,
+    /// Arguments, a JSON object.
+    pub doc: Option<String>,
+}
+
+/// Adds a task in its first state with its parameters (JSON) and first event. With `unique_name` a second live task of the same name and
+/// owner is a duplicate.
+pub fn add(batch: &mut Batch, t: &TaskRow, params: &str, unique_name: bool, actor: Actor) -> Result<(), IllegalTransition> {
+    transition::check(None, t.state, actor)?;
+    batch.insert(
+        &ADD,
+        vec![
+            t.id.into(),
+            (&t.name).into(),
+            t.state.as_str().into(),
+            (&t.vo).into(),
+            (&t.label).into(),
+            t.person_id.into(),
+            t.working_group.as_deref().into(),
+            t.processing_type.as_deref().into(),
+            t.priority.into(),
+            t.parent_id.into(),
+            t.attempt.into(),
+            t.reason.as_deref().map(cut_diag).into(),
+            t.created_us.into(),
+            t.created_us.into(),
+            t.created_us.into(),
+            0.into(),
+        ],
+    );
+    batch.insert(&DOC_ADD, vec![t.id.into(), params.into()]);
+    if unique_name {
+        batch.insert(&NAME_ADD, vec![t.person_id.into(), (&t.name).into(), t.id.into()]);
+    }
+    event(batch, t, 0, None, actor, t.created_us, None);
+    batch.wake(Topic::Tasks);
+    Ok(())
+}
+/// The task that holds this name for this person.
+pub async fn named(store: &Store, person: i64, name: &str) -> Result<Option<panda_core::id::TaskId>, Error> {
+    let rows = store.fetch(&NAME_GET, vec![("person", person.into()), ("name", name.into())]).await?;
+    rows.first().map(|r| Ok(panda_core::id::TaskId(r.int(0)?))).transpose()
+}
+/// Gives a name from an ended task to a new one.
+pub fn move_name(batch: &mut Batch, person: i64, name: &str, old: panda_core::id::TaskId, new: panda_core::id::TaskId) {
+    let binds = vec![("id", new.into()), ("person", person.into()), ("name", name.into()), ("old", old.into())];
+    batch.guard(&NAME_MOVE, binds, 1);
+}
+/// Replaces the parameters (JSON).
+pub fn set_params(batch: &mut Batch, id: panda_core::id::TaskId, params: &str) {
+    batch.guard(&DOC_SET, vec![("params", params.into()), ("id", id.into())], 1);
+}
+fn event(batch: &mut Batch, t: &TaskRow, rev: i64, from: Option<TaskState>, actor: Actor, now_us: i64, reason: Option<&str>) {
+    batch.insert(
+        &EVENT,
+        vec![
+            t.id.into(),
+            rev.into(),
+            from.map(TaskState::as_str).into(),
+            t.state.as_str().into(),
+            actor.as_str().into(),
+            now_us.into(),
+            reason.map(cut_diag).into(),
+        ],
+    );
+}
+/// Moves `before` to the state of `after`, writing the changed columns of `after`; conflicts when the row no longer has `before.rev`.
+pub fn move_to(batch: &mut Batch, before: &TaskRow, after: &TaskRow, actor: Actor, now_us: i64, reason: Option<&str>) -> Result<(), IllegalTransition> {
+    transition::check(Some(before.state), after.state, actor)?;
+    batch.guard(
+        &MOVE,
+        vec![
+            ("state", after.state.as_str().into()),
+            ("prev", after.prev_state.map(TaskState::as_str).into()),
+            ("priority", after.priority.into()),
+            ("attempt", after.attempt.into()),
+            ("command", after.command.as_deref().into()),
+            ("reason", after.reason.as_deref().map(cut_diag).into()),
+            ("now", now_us.into()),
+            ("started", after.started_us.into()),
+            ("ended", after.ended_us.into()),
+            ("id", before.id.into()),
+            ("rev", before.rev.into()),
+        ],
+        1,
+    );
+    event(batch, after, before.rev + 1, Some(before.state), actor, now_us, reason);
+    batch.wake(Topic::Tasks);
+    Ok(())
+}
+/// Writes priority, attempt, command and reason of a task that still has `before.rev`, without a change of state.
+pub fn set(batch: &mut Batch, before: &TaskRow, after: &TaskRow, now_us: i64) {
+    batch.guard(
+        &SET,
+        vec![
+            ("priority", after.priority.into()),
+            ("attempt", after.attempt.into()),
+            ("command", after.command.as_deref().into()),
+            ("reason", after.reason.as_deref().map(cut_diag).into()),
+            ("now", now_us.into()),
+            ("id", before.id.into()),
+            ("rev", before.rev.into()),
+        ],
+        1,
+    );
+}
+/// Makes the batch a conflict when the task has changed since it was read.
+pub fn guard(batch: &mut Batch, t: &TaskRow, now_us: i64) {
+    batch.guard(&GUARD, vec![("now", now_us.into()), ("id", t.id.into()), ("rev", t.rev.into())], 1);
+}
+/// Leaves a command for the engine, replacing an older one.
+pub fn add_command(batch: &mut Batch, c: &TaskCommand) {
+    batch.exec(
+        &COMMAND_SET,
+        vec![
+            ("id", c.task_id.into()),
+            ("command", (&c.command).into()),
+            ("person", c.person_id.into()),
+            ("now", c.at_us.into()),
+            ("doc", c.doc.as_deref().into()),
+        ],
+    );
+    batch.wake(Topic::Tasks);
+}
+/// Waiting commands of tasks above `after`; at most `n` and 1,000.
+pub async fn commands(store: &Store, after: panda_core::id::TaskId, n: i64) -> Result<Vec<TaskCommand>, Error> {
+    let rows = store.fetch(&COMMANDS, vec![("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(TaskCommand {
+                task_id: panda_core::id::TaskId(r.int(0)?),
+                command: r.text(1)?.to_owned(),
+                person_id: r.int(2)?,
+                at_us: r.int(3)?,
+                doc: r.opt_text(4)?.map(str::to_owned),
+            })
+        })
+        .collect()
+}
+/// Removes a command that was carried out, unless a newer one has replaced it.
+pub fn command_done(batch: &mut Batch, c: &TaskCommand) {
+    batch.exec(&COMMAND_DONE, vec![("id", c.task_id.into()), ("at", c.at_us.into())]);
+}

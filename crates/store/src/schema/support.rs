@@ -1,0 +1,43 @@
+//! Tables that serve the others: people, queues, storage, caches, leases, decisions.
+
+/// DDL steps.
+pub(super) const STEPS: &[&str] = &[
+    // Ranges of ids handed to processes; an id is never used twice, gaps are fine.
+    "CREATE TABLE id_block (name NAME(30) NOT NULL PRIMARY KEY, next_id ID NOT NULL) {table}",
+    "CREATE TABLE lease (name NAME(60) NOT NULL PRIMARY KEY, holder NAME(120), epoch INT NOT NULL, until_us MICROS NOT NULL) {table}",
+    // One row a database: MariaDB and MySQL have no notifications, so processes look at this counter.
+    "CREATE TABLE wake (name NAME(40) NOT NULL PRIMARY KEY, n INT NOT NULL) {table}",
+    // Published snapshots (counts, shares) and small settings.
+    "CREATE TABLE snapshot (name NAME(60) NOT NULL PRIMARY KEY, at_us MICROS NOT NULL, doc DOC NOT NULL) {table}",
+    // Owner = (issuer, subject); names are shown, never keyed on.
+    "CREATE TABLE person (id ID NOT NULL PRIMARY KEY, issuer NAME(200) NOT NULL, subject NAME(200) NOT NULL, name NAME(200) NOT NULL, nickname NAME(100), email NAME(200), state NAME(12) NOT NULL, created_us MICROS NOT NULL) {table}",
+    "CREATE UNIQUE INDEX person_key ON person (issuer, subject)",
+    "CREATE INDEX person_name ON person (name)",
+    "CREATE TABLE secret (person_id ID NOT NULL, name NAME(200) NOT NULL, content DOC NOT NULL, PRIMARY KEY (person_id, name)) {table}",
+    "CREATE TABLE rse (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, root NAME(700) NOT NULL, state NAME(12) NOT NULL) {table}",
+    "CREATE UNIQUE INDEX rse_name ON rse (name)",
+    "CREATE TABLE queue (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, site NAME(100) NOT NULL, state NAME(12) NOT NULL, pilot_family NAME(24) NOT NULL, rse_id ID NOT NULL, script_base NAME(500), core_count INT NOT NULL, max_ram_mb INT NOT NULL, max_disk_mb INT NOT NULL, max_walltime_s INT NOT NULL, doc DOC NOT NULL, rev INT NOT NULL, modified_us MICROS NOT NULL) {table}",
+    "CREATE UNIQUE INDEX queue_name ON queue (name)",
+    // A lane groups the jobs that any asker who may hold one may hold: interned, referred to by job.ready_lane.
+    "CREATE TABLE lane (id ID NOT NULL PRIMARY KEY, queue_id ID NOT NULL, resource_type NAME(20) NOT NULL, label NAME(20) NOT NULL, share NAME(60) NOT NULL, ram_step INT NOT NULL) {table}",
+    "CREATE UNIQUE INDEX lane_key ON lane (queue_id, resource_type, label, share, ram_step)",
+    // Sandboxes and other files under /cache.
+    "CREATE TABLE cache_file (name NAME(255) NOT NULL PRIMARY KEY, person_id ID NOT NULL, fsize INT NOT NULL, checksum NAME(40) NOT NULL, created_us MICROS NOT NULL, touched_us MICROS NOT NULL) {table}",
+    "CREATE INDEX cache_file_same ON cache_file (person_id, fsize, checksum)",
+    // The neutral catalogue of data sets.
+    "CREATE TABLE dataset (id ID NOT NULL PRIMARY KEY, vo NAME(40) NOT NULL, name NAME(255) NOT NULL, scope NAME(100) NOT NULL, state NAME(12) NOT NULL, person_id ID, n_files INT NOT NULL, n_bytes INT NOT NULL, created_us MICROS NOT NULL) {table}",
+    "CREATE UNIQUE INDEX dataset_name ON dataset (vo, name)",
+    "CREATE TABLE dataset_file (id ID NOT NULL PRIMARY KEY, dataset_id ID NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100) NOT NULL, guid NAME(40), fsize INT, checksum NAME(60), n_events INT, surl NAME(1000), rse NAME(100)) {table}",
+    "CREATE UNIQUE INDEX dataset_file_lfn ON dataset_file (dataset_id, lfn)",
+    // Workers and the machines they ran on.
+    "CREATE TABLE worker (id ID NOT NULL PRIMARY KEY, harvester NAME(100) NOT NULL, worker_no ID NOT NULL, queue_id ID, state NAME(12) NOT NULL, node NAME(128), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, rev INT NOT NULL) {table}",
+    "CREATE UNIQUE INDEX worker_key ON worker (harvester, worker_no)",
+    "CREATE TABLE worker_event (worker_id ID NOT NULL, rev INT NOT NULL, from_state NAME(12), to_state NAME(12) NOT NULL, at_us MICROS NOT NULL, PRIMARY KEY (worker_id, rev)) {table norowid}",
+    "CREATE TABLE worker_node (site NAME(100) NOT NULL, host NAME(128) NOT NULL, doc DOC, gpu DOC, seen_us MICROS NOT NULL, PRIMARY KEY (site, host)) {table}",
+    // Why something waits, or went where it went: the latest record of each (subject, stage).
+    "CREATE TABLE decision (subject_id ID NOT NULL, stage NAME(30) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (subject_id, stage)) {table}",
+    // External effects, run at least once by one loop.
+    "CREATE TABLE effect (id ID NOT NULL PRIMARY KEY, effect_key NAME(200) NOT NULL, kind NAME(30) NOT NULL, state NAME(12) NOT NULL, attempts INT NOT NULL, next_us MICROS NOT NULL, reason NAME(500), doc DOC) {table}",
+    "CREATE UNIQUE INDEX effect_once ON effect (effect_key)",
+    "CREATE INDEX effect_due ON effect (state, next_us)",
+];

@@ -1,0 +1,151 @@
+//! The handle that the rest of the program holds.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::Mutex;
+
+use crate::{
+    batch::{Batch, Binds},
+    driver::{self, Beat, BeatAnswer, Claim, Claimed, Driver},
+    error::{Error, OpenError},
+    stmt::{Dialect, Stmt},
+    value::Row,
+    wake::Wake,
+};
+
+/// How many ids a process takes from the database at a time (DECISIONS "Writes").
+const ID_BLOCK: i64 = 1_000;
+
+/// Families of ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IdKind {
+    /// Tasks, from 10,000,000: the client takes smaller numbers for request ids.
+    Task,
+    /// Jobs, from 1,000,000,000.
+    Job,
+    /// Everything else.
+    Row,
+}
+
+impl IdKind {
+    /// Name of its `id_block` row.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Job => "job",
+            Self::Row => "row",
+        }
+    }
+    /// First id.
+    #[must_use]
+    pub fn first(self) -> i64 {
+        match self {
+            Self::Task => panda_core::id::TASK_ID_MIN,
+            Self::Job => panda_core::id::JOB_ID_MIN,
+            Self::Row => 1,
+        }
+    }
+}
+
+/// A database, open and of the right schema. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    driver: Arc<dyn Driver>,
+    wake: Wake,
+    ids: Arc<Mutex<BTreeMap<IdKind, std::ops::Range<i64>>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dialect", &self.driver.dialect()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite:PATH`, `postgres://…`, `mysql://…`). With `migrate` missing schema steps are applied,
+    /// without it an older schema is refused.
+    pub async fn open(url: &str, migrate: bool) -> Result<Self, OpenError> {
+        let wake = Wake::default();
+        let driver = driver::open(url, migrate, wake.clone()).await?;
+        Ok(Self { driver, wake, ids: Arc::default() })
+    }
+    /// Which backend this is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.driver.dialect()
+    }
+    /// Wake-ups of this process (and, where the backend can, of others).
+    #[must_use]
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+    /// Runs one SELECT outside any transaction.
+    pub(crate) async fn fetch(&self, stmt: &'static Stmt, binds: Binds) -> Result<Vec<Row>, Error> {
+        self.driver.fetch(stmt, binds).await
+    }
+    /// Applies a batch atomically; on success wakes its topics. A guard that fails is [`Error::Conflict`], a unique key [`Error::Duplicate`]:
+    /// then nothing was applied.
+    pub async fn apply(&self, batch: Batch) -> Result<(), Error> {
+        if batch.is_empty() {
+            for topic in batch.wakes {
+                self.wake.notify(topic);
+            }
+            return Ok(());
+        }
+        self.driver.apply(batch).await
+    }
+    /// Takes `n` fresh ids, in rising order; they are never handed out again.
+    pub async fn ids(&self, kind: IdKind, n: usize) -> Result<Vec<i64>, Error> {
+        let mut out = Vec::with_capacity(n);
+        loop {
+            {
+                let mut held = self.ids.lock();
+                let range = held.entry(kind).or_insert(0..0);
+                while out.len() < n {
+                    match range.next() {
+                        Some(id) => out.push(id),
+                        None => break,
+                    }
+                }
+            }
+            if out.len() == n {
+                return Ok(out);
+            }
+            let want = ID_BLOCK.max(i64::try_from(n - out.len()).unwrap_or(i64::MAX));
+            let block = self.driver.id_block(kind, want).await?;
+            let mut held = self.ids.lock();
+            let range = held.entry(kind).or_insert(0..0);
+            if range.is_empty() {
+                *range = block;
+            } else {
+                // Another caller refilled meanwhile: use this block for ourselves, the rest becomes a gap.
+                out.extend(block.take(n - out.len()));
+            }
+        }
+    }
+    /// Takes one fresh id.
+    pub async fn id(&self, kind: IdKind) -> Result<i64, Error> {
+        self.ids(kind, 1).await?.pop().ok_or(Error::Closed)
+    }
+    /// Claims activated jobs for a pilot: each becomes `sent`, with its event row, in one transaction.
+    pub async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, Error> {
+        self.driver.claim(claim).await
+    }
+    /// A pure heartbeat; see [`Beat`].
+    pub async fn beat(&self, beat: Beat) -> Result<BeatAnswer, Error> {
+        self.driver.beat(beat).await
+    }
+    /// The backend's clock, microseconds UTC.
+    pub async fn database_clock(&self) -> Result<i64, Error> {
+        self.driver.clock().await
+    }
+    /// Schema steps applied.
+    pub async fn schema_found(&self) -> Result<usize, Error> {
+        self.driver.schema_found().await
+    }
+    /// Flushes and closes; later calls answer [`Error::Closed`].
+    pub async fn close(&self) {
+        self.driver.close().await;
+    }
+}
