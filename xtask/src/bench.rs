@@ -1,0 +1,14 @@
+//! Owns: launching the benchmark program. Must not know: what it measures.
+
+use crate::shell::{Failure, Outcome, cargo, run as execute};
+
+const NAMES: [&str; 2] = ["dispatch", "latency"];
+
+pub(crate) fn run(args: &[String]) -> Outcome {
+    let Some(name) = args.first().filter(|name| NAMES.contains(&name.as_str())) else {
+        return Err(Failure::Usage(format!("`bench` needs the name of a benchmark: {}", NAMES.join(" or "))));
+    };
+    eprintln!("benchmark {name}: building the optimised programs first");
+    execute(cargo().args(["build", "--release", "--quiet", "--package", "panda"]))?;
+    execute(cargo().args(["run", "--release", "--quiet", "--package", "panda-bench", "--"]).args(args))
+}

@@ -1,0 +1,88 @@
+//! Owns: the official client, the official pilot and a browser, installed below the build folder. Must not know: their use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shell::{Outcome, apt_install, fail, on, output, target, which};
+
+/// The client that the tests drive; docs/compatibility.md names the same.
+const CLIENT: &str = "panda-client==2.2.0";
+/// The pilot that the tests drive. Its wheel lacks files that the source archive has.
+const PILOT: &str = "panda-pilot==3.7.0.36";
+
+/// Installs the client into a virtual environment and tells its folder.
+pub(crate) fn client() -> Outcome<PathBuf> {
+    let venv = target().join("peers/venv");
+    once(&venv, CLIENT, || {
+        let python = python()?;
+        if output(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&venv)).is_err() {
+            // Debian parts `venv` from its Python
+            apt_install(&["python3-venv"], "the official client")?;
+            output(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&venv))?;
+        }
+        eprintln!("installing {CLIENT}");
+        pip(&venv, &["install", "--quiet", CLIENT])
+    })?;
+    Ok(venv)
+}
+
+/// Unpacks the pilot's source archive and tells the folder that holds `pilot.py`.
+pub(crate) fn pilot() -> Outcome<PathBuf> {
+    let venv = client()?;
+    let folder = target().join("peers/pilot");
+    once(&folder, PILOT, || {
+        eprintln!("fetching {PILOT}");
+        let archives = folder.join("archive");
+        fs::create_dir_all(&archives).map_err(on("create", &archives))?;
+        let into = archives.display().to_string();
+        pip(&venv, &["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", &into, PILOT])?;
+        let archive = only_entry(&archives)?;
+        output(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components", "1", "-C"]).arg(&folder)).map(drop)
+    })?;
+    if folder.join("pilot.py").is_file() { Ok(folder) } else { fail(format!("{PILOT} came without pilot.py")) }
+}
+
+/// A Chromium: one that is there, or Debian's.
+pub(crate) fn chromium() -> Outcome<PathBuf> {
+    let find = || ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(which);
+    if let Some(program) = find() {
+        return Ok(program);
+    }
+    apt_install(&["chromium"], "testing the pages in a browser")?;
+    find().map_or_else(|| fail("the package chromium was installed but has no program of that name"), Ok)
+}
+
+/// Does the work unless a stamp in the folder says that it was done for the same version; half-done work is thrown away.
+fn once(folder: &Path, version: &str, work: impl FnOnce() -> Outcome) -> Outcome {
+    let stamp = folder.join(".panda-ready");
+    if fs::read_to_string(&stamp).is_ok_and(|done| done == version) {
+        return Ok(());
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(on("remove", folder))?;
+    }
+    fs::create_dir_all(folder).map_err(on("create", folder))?;
+    work()?;
+    fs::write(&stamp, version).map_err(on("write", &stamp))
+}
+
+fn python() -> Outcome<PathBuf> {
+    if let Some(python) = which("python3") {
+        return Ok(python);
+    }
+    apt_install(&["python3", "python3-venv"], "the official client and pilot")?;
+    which("python3").map_or_else(|| fail("the package python3 was installed but has no program of that name"), Ok)
+}
+
+fn pip(venv: &Path, args: &[&str]) -> Outcome {
+    output(Command::new(venv.join("bin/python")).args(["-m", "pip", "--disable-pip-version-check"]).args(args)).map(drop)
+}
+
+fn only_entry(folder: &Path) -> Outcome<PathBuf> {
+    let mut entries = fs::read_dir(folder).map_err(on("read", folder))?.flatten().map(|entry| entry.path());
+    match (entries.next(), entries.next()) {
+        (Some(entry), None) => Ok(entry),
+        _ => fail(format!("`{}` should hold exactly one archive", folder.display())),
+    }
+}
