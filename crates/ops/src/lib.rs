@@ -1,1 +1,80 @@
-//! Each operation of the system once: check role, decide, batch, wake.
+//! Each operation of the system once: check the role, read, decide in `core`, apply one batch, wake.
+//!
+//! Server, monitor, engine commands and the command line's local verbs call these functions; they only translate. This room must not know
+//! HTTP or HTML. One operation a file: `<noun>/<verb>.rs`.
+
+pub mod blob;
+pub mod clock;
+mod error;
+pub mod json;
+pub mod people;
+pub mod pilot;
+pub mod queue;
+pub mod storage;
+
+use std::{path::PathBuf, sync::Arc};
+
+use panda_core::time::{Clock, Micros};
+use panda_store::Store;
+
+pub use error::OpsError;
+
+/// How often an operation that met a changed row reads and decides again before it gives up (each round means that somebody else got ahead).
+pub const MAX_CONFLICTS: usize = 8;
+
+/// What the operations need to know of the installation.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Configured VOs, lower case. A task of another VO becomes one of its owner's VO, and the answer says so.
+    pub vos: Vec<String>,
+    /// Address under which clients, pilots and runners reach this server, without a trailing slash: `http://127.0.0.1:25080`.
+    pub base_url: String,
+    /// Address of the monitor, without a trailing slash.
+    pub monitor_url: String,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// Most active tasks a person may have.
+    pub max_active_tasks: i64,
+    /// How often a job's input is tried, when the task does not say.
+    pub max_attempt: i64,
+}
+
+impl Options {
+    /// Options of a server at `base_url` with its data in `data_dir`.
+    #[must_use]
+    pub fn new(base_url: &str, data_dir: PathBuf) -> Self {
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Self { vos: Vec::new(), monitor_url: base_url.clone(), base_url, data_dir, max_active_tasks: 10_000, max_attempt: 3 }
+    }
+}
+
+/// Everything an operation works with. One a process; cheap to share behind an [`Arc`].
+#[derive(Debug)]
+pub struct Ops {
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The installation.
+    pub options: Options,
+    /// Sandboxes and live logs.
+    pub blobs: blob::Blobs,
+    /// People by identity.
+    pub people: people::People,
+    /// Queues, storage endpoints and lanes.
+    pub queues: queue::Queues,
+}
+
+impl Ops {
+    /// Operations over an open store.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, options: Options) -> Self {
+        let blobs = blob::Blobs::new(&options.data_dir);
+        Self { store, clock, options, blobs, people: people::People::default(), queues: queue::Queues::default() }
+    }
+    /// The present time.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        self.clock.now()
+    }
+}

@@ -23,6 +23,7 @@ statements! {
     [hot] read DOC = "job.doc", "SELECT d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id = :id LIMIT 1";
     [hot] read EVENTS = "job.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM job_event WHERE job_id = :id ORDER BY rev LIMIT 1000";
     [hot] read LIVE = "job.live", "SELECT attempt, seen_us, doc FROM job_live WHERE job_id = :id LIMIT 1";
+    [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     [hot] read SILENT = "job.silent", "SELECT j.id FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND j.modified_us < :before AND (l.seen_us IS NULL OR l.seen_us < :before) ORDER BY j.id LIMIT :n";
 }
 
@@ -153,4 +154,12 @@ pub async fn live(store: &Store, id: JobId) -> Result<Option<(i64, i64, Option<S
 pub async fn silent(store: &Store, state: JobState, after: JobId, before_us: i64, n: i64) -> Result<Vec<JobId>, Error> {
     let binds = vec![("state", state.as_str().into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&SILENT, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+}
+/// Whether any of these lanes (at most 1,000) has an activated job.
+pub async fn any_ready(store: &Store, lanes: &[panda_core::id::LaneId]) -> Result<bool, Error> {
+    if lanes.is_empty() {
+        return Ok(false);
+    }
+    let lanes: Vec<i64> = lanes.iter().map(|l| l.0).collect();
+    Ok(!store.fetch(&ANY_READY, vec![("lanes", lanes.into())]).await?.is_empty())
 }

@@ -1,0 +1,148 @@
+//! Takes a pilot's status update: a pure heartbeat goes the fast way, everything else is decided by `core` and applied as one batch.
+
+use panda_core::{
+    id::JobId,
+    job::{
+        report::{Command, Effect, JobView, Reported, UpdateDecision, UpdateRequest, on_update},
+        state::JobState,
+    },
+    machine::Actor,
+};
+use panda_store::{
+    Batch,
+    driver::{Beat, BeatAnswer},
+    query::job::{self, JobRow, report::Report},
+};
+use serde_json::{Map, Value};
+
+use crate::{MAX_CONFLICTS, Ops, OpsError};
+
+/// Sub-state of a job that its pilot holds, as long as the final report is not in.
+pub const PILOT_HOLDS: &str = "pilot_holds";
+
+/// A status update, decoded (`spec/api_v1.md` section 10.2).
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The job.
+    pub job_id: JobId,
+    /// The reported state.
+    pub state: Reported,
+    /// The pilot's attempt number, if it sent one.
+    pub attempt: Option<i64>,
+    /// The node.
+    pub node: Option<String>,
+    /// The batch id.
+    pub batch_id: Option<String>,
+    /// Finer word, e.g. `lost_worker`.
+    pub sub_state: Option<String>,
+    /// The output report, JSON text, with the final update.
+    pub report: Option<String>,
+    /// The payload's metadata, JSON text.
+    pub meta: Option<String>,
+    /// Exit and error codes and diagnoses, as sent: `trans_exit_code`, `pilot_error_code`, `pilot_error_diag`, ….
+    pub errors: Map<String, Value>,
+    /// Everything measured, as sent.
+    pub metrics: Map<String, Value>,
+}
+
+/// Applies an update; the answer is the command for the pilot (`NULL` = none).
+pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
+    let now = ops.now().0;
+    if is_pure(u) {
+        let doc = if u.metrics.is_empty() { None } else { serde_json::to_string(&u.metrics).ok() };
+        let beat = Beat { job_id: u.job_id, attempt: u.attempt, state: u.state.as_str(), doc, now_us: now };
+        if let BeatAnswer::Recorded { command, debug } = ops.store.beat(beat).await? {
+            return Ok(Command::pending(debug, command.as_deref()));
+        }
+    }
+    for _ in 0..MAX_CONFLICTS {
+        let row = job::list::get(&ops.store, u.job_id).await?;
+        let decision = decide(row.as_ref(), u);
+        let Some(before) = row else { return Ok(decision.command) };
+        let mut batch = Batch::new();
+        build(&mut batch, &before, u, &decision, now)?;
+        match ops.store.apply(batch).await {
+            Ok(()) => return Ok(decision.command),
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(OpsError::refused(format!("job {} changes all the time; send the update again", u.job_id)))
+}
+
+/// Whether the update can only be a heartbeat: no report, no result, no metadata, no other batch job.
+fn is_pure(u: &Update) -> bool {
+    matches!(u.state, Reported::Running | Reported::Starting) && u.report.is_none() && u.meta.is_none() && u.errors.is_empty() && u.batch_id.is_none()
+}
+
+fn decide(row: Option<&JobRow>, u: &Update) -> UpdateDecision {
+    let view = row.map(|j| JobView {
+        state: j.state,
+        attempt: j.attempt,
+        batch_id: j.batch_id.as_deref(),
+        final_report_in: j.sub_state.as_deref() != Some(PILOT_HOLDS),
+        command: j.command.as_deref(),
+        debug: j.debug,
+    });
+    on_update(view.as_ref(), &UpdateRequest { state: u.state, attempt: u.attempt, batch_id: u.batch_id.as_deref() })
+}
+
+fn build(batch: &mut Batch, before: &JobRow, u: &Update, decision: &UpdateDecision, now: i64) -> Result<(), OpsError> {
+    let mut after = before.clone();
+    if u.node.is_some() {
+        after.host.clone_from(&u.node);
+    }
+    if u.batch_id.is_some() {
+        after.batch_id.clone_from(&u.batch_id);
+    }
+    if decision.sets_started {
+        after.started_us = Some(now);
+    }
+    if decision.sets_ended {
+        after.ended_us = Some(now);
+    }
+    let metrics = if u.metrics.is_empty() { None } else { serde_json::to_string(&u.metrics).ok() };
+    match &decision.effect {
+        Effect::None => return Ok(()),
+        Effect::Attributes => {
+            job::report::set_live(batch, before.id, before.attempt, now, metrics.as_deref());
+            if after.host != before.host || after.batch_id != before.batch_id {
+                job::transition::set(batch, before, &after, now);
+            }
+        }
+        Effect::To(state) => {
+            after.state = *state;
+            after.sub_state = if matches!(state, JobState::Holding | JobState::Transferring) { Some(PILOT_HOLDS.into()) } else { u.sub_state.clone() };
+            job::transition::move_to(batch, before, &after, Actor::Pilot, now, None)?;
+            job::report::set_live(batch, before.id, before.attempt, now, metrics.as_deref());
+        }
+        Effect::FinalReport { moves, .. } => {
+            after.state = JobState::Holding;
+            after.sub_state.clone_from(&u.sub_state);
+            let report = Report { job_id: before.id, attempt: before.attempt, at_us: now, doc: report_doc(u) };
+            if *moves {
+                job::transition::move_to(batch, before, &after, Actor::Pilot, now, None)?;
+            }
+            job::report::add(batch, &report);
+        }
+        Effect::WrongBatch { diag } => {
+            after.sup_error_code = Some(panda_core::job::report::INVALID_BATCH_ID);
+            after.diag = Some(diag.clone());
+            tracing::warn!(job = %before.id, "{diag}");
+        }
+    }
+    Ok(())
+}
+
+/// The report as the finisher reads it: `{"state", "sub_state", "output", "meta", "errors", "metrics"}`; `output` and `meta` are the texts
+/// that the pilot sent.
+fn report_doc(u: &Update) -> String {
+    let mut doc = Map::new();
+    doc.insert("state".into(), u.state.as_str().into());
+    doc.insert("sub_state".into(), u.sub_state.clone().into());
+    doc.insert("output".into(), u.report.clone().into());
+    doc.insert("meta".into(), u.meta.clone().into());
+    doc.insert("errors".into(), Value::Object(u.errors.clone()));
+    doc.insert("metrics".into(), Value::Object(u.metrics.clone()));
+    serde_json::to_string(&doc).unwrap_or_default()
+}

@@ -1,0 +1,161 @@
+//! Queues, storage endpoints and dispatch lanes, cached and reread.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use panda_core::id::{LaneId, QueueId};
+use panda_store::{
+    Batch, IdKind,
+    query::queue::{self, LaneRow, QueueRow, RseRow},
+};
+
+use crate::{Ops, OpsError};
+
+/// How old the cache may be before it is reread; a change by another process shows after this time.
+const MAX_AGE_US: i64 = 1_000_000;
+
+/// Memory step of a lane, MB: jobs of one step share a lane, so an asker's limit falls between two lanes or within one.
+pub const RAM_STEP_MB: i64 = 1_000;
+
+/// Queues, storage endpoints and lanes at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    read_us: i64,
+    /// By name.
+    pub by_name: HashMap<String, Arc<QueueRow>>,
+    /// By row.
+    pub by_id: HashMap<QueueId, Arc<QueueRow>>,
+    /// Storage endpoints by row.
+    pub rses: HashMap<i64, Arc<RseRow>>,
+    /// Lanes by queue.
+    pub lanes: HashMap<QueueId, Vec<Arc<LaneRow>>>,
+    last_lane: i64,
+}
+
+impl Snapshot {
+    /// Queues by name, in order.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<Arc<QueueRow>> {
+        let mut all: Vec<_> = self.by_name.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+}
+
+/// The cache.
+#[derive(Debug, Default)]
+pub struct Queues {
+    now: ArcSwap<Snapshot>,
+    reading: tokio::sync::Mutex<()>,
+}
+
+/// The class of labels whose jobs an asker gets together (`spec/engine.md` section 9.2).
+#[must_use]
+pub fn label_class(label: &str) -> &str {
+    match label {
+        "user" | "panda" => "analysis",
+        "managed" | "test" | "prod_test" => "production",
+        other => other,
+    }
+}
+
+/// The classes that a request with this label may take (`spec/engine.md` section 9.2).
+#[must_use]
+pub fn classes_for(label: Option<&str>) -> Vec<&str> {
+    match label {
+        Some("user") => vec!["analysis", "install"],
+        None | Some("" | "managed" | "test" | "prod_test") => vec!["production", "install"],
+        Some("unified") => vec!["production", "analysis", "install"],
+        Some(other) => vec![other],
+    }
+}
+
+/// The memory step of a job.
+#[must_use]
+pub fn ram_step(ram_mb: i64) -> i64 {
+    if ram_mb <= 0 { 0 } else { (ram_mb + RAM_STEP_MB - 1) / RAM_STEP_MB * RAM_STEP_MB }
+}
+
+impl Ops {
+    /// Queues, storage endpoints and lanes, at most a second old.
+    pub async fn queues(&self) -> Result<Arc<Snapshot>, OpsError> {
+        let now = self.now().0;
+        let held = self.queues.now.load_full();
+        if held.read_us != 0 && now - held.read_us < MAX_AGE_US {
+            return Ok(held);
+        }
+        if held.read_us == 0 {
+            let _guard = self.queues.reading.lock().await;
+            let again = self.queues.now.load_full();
+            if again.read_us != 0 {
+                return Ok(again);
+            }
+            return self.reread_queues().await;
+        }
+        // One caller rereads, the others go on with what is there.
+        match self.queues.reading.try_lock() {
+            Ok(_guard) => self.reread_queues().await,
+            Err(_) => Ok(held),
+        }
+    }
+    /// Rereads at once, after a change of our own.
+    pub async fn queues_changed(&self) -> Result<Arc<Snapshot>, OpsError> {
+        let _guard = self.queues.reading.lock().await;
+        self.reread_queues().await
+    }
+    async fn reread_queues(&self) -> Result<Arc<Snapshot>, OpsError> {
+        let held = self.queues.now.load_full();
+        let mut next = Snapshot { read_us: self.now().0, lanes: held.lanes.clone(), last_lane: held.last_lane, ..Snapshot::default() };
+        for rse in queue::rses(&self.store).await? {
+            next.rses.insert(rse.id, Arc::new(rse));
+        }
+        for q in queue::list(&self.store).await? {
+            let q = Arc::new(q);
+            next.by_name.insert(q.name.clone(), q.clone());
+            next.by_id.insert(q.id, q);
+        }
+        loop {
+            let lanes = queue::lanes(&self.store, LaneId(next.last_lane)).await?;
+            let Some(last) = lanes.last() else { break };
+            next.last_lane = last.id.0;
+            for lane in lanes {
+                next.lanes.entry(lane.queue_id).or_default().push(Arc::new(lane));
+            }
+        }
+        let next = Arc::new(next);
+        self.queues.now.store(next.clone());
+        Ok(next)
+    }
+    /// The queue of this name; None when there is none.
+    pub async fn queue(&self, name: &str) -> Result<Option<Arc<QueueRow>>, OpsError> {
+        Ok(self.queues().await?.by_name.get(name).cloned())
+    }
+    /// The lane for jobs of these properties, made when it is new.
+    pub async fn lane(&self, queue: QueueId, resource_type: &str, label: &str, share: &str, ram_mb: i64) -> Result<LaneId, OpsError> {
+        let (class, step) = (label_class(label), ram_step(ram_mb));
+        let find = |s: &Snapshot| {
+            let lanes = s.lanes.get(&queue)?;
+            let same = |l: &&Arc<LaneRow>| l.resource_type == resource_type && l.label == class && l.share == share && l.ram_step == step;
+            lanes.iter().find(same).map(|l| l.id)
+        };
+        if let Some(id) = find(&*self.queues().await?) {
+            return Ok(id);
+        }
+        let lane = LaneRow {
+            id: LaneId(self.store.id(IdKind::Row).await?),
+            queue_id: queue,
+            resource_type: resource_type.to_owned(),
+            label: class.to_owned(),
+            share: share.to_owned(),
+            ram_step: step,
+        };
+        let mut batch = Batch::new();
+        queue::add_lane(&mut batch, &lane);
+        match self.store.apply(batch).await {
+            Ok(()) => {}
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e.into()),
+        }
+        find(&*self.queues_changed().await?).ok_or_else(|| OpsError::Internal(format!("the lane of {queue} was not found")))
+    }
+}
