@@ -30,8 +30,8 @@ usage: cargo xtask <command>
                  fuzz one target, or each in turn (300 seconds each unless told otherwise)
   dist           build the static programs and pack them with checksum into target/dist
 
-What a test needs follows from its name: a test, module or test binary that begins with `db_` needs the databases, `peer_`
-the official client and pilot, `browser_` a browser.";
+What a test needs follows from its name: a test or module that begins with `db_` needs the databases, `peer_` the official
+client and pilot, `browser_` a browser.";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

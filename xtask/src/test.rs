@@ -5,7 +5,8 @@ use std::process::Command;
 use crate::shell::{Failure, Outcome, cargo, fail, output, run as execute, which};
 use crate::{databases, mysql, peers};
 
-/// What a test needs, by the first word of its name or its module's or binary's.
+/// What a test needs, by the first word of its name or its module's. (Not its binary's: nextest refuses a filter by binary
+/// that matches none, and a filter must hold before the first such binary is there.)
 const GROUPS: [&str; 3] = ["db_", "peer_", "browser_"];
 
 #[derive(Default)]
@@ -100,7 +101,7 @@ fn nextest(options: &Options, verb: &str, args: &[&str]) -> Command {
 /// A filter expression for the tests of these groups.
 fn any_of(groups: &[&str]) -> String {
     let names = groups.join("|");
-    format!("test(/(^|::)({names})/) or binary(/^({names})/)")
+    format!("test(/(^|::)({names})/)")
 }
 
 /// The names of the tests that would run, as `binary test`.
@@ -115,8 +116,9 @@ fn list(options: &Options, expression: Option<&str>) -> Outcome<Vec<String>> {
     Ok(listing.lines().map(str::to_owned).filter(|line| line.contains(' ')).collect())
 }
 
-fn is_of(name: &str, group: &str) -> bool {
-    name.split([' ', ':']).any(|word| word.starts_with(group))
+/// `line` is `binary test::name`; the binary's name does not count.
+fn is_of(line: &str, group: &str) -> bool {
+    line.split_once(' ').is_some_and(|(_, test)| test.split("::").any(|word| word.starts_with(group)))
 }
 
 fn groups_of(tests: &[String]) -> Vec<&'static str> {
@@ -144,8 +146,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_belongs_to_the_group_of_its_binary_module_or_name() {
-        assert!(is_of("panda-store::db_conformance claim::works", "db_"));
+    fn a_test_belongs_to_the_group_of_its_module_or_name() {
+        assert!(!is_of("panda-store::db_conformance claim::works", "db_"));
         assert!(is_of("panda-store conformance::db_claim::works", "db_"));
         assert!(is_of("panda peer_prun_runs", "peer_"));
         assert!(!is_of("panda-store query::find_db_names", "db_"));
