@@ -48,7 +48,8 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
     if options.mysql {
         let server = mysql::start()?;
-        return execute(nextest(&options, "run", &["--package", "panda-store"]).envs(server.variables()));
+        let mut command = nextest(&options, "run", &["--package", "panda-store", "-E", &any_of(&["db_"])]);
+        return execute(command.envs(databases::ensure()?).envs(server.variables()));
     }
     let wanted = groups_of(&list(&options, None)?);
     let mut command = nextest(&options, "run", &["--workspace"]);
