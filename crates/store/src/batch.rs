@@ -42,6 +42,16 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The statement.
+    #[must_use]
+    pub fn stmt(&self) -> &'static Stmt {
+        match self {
+            Self::Exec { stmt, .. } | Self::Insert { stmt, .. } => stmt,
+        }
+    }
+}
+
 /// Guarded statements, applied atomically in order.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {

@@ -30,6 +30,10 @@ pub enum Error {
 }
 
 impl Error {
+    /// A failure of the backend that trying again would not cure.
+    pub(crate) fn backend(statement: &'static str, message: impl ToString) -> Self {
+        Self::Backend { statement, message: message.to_string(), retryable: false }
+    }
     /// Whether this is a failed guard or a duplicate key: somebody else was first.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
@@ -93,6 +97,16 @@ pub enum OpenError {
         found: usize,
         /// Steps known.
         known: usize,
+    },
+    /// A recorded step is not the step that this program knows: a development version made the schema.
+    #[error(
+        "database {url}: schema step {step} is not the one this program knows, a development version made it; start with an empty database"
+    )]
+    Differs {
+        /// The URL, without its password.
+        url: String,
+        /// The first such step, from 1.
+        step: usize,
     },
     /// Another process holds the SQLite folder.
     #[error("database {url} is in use by process {pid}; stop it first, or use PostgreSQL or MariaDB for several processes")]

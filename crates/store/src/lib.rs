@@ -12,10 +12,13 @@ pub mod query;
 pub mod schema;
 pub mod stmt;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod value;
 pub mod wake;
 
 pub use batch::Batch;
+pub use driver::migration_plan;
 pub use error::{Error, OpenError};
 pub use store::{IdKind, Store};
 pub use value::{Row, Value};

@@ -1,18 +1,31 @@
 //! Ways of executing statements on each backend: single, combined, coalesced, bulk. The only place that names driver crates.
 
-use std::{ops::Range, sync::Arc};
+mod commons;
+mod scan;
+mod sqlite;
+mod url;
+
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use panda_core::id::{JobId, LaneId, TaskId};
 
+pub(crate) use self::url::redact;
+use self::url::{Url, parse};
 use crate::{
-    batch::{Batch, Binds},
+    batch::{Batch, Binds, Expect, MAX_BATCH_ROWS, Op},
     error::{Error, OpenError},
     stmt::{Dialect, Stmt},
     store::IdKind,
     value::Row,
     wake::Wake,
 };
+
+/// Longest read; longer ones are stopped, since they keep old row versions and the log alive (DECISIONS "Dispatch").
+pub(crate) const READ_LIMIT: Duration = Duration::from_secs(5);
+
+/// A batch that cannot be cut (one job with very many files) may be larger than [`MAX_BATCH_ROWS`] by this factor.
+const HARD_LIMIT: usize = 10;
 
 /// What a pilot asks for. Lanes are tried in the given order; the other limits filter rows within a lane (0 or None = no limit).
 #[derive(Debug, Clone, Default)]
@@ -111,8 +124,58 @@ pub trait Driver: Send + Sync {
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
+/// Refuses what no backend could apply the same way.
+fn check(batch: &Batch) -> Result<(), Error> {
+    if batch.len() > MAX_BATCH_ROWS * HARD_LIMIT {
+        return Err(Error::Decode(format!("a batch of {} rows; cut it at {MAX_BATCH_ROWS}", batch.len())));
+    }
+    if batch.len() > MAX_BATCH_ROWS {
+        tracing::warn!(rows = batch.len(), first = batch.ops.first().map(|op| op.stmt().name), "a batch is larger than it should be");
+    }
+    for op in &batch.ops {
+        match op {
+            Op::Exec { stmt, expect: Expect::Rows(_), .. } if stmt.sql.contains("{skip_dup") => {
+                return Err(Error::Decode(format!(
+                    "statement {}: a guard on skipped duplicates means different things on different backends",
+                    stmt.name
+                )));
+            }
+            Op::Insert { stmt, rows } if rows.iter().any(|r| r.len() != stmt.columns.len()) => {
+                return Err(Error::Decode(format!("statement {}: a row has not {} values", stmt.name, stmt.columns.len())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Opens the backend that `url` names, checks its schema and, with `migrate`, applies missing steps.
 pub async fn open(url: &str, migrate: bool, wake: Wake) -> Result<Arc<dyn Driver>, OpenError> {
-    let _ = (migrate, wake);
-    Err(OpenError::Url { url: url.to_owned(), problem: "no backend is compiled in".into() })
+    let shown = redact(url);
+    match parse(url)? {
+        Url::Sqlite(path) => Ok(Arc::new(sqlite::open(&shown, &path, migrate, wake).await?)),
+        Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
+    }
+}
+
+/// The DDL statements that opening `url` with migration would apply; changes nothing.
+///
+/// # Errors
+/// As [`Store::open`](crate::Store::open), but for an older schema.
+pub async fn migration_plan(url: &str) -> Result<Vec<String>, OpenError> {
+    let shown = redact(url);
+    match parse(url)? {
+        Url::Sqlite(path) => sqlite::plan(&shown, &path).await,
+        Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
+    }
+}
+
+/// Runs statements on a server, outside any schema of ours.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) async fn admin(server: &str, statements: &[String]) -> Result<(), OpenError> {
+    let shown = redact(server);
+    match parse(server)? {
+        Url::Sqlite(path) => sqlite::admin(&shown, &path, statements),
+        Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
+    }
 }

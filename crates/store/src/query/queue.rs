@@ -72,8 +72,8 @@ statements! {
     read RSES = "rse.list", "SELECT id, name, root, state FROM rse ORDER BY name LIMIT 10000";
     insert RSE_ADD = "rse.add" => rse (id: Int, name: Text, root: Text, state: Text), "";
     write RSE_ROOT = "rse.root", "UPDATE rse SET root = :root WHERE id = :id";
-    read LANES = "lane.list", "SELECT id, queue_id, resource_type, label, share, ram_step FROM lane WHERE id > :after ORDER BY id LIMIT 10000";
-    insert LANE_ADD = "lane.add" => lane (id: Int, queue_id: Int, resource_type: Text, label: Text, share: Text, ram_step: Int), "";
+    read LANES = "lane.list", "SELECT id, queue_id, resource_type, label, share_name, ram_step FROM lane WHERE id > :after ORDER BY id LIMIT 10000";
+    insert LANE_ADD = "lane.add" => lane (id: Int, queue_id: Int, resource_type: Text, label: Text, share_name: Text, ram_step: Int), "";
 }
 
 fn read(row: &Row) -> Result<QueueRow, Error> {

@@ -19,8 +19,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE queue (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, site NAME(100) NOT NULL, state NAME(12) NOT NULL, pilot_family NAME(24) NOT NULL, rse_id ID NOT NULL, script_base NAME(500), core_count INT NOT NULL, max_ram_mb INT NOT NULL, max_disk_mb INT NOT NULL, max_walltime_s INT NOT NULL, doc DOC NOT NULL, rev INT NOT NULL, modified_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX queue_name ON queue (name)",
     // A lane groups the jobs that any asker who may hold one may hold: interned, referred to by job.ready_lane.
-    "CREATE TABLE lane (id ID NOT NULL PRIMARY KEY, queue_id ID NOT NULL, resource_type NAME(20) NOT NULL, label NAME(20) NOT NULL, share NAME(60) NOT NULL, ram_step INT NOT NULL) {table}",
-    "CREATE UNIQUE INDEX lane_key ON lane (queue_id, resource_type, label, share, ram_step)",
+    "CREATE TABLE lane (id ID NOT NULL PRIMARY KEY, queue_id ID NOT NULL, resource_type NAME(20) NOT NULL, label NAME(20) NOT NULL, share_name NAME(60) NOT NULL, ram_step INT NOT NULL) {table}",
+    "CREATE UNIQUE INDEX lane_key ON lane (queue_id, resource_type, label, share_name, ram_step)",
     // Sandboxes and other files under /cache.
     "CREATE TABLE cache_file (name NAME(255) NOT NULL PRIMARY KEY, person_id ID NOT NULL, fsize INT NOT NULL, checksum NAME(40) NOT NULL, created_us MICROS NOT NULL, touched_us MICROS NOT NULL) {table}",
     "CREATE INDEX cache_file_same ON cache_file (person_id, fsize, checksum)",

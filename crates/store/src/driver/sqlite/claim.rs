@@ -1,0 +1,137 @@
+//! Claims and heartbeats as units of the writer.
+
+use std::sync::Arc;
+
+use panda_core::id::{JobId, LaneId, TaskId};
+
+use super::{Session, Sqlite};
+use crate::{
+    batch::Binds,
+    driver::{Beat, BeatAnswer, Claim, Claimed, commons::Commons, scan},
+    error::Error,
+    query::job::claim::{self as texts, sqlite},
+    value::{Row, Value},
+};
+
+/// Claims up to `claim.n` jobs, lane by lane. The writer sees every committed row, so an empty answer of the first unit is final unless more
+/// rows than one statement looks at are held back by limits; those are scanned by readers.
+pub(super) async fn run(driver: &Sqlite, claim: Claim) -> Result<Vec<Claimed>, Error> {
+    let claim = Arc::new(claim);
+    let (unit, commons) = (Arc::clone(&claim), Arc::clone(&driver.commons));
+    let taken = driver.writer.run(move |s| take(s, &commons, &unit)).await?;
+    if !taken.is_empty() || !scan::limited(&claim) {
+        return Ok(taken);
+    }
+    for lane in &claim.lanes {
+        let taken = scan_lane(driver, &claim, *lane).await?;
+        if !taken.is_empty() {
+            return Ok(taken);
+        }
+    }
+    Ok(vec![])
+}
+
+/// Looks behind the first rows of a lane, page by page.
+async fn scan_lane(driver: &Sqlite, claim: &Arc<Claim>, lane: LaneId) -> Result<Vec<Claimed>, Error> {
+    let mut key = scan::START;
+    loop {
+        let (stmt, binds) = scan::page(claim, lane, key);
+        let rows = driver.readers.run(move |s| s.fetch(stmt, &binds)).await?;
+        let page = scan::read(claim, &rows)?;
+        if !page.ids.is_empty() {
+            let (unit, commons) = (Arc::clone(claim), Arc::clone(&driver.commons));
+            let taken = driver.writer.run(move |s| take_ids(s, &commons, &unit, lane, &page.ids)).await?;
+            if !taken.is_empty() {
+                return Ok(taken);
+            }
+        }
+        match page.next {
+            Some(next) => key = next,
+            None => return Ok(vec![]),
+        }
+    }
+}
+
+fn take(s: &Session, commons: &Commons, claim: &Claim) -> Result<Vec<Claimed>, Error> {
+    let mut out = vec![];
+    for lane in &claim.lanes {
+        while out.len() < claim.n.max(1) as usize {
+            let mut binds: Binds = vec![
+                ("lane", (*lane).into()),
+                ("now", claim.now_us.into()),
+                ("host", claim.host.as_deref().into()),
+                ("ram", claim.max_ram_mb.unwrap_or(i64::MAX).into()),
+                ("disk", claim.max_disk_mb.unwrap_or(i64::MAX).into()),
+                ("wall", claim.max_walltime_s.unwrap_or(i64::MAX).into()),
+                ("person", claim.person_id.into()),
+            ];
+            let stmt = if let Some(task) = claim.task_id {
+                binds.push(("task", task.into()));
+                &sqlite::TAKE_TASK
+            } else {
+                &sqlite::TAKE
+            };
+            let Some(row) = s.fetch(stmt, &binds)?.pop() else { break };
+            out.push(complete(s, commons, claim, *lane, &row)?);
+        }
+    }
+    Ok(out)
+}
+
+fn take_ids(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, ids: &[i64]) -> Result<Vec<Claimed>, Error> {
+    let mut out = vec![];
+    for id in ids {
+        let binds =
+            vec![("id", Value::Int(*id)), ("lane", lane.into()), ("now", claim.now_us.into()), ("host", claim.host.as_deref().into())];
+        if let Some(row) = s.fetch(&sqlite::TAKE_ID, &binds)?.pop() {
+            out.push(complete(s, commons, claim, lane, &row)?);
+            if out.len() >= claim.n.max(1) as usize {
+                break;
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Writes the event of a taken row and reads its document.
+fn complete(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, row: &Row) -> Result<Claimed, Error> {
+    let id = row.int(0)?;
+    s.execute(&sqlite::EVENT, &vec![("id", id.into()), ("rev", row.int(6)?.into()), ("now", claim.now_us.into())])?;
+    let (mut doc, mut common) = (String::new(), Arc::from(""));
+    if let Some(mut found) = s.fetch(&sqlite::DOC, &vec![("id", id.into())])?.pop() {
+        doc = found.take_text(0)?.unwrap_or_default();
+        let common_id = found.int(1)?;
+        common = match commons.get(common_id) {
+            Some(common) => common,
+            None if common_id == 0 => common,
+            None => match s.fetch(&texts::COMMON, &vec![("id", common_id.into())])?.pop() {
+                Some(mut row) => commons.put(common_id, row.take_text(0)?.unwrap_or_default()),
+                None => common,
+            },
+        };
+    }
+    Ok(Claimed {
+        job_id: JobId(id),
+        task_id: row.opt_int(1)?.map(TaskId),
+        lane_id: lane,
+        attempt: row.int(2)?,
+        priority: -row.int(3)?,
+        person_id: row.int(4)?,
+        debug: row.int(5)? != 0,
+        common,
+        doc,
+    })
+}
+
+/// Records a heartbeat if the job is as the pilot says.
+pub(super) fn beat(s: &Session, beat: &Beat) -> Result<BeatAnswer, Error> {
+    let Some(row) = s.fetch(&texts::BEAT_READ, &vec![("id", beat.job_id.into())])?.pop() else { return Ok(BeatAnswer::Differs) };
+    let attempt = row.int(1)?;
+    if row.text(0)? != beat.state || beat.attempt.is_some_and(|a| a != attempt) {
+        return Ok(BeatAnswer::Differs);
+    }
+    let binds =
+        vec![("job", beat.job_id.into()), ("attempt", attempt.into()), ("now", beat.now_us.into()), ("doc", beat.doc.as_deref().into())];
+    s.execute(&texts::BEAT, &binds)?;
+    Ok(BeatAnswer::Recorded { command: row.opt_text(2)?.map(str::to_owned), debug: row.int(3)? != 0 })
+}
