@@ -6,6 +6,7 @@
 pub mod blob;
 pub mod clock;
 mod error;
+pub mod job;
 pub mod json;
 pub mod people;
 pub mod pilot;
@@ -49,7 +50,6 @@ impl Options {
 }
 
 /// Everything an operation works with. One a process; cheap to share behind an [`Arc`].
-#[derive(Debug)]
 pub struct Ops {
     /// The database.
     pub store: Store,
@@ -63,6 +63,12 @@ pub struct Ops {
     pub people: people::People,
     /// Queues, storage endpoints and lanes.
     pub queues: queue::Queues,
+}
+
+impl std::fmt::Debug for Ops {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ops").field("store", &self.store).field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Ops {

@@ -1,0 +1,3 @@
+//! Jobs: submitting without a task, reading, killing, debugging, logs, and the dictionary that pilots get.
+
+pub mod dictionary;
