@@ -1,0 +1,3 @@
+//! `POST file_server/upload_file_recovery_request`. Not served yet.
+
+pub use crate::unserved::handle;

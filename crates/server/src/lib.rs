@@ -1,0 +1,34 @@
+//! The method table, dispatcher, parameters, uploads and the old pilot wire.
+//!
+//! Owns HTTP: from the accept loop to the last byte of an answer. Must not know
+//! SQL, nor decide anything about tasks and jobs: a handler translates, calls one
+//! operation of `panda_ops`, and answers.
+//!
+//! Where to start: [`methods`] is the table of contents of the API; one file per
+//! `<noun>/<verb>` beside it; [`dispatch`] is the way from a request to a method.
+
+pub mod answer;
+pub mod args;
+pub mod body;
+pub mod creds;
+pub mod ctx;
+pub mod dispatch;
+pub mod file_server;
+pub mod job;
+pub mod legacy;
+pub mod metaconfig;
+pub mod methods;
+pub mod own;
+pub mod pilot;
+pub mod query;
+pub mod serve;
+pub mod statics;
+pub mod statistics;
+pub mod system;
+pub mod task;
+mod unserved;
+pub mod upload;
+
+pub use answer::{Answer, Data, Refusal, Rejection};
+pub use args::Args;
+pub use ctx::{BoxFuture, Ctx, Documents, Options, ServerState};

@@ -1,0 +1,58 @@
+//! Rows of `file_server`.
+
+use super::{Intake, Method, Right, handler};
+use crate::args::{Default, Kind, Param, optional, required};
+use crate::file_server as here;
+
+const UPLOAD: &[Param] = &[];
+
+pub(super) const ROWS: &[Method] = &[
+    Method::post(
+        "file_server",
+        "validate_cache_file",
+        Right::CacheUse,
+        &[required("file_size", Kind::Int), required("checksum", Kind::IntOrText)],
+        handler!(here::validate_cache_file::handle),
+    )
+    .about("Null", "Looks for an uploaded file of this caller, size and checksum."),
+    Method::post("file_server", "upload_cache_file", Right::CacheUse, UPLOAD, handler!(here::upload_cache_file::handle))
+        .intake(Intake::File(here::cache_cap))
+        .about("Null", "Takes a sandbox or another small file; it is then readable under /cache/."),
+    Method::post(
+        "file_server",
+        "touch_cache_file",
+        Right::CacheUse,
+        &[required("file_name", Kind::Text)],
+        handler!(here::touch_cache_file::handle),
+    )
+    .about("Null", "Keeps an uploaded file from ageing."),
+    Method::post(
+        "file_server",
+        "delete_cache_file",
+        Right::CacheUse,
+        &[required("file_name", Kind::Text)],
+        handler!(here::delete_cache_file::handle),
+    )
+    .about("Null", "Succeeds without deleting: files age by themselves."),
+    Method::post("file_server", "upload_jedi_log", Right::LogUpload, UPLOAD, handler!(here::upload_jedi_log::handle))
+        .intake(Intake::File(here::log_cap))
+        .about("Text", "Takes a log file; the answer is its address."),
+    Method::post(
+        "file_server",
+        "upload_file_recovery_request",
+        Right::FileRecovery,
+        &[
+            optional("task_id", Kind::Int).lenient(),
+            optional("dry_run", Kind::Bool),
+            optional("dataset", Kind::Text),
+            optional("files", Kind::Texts),
+            optional("no_child_retry", Kind::Bool).or(Default::Bool(true)),
+            optional("resurrect_datasets", Kind::Bool).or(Default::Bool(false)),
+            optional("force", Kind::Bool).or(Default::Bool(false)),
+            optional("reproduce_parent", Kind::Bool).or(Default::Bool(false)),
+            optional("reproduce_upto_nth_gen", Kind::Int).or(Default::Int(0)),
+        ],
+        handler!(here::upload_file_recovery_request::handle),
+    )
+    .about("FileRecovery", "Asks for lost output files to be made again."),
+];

@@ -1,0 +1,97 @@
+//! Rows of our own namespace, `/api/panda/v1`.
+
+use super::{Intake, Method, Right, Unknown, handler};
+use crate::args::{Default, Kind, Param, optional, required};
+use crate::own;
+
+/// Most bytes of one piece of a log.
+const LOG_PIECE: u64 = 4 << 20;
+
+const TASK_ID: Param = required("task_id", Kind::Int).lenient();
+const JOB_ID: Param = required("job_id", Kind::Int).lenient();
+const NAME: Param = required("name", Kind::Text);
+
+const fn int(name: &'static str) -> Param {
+    optional(name, Kind::Int).lenient()
+}
+
+pub(super) const ROWS: &[Method] = &[
+    Method::get("", "whoami", Right::Read, &[], handler!(own::whoami::handle)).own().about("Caller", "The caller's identity and roles."),
+    Method::post(
+        "pilot",
+        "wait",
+        Right::PilotAcquireOwn,
+        &[required("queue", Kind::Text), int("timeout_s").or(Default::Int(30))],
+        handler!(own::pilot_wait::handle),
+    )
+    .any()
+    .own()
+    .unknown(Unknown::IgnoredInPost)
+    .about("Wake", "Returns when a queue has work, or after the timeout."),
+    Method::get(
+        "job",
+        "log",
+        Right::Read,
+        &[
+            JOB_ID,
+            int("attempt"),
+            int("offset").or(Default::Int(0)),
+            int("limit"),
+            int("wait_s").or(Default::Int(0)),
+            optional("stream", Kind::Text).or(Default::Text("stdout")),
+            optional("raw", Kind::Bool).or(Default::Bool(false)),
+            optional("final", Kind::Bool).or(Default::Bool(false)),
+        ],
+        handler!(own::job_log::handle),
+    )
+    .any()
+    .own()
+    .intake(Intake::Raw(LOG_PIECE))
+    .about("LogPiece", "GET reads a piece of a job's log, POST appends one."),
+    Method::get("job", "why", Right::Read, &[JOB_ID], handler!(own::job_why::handle)).own().about("Why", "Why a job is where it is."),
+    Method::get("task", "why", Right::Read, &[TASK_ID], handler!(own::task_why::handle)).own().about("Why", "Why a task is where it is."),
+    Method::get("task", "outputs", Right::Read, &[TASK_ID], handler!(own::task_outputs::handle))
+        .own()
+        .about("Outputs", "Registered outputs of a task."),
+    Method::post(
+        "dataset",
+        "add",
+        Right::DatasetAdd,
+        &[NAME, optional("files", Kind::Dicts), optional("dir", Kind::Text), optional("queue", Kind::Text)],
+        handler!(own::dataset_add::handle),
+    )
+    .own()
+    .about("Dataset", "Registers a data set."),
+    Method::get(
+        "dataset",
+        "list",
+        Right::Read,
+        &[optional("pattern", Kind::Text), int("after"), int("limit").or(Default::Int(100))],
+        handler!(own::dataset_list::handle),
+    )
+    .own()
+    .about("Datasets", "Data sets by name."),
+    Method::get(
+        "dataset",
+        "show",
+        Right::Read,
+        &[NAME, int("after"), int("limit").or(Default::Int(1000))],
+        handler!(own::dataset_show::handle),
+    )
+    .own()
+    .about("DatasetFiles", "A data set with its files."),
+    Method::post(
+        "queue",
+        "add",
+        Right::QueueChange,
+        &[NAME, optional("config", Kind::Dict), optional("storage", Kind::Text), optional("pilot", Kind::Text)],
+        handler!(own::queue_add::handle),
+    )
+    .own()
+    .about("Queue", "Adds a queue."),
+    Method::get("queue", "list", Right::ReadOpen, &[], handler!(own::queue_list::handle)).own().about("Queues", "Queues and their states."),
+    Method::get("queue", "show", Right::ReadOpen, &[NAME], handler!(own::queue_show::handle)).own().about("Queue", "One queue."),
+    Method::post("queue", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::queue_set::handle))
+        .own()
+        .about("Queue", "Changes settings or the state of a queue."),
+];

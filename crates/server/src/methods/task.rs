@@ -1,0 +1,131 @@
+//! Rows of `task`.
+
+use super::{Method, Right, handler};
+use crate::args::{Default, Kind, Param, optional, required};
+use crate::task;
+
+const TASK_ID: Param = required("task_id", Kind::Int).lenient();
+const ONE: &[Param] = &[TASK_ID];
+const NO: Default = Default::Bool(false);
+
+pub(super) const ROWS: &[Method] = &[
+    Method::post(
+        "task",
+        "submit",
+        Right::TaskSubmit,
+        &[required("task_parameters", Kind::Dict).lenient(), optional("parent_tid", Kind::Int).lenient()],
+        handler!(task::submit::handle),
+    )
+    .about("TaskId", "Registers a task."),
+    Method::get("task", "get_status", Right::Read, ONE, handler!(task::get_status::handle)).about("Text", "The status of a task."),
+    Method::get(
+        "task",
+        "get_details",
+        Right::Read,
+        &[TASK_ID, optional("include_parameters", Kind::Bool).or(NO), optional("include_status", Kind::Bool).or(NO)],
+        handler!(task::get_details::handle),
+    )
+    .about("TaskDetails", "Data sets, job counts and job ids of a task."),
+    Method::get("task", "get_task_parameters", Right::Read, ONE, handler!(task::get_task_parameters::handle))
+        .about("TaskParameters", "The parameters a task was submitted with."),
+    Method::get("task", "get_job_ids", Right::Read, ONE, handler!(task::get_job_ids::handle)).about("Ids", "The jobs of a task."),
+    Method::get(
+        "task",
+        "get_tasks_detailed_info_since",
+        Right::Read,
+        &[optional("since", Kind::Text), optional("filters", Kind::Text), optional("n_tasks", Kind::Int).or(Default::Int(500))],
+        handler!(task::get_tasks_detailed_info_since::handle),
+    )
+    .about("Tasks", "Tasks that changed since a time, filtered by attributes."),
+    Method::get(
+        "task",
+        "get_tasks_modified_since",
+        Right::Read,
+        &[
+            required("since", Kind::Text),
+            optional("dn", Kind::Text),
+            optional("full", Kind::Bool).or(NO),
+            optional("min_task_id", Kind::Int),
+            optional("prod_source_label", Kind::Text).or(Default::Text("user")),
+        ],
+        handler!(task::get_tasks_modified_since::handle),
+    )
+    .about("TasksByRequest", "Tasks that changed since a time, by request id."),
+    Method::get(
+        "task",
+        "get_datasets_and_files",
+        Right::Read,
+        &[
+            TASK_ID,
+            optional("dataset_types", Kind::Texts).or(Default::Texts(&["input", "pseudo_input"])),
+            optional("dataset_only", Kind::Bool).or(NO),
+        ],
+        handler!(task::get_datasets_and_files::handle),
+    )
+    .about("DatasetsAndFiles", "Data sets of a task with their files."),
+    Method::get("task", "get_detailed_info", Right::Read, ONE, handler!(task::get_detailed_info::handle))
+        .about("Task", "Everything about a task."),
+    Method::get("task", "get_parent_detailed_info", Right::Read, ONE, handler!(task::get_parent_detailed_info::handle))
+        .about("Task", "Everything about the parent of a task."),
+    Method::get(
+        "task",
+        "get_job_descriptions",
+        Right::Read,
+        &[TASK_ID, optional("unsuccessful_only", Kind::Bool).or(NO)],
+        handler!(task::get_job_descriptions::handle),
+    )
+    .about("Jobs", "The jobs of a task, described."),
+    Method::post("task", "kill", Right::TaskKill, &[TASK_ID, optional("broadcast", Kind::Bool).or(NO)], handler!(task::kill::handle))
+        .about("Code", "Ends a task and its jobs."),
+    Method::post(
+        "task",
+        "finish",
+        Right::TaskFinish,
+        &[TASK_ID, optional("soft", Kind::Bool).or(NO), optional("broadcast", Kind::Bool).or(NO)],
+        handler!(task::finish::handle),
+    )
+    .about("Code", "Ends a task with what it has."),
+    Method::post(
+        "task",
+        "retry",
+        Right::TaskRetry,
+        &[
+            TASK_ID,
+            optional("new_parameters", Kind::DictOrText),
+            optional("no_child_retry", Kind::Bool).or(NO),
+            optional("discard_events", Kind::Bool).or(NO),
+            optional("disable_staging_mode", Kind::Bool).or(NO),
+            optional("keep_gshare_priority", Kind::Bool).or(NO),
+            optional("ignore_hard_exhausted", Kind::Bool).or(NO),
+        ],
+        handler!(task::retry::handle),
+    )
+    .about("Code", "Tries what failed again, with new parameters if given."),
+    Method::post("task", "pause", Right::TaskPause, ONE, handler!(task::pause::handle))
+        .about("Code", "Stops generation and dispatch of jobs."),
+    Method::post("task", "resume", Right::TaskResume, ONE, handler!(task::resume::handle)).about("Code", "Goes on after a pause."),
+    Method::post(
+        "task",
+        "reload_input",
+        Right::TaskReloadInput,
+        &[TASK_ID, optional("ignore_hard_exhausted", Kind::Bool).or(NO)],
+        handler!(task::reload_input::handle),
+    )
+    .about("Code", "Looks for new files in the input data sets."),
+    Method::post(
+        "task",
+        "reactivate",
+        Right::TaskSteer,
+        &[TASK_ID, optional("keep_attempt_nr", Kind::Bool).or(NO), optional("trigger_job_generation", Kind::Bool).or(NO)],
+        handler!(task::reactivate::handle),
+    )
+    .about("Code", "Takes a finished task up again."),
+    Method::post(
+        "task",
+        "increase_attempts",
+        Right::TaskSteer,
+        &[TASK_ID, required("increase", Kind::Int)],
+        handler!(task::increase_attempts::handle),
+    )
+    .about("Code", "Allows more attempts for the inputs of a task."),
+];

@@ -1,0 +1,9 @@
+//! The server from outside: every request goes through the router.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod captures;
+mod files;
+mod messages;
+mod old_wire;
+mod sockets;
+mod support;

@@ -1,0 +1,182 @@
+//! A server without a database, with callers of fixed names.
+
+use axum::body::Body;
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use panda_access::{AccessError, Identity, Principal, RequestIdentity, Role, bearer};
+use panda_server::ctx::{Bans, BoxFuture, Documents, NoObserver, Options, ServerState};
+use panda_server::file_server::Directory;
+use panda_server::{Rejection, serve};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// `Bearer <name>` is that person; `prod` and `pilot` have roles, `bad` is refused.
+struct Names;
+
+impl Identity for Names {
+    fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError> {
+        let Some(name) = bearer(request.authorization)? else { return Ok(None) };
+        let roles = match name {
+            "bad" => return Err(AccessError::InvalidToken("signature is wrong")),
+            "prod" => vec![Role::Production],
+            "pilot" => vec![Role::Pilot],
+            _ => vec![],
+        };
+        Ok(Some(Arc::new(Principal {
+            issuer: "test".into(),
+            subject: name.into(),
+            name: format!("{} Example", name.to_uppercase()),
+            nickname: name.into(),
+            vo: Some(request.origin.unwrap_or("amber").split([':', '.']).next().unwrap_or_default().to_owned()),
+            roles: roles.into_iter().collect(),
+            groups: vec!["amber".into(), "amber/calib/production".into()],
+            email: None,
+        })))
+    }
+}
+
+struct BanMallory;
+
+impl Bans for BanMallory {
+    fn is_banned(&self, principal: &Principal) -> bool {
+        principal.subject == "mallory"
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["MALLORY Example".to_owned()]
+    }
+}
+
+struct Papers;
+
+impl Documents for Papers {
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, Rejection>> {
+        Box::pin(async move { Ok((name == "Q1").then(|| r#"{"nickname":"Q1"}"#.to_owned())) })
+    }
+
+    fn queues(&self) -> BoxFuture<'_, Result<String, Rejection>> {
+        Box::pin(async { Ok(r#"{"Q1":{"nickname":"Q1"}}"#.to_owned()) })
+    }
+
+    fn storages(&self) -> BoxFuture<'_, Result<String, Rejection>> {
+        Box::pin(async { Ok(r#"{"S1":{}}"#.to_owned()) })
+    }
+
+    fn auth(&self, path: &str, base: &str) -> Option<Value> {
+        path.strip_suffix("_auth_config.json").map(|vo| json!({"vo": vo, "base": base}))
+    }
+}
+
+pub struct Server {
+    pub folder: TempDir,
+    pub state: Arc<ServerState>,
+}
+
+pub struct Reply {
+    pub status: StatusCode,
+    pub content_type: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Reply {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
+    }
+
+    /// `status text`, for snapshots.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.status.as_u16(), self.text())
+    }
+}
+
+pub fn server() -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let runner = folder.path().join("runner");
+    std::fs::write(&runner, b"\x7fELF the runner").unwrap();
+    let cache = folder.path().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    let state = ServerState {
+        identity: Arc::new(Names),
+        bans: Arc::new(BanMallory),
+        files: Arc::new(Directory::new(cache.clone())),
+        documents: Arc::new(Papers),
+        observer: Arc::new(NoObserver),
+        options: Options { listen: "127.0.0.1:25080".parse().unwrap(), public_url: None, upload_folder: cache, runner: Some(runner) },
+    };
+    Server { folder, state: Arc::new(state) }
+}
+
+/// A request under construction.
+pub struct Ask {
+    builder: http::request::Builder,
+    body: Vec<u8>,
+}
+
+pub fn get(path: &str) -> Ask {
+    Ask { builder: Request::builder().method(Method::GET).uri(path).header("host", "panda.example:25080"), body: vec![] }
+}
+
+pub fn post(path: &str) -> Ask {
+    Ask { builder: Request::builder().method(Method::POST).uri(path).header("host", "panda.example:25080"), body: vec![] }
+}
+
+impl Ask {
+    pub fn verb(mut self, verb: &str) -> Self {
+        self.builder = self.builder.method(verb);
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    pub fn by(self, name: &str) -> Self {
+        self.header("authorization", &format!("Bearer {name}"))
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        let mut ask = self.header("content-type", "application/json");
+        ask.body = body.to_string().into_bytes();
+        ask
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// One file part as clients send it.
+    pub fn file(self, name: &str, content: &[u8]) -> Self {
+        let mut body = format!(
+            "--BOUND\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n--BOUND--\r\n");
+        self.header("content-type", "multipart/form-data; boundary=BOUND").body(body)
+    }
+
+    pub async fn send(self, server: &Server) -> Reply {
+        let router = serve::fallback(serve::router(server.state.clone()), server.state.clone());
+        let request = self.builder.body(Body::from(self.body)).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let content_type = response.headers().get("content-type").map_or("", |v| v.to_str().unwrap()).to_owned();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Reply { status, content_type, bytes }
+    }
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
