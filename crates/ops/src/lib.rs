@@ -12,6 +12,9 @@ pub mod people;
 pub mod pilot;
 pub mod queue;
 pub mod storage;
+pub mod task;
+#[cfg(test)]
+mod testing;
 
 use std::{path::PathBuf, sync::Arc};
 

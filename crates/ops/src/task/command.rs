@@ -1,0 +1,315 @@
+//! Commands on a task. Each is decided by `core`, changes the task's state where it changes at once, and leaves a row for the engine, which
+//! carries it out on jobs and files (`spec/engine.md` section 4.3, `spec/api_v1.md` section 13).
+//!
+//! Arguments travel in the command's document, a JSON object: `soft` (finish), `in_place`, `no_child_retry`, `discard_events`,
+//! `disable_staging_mode`, `keep_gshare_priority`, `ignore_hard_exhausted`, `new_parameters` (retry, incexec), `keep_attempt_nr`,
+//! `trigger_job_generation` (reactivate).
+
+use panda_access::{Principal, Right, table};
+use panda_core::{
+    id::TaskId,
+    machine::Actor,
+    task::{
+        command::{CODE_IN_PLACE, CODE_NOT_FOUND, CODE_REGISTERED, Command, CommandRejected, Doing, allowed, registered_text},
+        state::TaskState,
+        transition,
+    },
+};
+use panda_store::{
+    Batch,
+    query::task::{
+        self, TaskRow,
+        transition::{TaskCommand, add_command},
+    },
+};
+use panda_wire::TaskParameters;
+use serde_json::{Map, Value};
+
+use crate::{MAX_CONFLICTS, Ops, OpsError};
+
+/// Result code of a retry with new parameters; the client takes no other for success.
+pub const CODE_NEW_PARAMETERS: i64 = 3;
+/// Result code of `reactivate` when the task's state does not take it.
+pub const CODE_NOT_REACTIVATED: i64 = 1;
+/// The command that takes up an ended task without looking at its inputs again; not one of `core`'s since it has no row in its table.
+pub const REACTIVATE: &str = "reactivate";
+/// Most attempts that one call may add; more is a slip of the keyboard.
+pub const MAX_INCREASE: i64 = 1_000;
+
+/// Parameters that make a task what it is; a retry cannot change them.
+const FIXED: &[&str] = &["taskName", "userName", "vo", "prodSourceLabel", "taskType", "uniqueTaskName"];
+
+/// What the caller of a command gets: upstream's result code and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// 0 = registered, 2 = no such task, 3 = retried with new parameters, 4 = its state does not take it.
+    pub code: i64,
+    /// For people.
+    pub message: String,
+}
+
+impl Answer {
+    /// Whether the command was taken.
+    #[must_use]
+    pub const fn taken(&self) -> bool {
+        matches!(self.code, CODE_REGISTERED | CODE_NEW_PARAMETERS)
+    }
+}
+
+/// Arguments of [`retry`].
+#[derive(Debug, Clone, Default)]
+pub struct Retry {
+    /// Merged over the stored parameters; a null takes a key away.
+    pub new_parameters: Option<Map<String, Value>>,
+    /// Leave child tasks alone.
+    pub no_child_retry: bool,
+    /// Throw away what is known of events.
+    pub discard_events: bool,
+    /// Do not wait for inputs from tape.
+    pub disable_staging_mode: bool,
+    /// Keep share and priority.
+    pub keep_gshare_priority: bool,
+    /// Ignore the gates that make a task exhausted; counts for production only.
+    pub ignore_hard_exhausted: bool,
+}
+
+/// Ends a task and its jobs.
+pub async fn kill(ops: &Ops, who: &Principal, id: TaskId) -> Result<Answer, OpsError> {
+    command(ops, who, Right::TaskKill, id, Command::Kill, Map::new()).await
+}
+/// Ends a task with what it has. `soft`: its running jobs may end.
+pub async fn finish(ops: &Ops, who: &Principal, id: TaskId, soft: bool) -> Result<Answer, OpsError> {
+    command(ops, who, Right::TaskFinish, id, Command::Finish, flags(&[("soft", soft)])).await
+}
+/// Makes and starts no more jobs.
+pub async fn pause(ops: &Ops, who: &Principal, id: TaskId) -> Result<Answer, OpsError> {
+    command(ops, who, Right::TaskPause, id, Command::Pause, Map::new()).await
+}
+/// Goes on after a pause.
+pub async fn resume(ops: &Ops, who: &Principal, id: TaskId) -> Result<Answer, OpsError> {
+    command(ops, who, Right::TaskResume, id, Command::Resume, Map::new()).await
+}
+/// Looks for new files in the inputs.
+pub async fn reload_input(ops: &Ops, who: &Principal, id: TaskId, ignore_hard_exhausted: bool) -> Result<Answer, OpsError> {
+    let doc = flags(&[("ignore_hard_exhausted", ignore_hard_exhausted && who.is_production())]);
+    command(ops, who, Right::TaskReloadInput, id, Command::Incexec, doc).await
+}
+/// Does not wait for parents, staging or holds.
+pub async fn release(ops: &Ops, who: &Principal, id: TaskId) -> Result<Answer, OpsError> {
+    command(ops, who, Right::TaskSteer, id, Command::Release, Map::new()).await
+}
+/// Does not wait for the scouts.
+pub async fn avalanche(ops: &Ops, who: &Principal, id: TaskId) -> Result<Answer, OpsError> {
+    command(ops, who, Right::TaskSteer, id, Command::Avalanche, Map::new()).await
+}
+
+/// Tries again what failed. With new parameters an ended task is read anew with them; a task that still runs tries its failed files in place.
+pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Result<Answer, OpsError> {
+    let mut doc = flags(&[
+        ("no_child_retry", args.no_child_retry),
+        ("discard_events", args.discard_events),
+        ("disable_staging_mode", args.disable_staging_mode),
+        ("keep_gshare_priority", args.keep_gshare_priority),
+        ("ignore_hard_exhausted", args.ignore_hard_exhausted && who.is_production()),
+    ]);
+    for _ in 0..MAX_CONFLICTS {
+        let Some(before) = owned(ops, who, Right::TaskRetry, id).await? else { return Ok(not_found(id)) };
+        let is_user = before.label == "user";
+        let mut batch = Batch::new();
+        let mut wanted = Command::Retry;
+        let mut doing = allowed(Command::Retry, before.state, is_user);
+        if let Some(new) = args.new_parameters.as_ref().filter(|p| !p.is_empty()) {
+            // An ended task has to be refined again; a running one goes on and takes the new values for the jobs to come.
+            if !matches!(&doing, Ok(d) if d.code == CODE_IN_PLACE) {
+                wanted = Command::Incexec;
+                doing = allowed(Command::Incexec, before.state, is_user);
+            }
+            if doing.is_ok() {
+                task::transition::set_params(&mut batch, id, &merge(ops, id, new).await?);
+                doc.insert("new_parameters".into(), true.into());
+            }
+        }
+        let doing = match doing {
+            Ok(doing) => doing,
+            Err(rejected) => return Ok(refusal(&rejected)),
+        };
+        let in_place = doing.code == CODE_IN_PLACE;
+        if in_place {
+            doc.insert("in_place".into(), true.into());
+        }
+        match apply(ops, who, batch, &before, wanted.as_str(), doing, doc.clone()).await {
+            Ok(()) => return Ok(retried(&before, in_place, doc.contains_key("new_parameters"))),
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(busy(id))
+}
+
+fn retried(before: &TaskRow, in_place: bool, new_parameters: bool) -> Answer {
+    let (id, state) = (before.id, before.state);
+    let code = if new_parameters { CODE_NEW_PARAMETERS } else { CODE_REGISTERED };
+    let message = if in_place {
+        format!("retry has been triggered for failed jobs while the task is still {state}")
+    } else if new_parameters {
+        format!("reactivation accepted. jediTaskID={id} (currently in {state} state) will be re-executed with old and/or new input")
+    } else {
+        registered_text(Command::Retry, id)
+    };
+    Answer { code, message }
+}
+
+/// Takes up an ended task without looking at its inputs again.
+pub async fn reactivate(
+    ops: &Ops,
+    who: &Principal,
+    id: TaskId,
+    keep_attempt_nr: bool,
+    trigger_job_generation: bool,
+) -> Result<Answer, OpsError> {
+    let doc = flags(&[("keep_attempt_nr", keep_attempt_nr), ("trigger_job_generation", trigger_job_generation)]);
+    for _ in 0..MAX_CONFLICTS {
+        let Some(before) = owned(ops, who, Right::TaskSteer, id).await? else { return Ok(not_found(id)) };
+        if transition::check(Some(before.state), TaskState::Ready, Actor::User).is_err() {
+            let message = format!("task {id} is {} and cannot be reactivated; ended, exhausted and pending tasks can", before.state);
+            return Ok(Answer { code: CODE_NOT_REACTIVATED, message });
+        }
+        let doing = Doing { code: CODE_REGISTERED, enters: Some(TaskState::Ready), then: None, keeps_previous: false, goes_back: false };
+        match apply(ops, who, Batch::new(), &before, REACTIVATE, doing, doc.clone()).await {
+            Ok(()) => return Ok(Answer { code: CODE_REGISTERED, message: format!("task {id} is ready again") }),
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(busy(id))
+}
+
+/// Allows more attempts for the inputs that are not yet processed; acts at once.
+pub async fn increase_attempts(ops: &Ops, who: &Principal, id: TaskId, increase: i64) -> Result<Answer, OpsError> {
+    if !(0..=MAX_INCREASE).contains(&increase) {
+        return Err(OpsError::refused(format!("increase must be a positive integer, got {increase}; at most {MAX_INCREASE}")));
+    }
+    for _ in 0..MAX_CONFLICTS {
+        let Some(before) = owned(ops, who, Right::TaskSteer, id).await? else { return Ok(not_found(id)) };
+        let mut batch = Batch::new();
+        // The guard keeps two calls from adding while a retry counts the files.
+        task::transition::set(&mut batch, &before, &before, ops.now().0);
+        for d in task::dataset::of_task(&ops.store, id).await?.iter().filter(|d| d.role.is_input()) {
+            task::file::more_attempts(&mut batch, d.id, increase);
+        }
+        match ops.store.apply(batch).await {
+            Ok(()) => {
+                return Ok(Answer { code: CODE_REGISTERED, message: format!("{increase} more attempts for the inputs of task {id}") });
+            }
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(busy(id))
+}
+
+async fn command(ops: &Ops, who: &Principal, right: Right, id: TaskId, what: Command, doc: Map<String, Value>) -> Result<Answer, OpsError> {
+    for _ in 0..MAX_CONFLICTS {
+        let Some(before) = owned(ops, who, right, id).await? else { return Ok(not_found(id)) };
+        let doing = match allowed(what, before.state, before.label == "user") {
+            Ok(doing) => doing,
+            Err(rejected) => return Ok(refusal(&rejected)),
+        };
+        match apply(ops, who, Batch::new(), &before, what.as_str(), doing, doc.clone()).await {
+            Ok(()) => return Ok(Answer { code: CODE_REGISTERED, message: registered_text(what, id) }),
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(busy(id))
+}
+
+/// The task, when the caller may; None when there is none (only production learns that: nobody owns what does not exist).
+async fn owned(ops: &Ops, who: &Principal, right: Right, id: TaskId) -> Result<Option<TaskRow>, OpsError> {
+    let row = task::list::get(&ops.store, id).await?;
+    let owner = match &row {
+        Some(t) => Some(ops.person_by_id(t.person_id).await?),
+        None => None,
+    };
+    table::allowed(right, Some(who), owner.as_ref().map(|p| (p.issuer.as_str(), p.subject.as_str())))?;
+    Ok(row)
+}
+
+/// One batch: the state that the task enters at once, and the command's row.
+async fn apply(
+    ops: &Ops,
+    who: &Principal,
+    mut batch: Batch,
+    before: &TaskRow,
+    command: &str,
+    doing: Doing,
+    doc: Map<String, Value>,
+) -> Result<(), OpsError> {
+    let now = ops.now().0;
+    let person = ops.person(who).await?;
+    let mut after = before.clone();
+    after.command = Some(command.to_owned());
+    let target = if doing.goes_back { Some(back_to(before)) } else { doing.enters };
+    match target {
+        Some(state) => {
+            after.state = state;
+            // A task that is paused while it is on hold goes back to what it was before the hold.
+            let held = if before.state.is_hold() { before.prev_state } else { None };
+            after.prev_state = if doing.keeps_previous { held.or(Some(before.state)) } else { None };
+            if !state.is_final() {
+                after.ended_us = None;
+            }
+            let reason = format!("{command} by {}", who.name);
+            task::transition::move_to(&mut batch, before, &after, Actor::User, now, Some(&reason))?;
+        }
+        None => task::transition::set(&mut batch, before, &after, now),
+    }
+    let doc = (!doc.is_empty()).then(|| Value::Object(doc).to_string());
+    add_command(&mut batch, &TaskCommand { task_id: before.id, command: command.to_owned(), person_id: person.id, at_us: now, doc });
+    Ok(ops.store.apply(batch).await?)
+}
+
+/// Where a held task goes on: where it was, or where its inputs are looked at, from which it finds its own way.
+fn back_to(before: &TaskRow) -> TaskState {
+    let back = before.prev_state.unwrap_or(TaskState::Defined);
+    if transition::check(Some(before.state), back, Actor::User).is_ok() { back } else { TaskState::Defined }
+}
+
+/// The stored parameters with `new` over them, checked, as JSON.
+async fn merge(ops: &Ops, id: TaskId, new: &Map<String, Value>) -> Result<String, OpsError> {
+    let stored = task::list::params(&ops.store, id).await?.unwrap_or_else(|| "{}".into());
+    let Ok(Value::Object(mut merged)) = serde_json::from_str(&stored) else {
+        return Err(OpsError::Internal(format!("the parameters of task {id} are no JSON object")));
+    };
+    for (key, value) in new {
+        if FIXED.contains(&key.as_str()) && merged.get(key) != Some(value) {
+            return Err(OpsError::refused(format!("new_parameters cannot change {key} of task {id}; submit a new task instead")));
+        }
+        match (key.as_str(), value) {
+            // The client says the opposite of what a submission says.
+            ("loopingCheck", Value::Bool(on)) => drop(merged.insert("noLoopingCheck".into(), (!on).into())),
+            (_, Value::Null) => drop(merged.shift_remove(key)),
+            _ => drop(merged.insert(key.clone(), value.clone())),
+        }
+    }
+    let merged = Value::Object(merged);
+    TaskParameters::from_value(merged.clone()).map_err(|e| OpsError::refused(format!("new_parameters: {e}")))?;
+    Ok(merged.to_string())
+}
+
+fn flags(given: &[(&str, bool)]) -> Map<String, Value> {
+    given.iter().filter(|(_, on)| *on).map(|(key, _)| ((*key).to_owned(), true.into())).collect()
+}
+fn refusal(rejected: &CommandRejected) -> Answer {
+    Answer { code: rejected.code(), message: rejected.to_string() }
+}
+fn not_found(id: TaskId) -> Answer {
+    Answer { code: CODE_NOT_FOUND, message: CommandRejected::NotFound(id).to_string() }
+}
+fn busy(id: TaskId) -> OpsError {
+    OpsError::refused(format!("task {id} changes all the time; give the command again"))
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

@@ -1,0 +1,3 @@
+//! Tasks: commands, reading, reasons, outputs.
+
+pub mod command;
