@@ -39,7 +39,7 @@ const POSTGRES: Kind = Kind {
     make_account: || {
         let sql = "CREATE ROLE panda_test LOGIN CREATEDB PASSWORD 'panda_test'";
         let shell = format!("psql --no-psqlrc --quiet --dbname postgres --command \"{sql}\"");
-        output(Command::new("su").args(["postgres", "-s", "/bin/sh", "-c", &shell])).map(drop)
+        output(Command::new("su").current_dir("/").args(["postgres", "-s", "/bin/sh", "-c", &shell])).map(drop)
     },
     answers: |url| {
         let ask = ["--no-psqlrc", "--no-password", "--tuples-only", "--command", "SELECT 1"];
@@ -62,7 +62,7 @@ const MARIADB: Kind = Kind {
         output(Command::new("mariadb").args(["--execute", sql])).map(drop)
     },
     answers: mariadb_answers,
-    by_hand: "start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd",
+    by_hand: "start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql",
 };
 
 /// Makes both servers ready and tells their addresses as (variable, URL).
@@ -142,7 +142,9 @@ fn start_mariadb() -> Outcome {
     }
     // what the service manager would have made
     output(Command::new("install").args(["-d", "-o", "mysql", "-g", "mysql", "/run/mysqld"]))?;
-    output(Command::new("start-stop-daemon").args(["--start", "--oknodo", "--background", "--exec"]).arg(server)).map(drop)
+    let mut start = Command::new("start-stop-daemon");
+    start.args(["--start", "--oknodo", "--background", "--exec"]).arg(server);
+    output(start.args(["--", "--user=mysql"])).map(drop)
 }
 
 /// `mysql://user[:password]@host[:port][/...]` as the client's options.
