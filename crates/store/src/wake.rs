@@ -68,6 +68,13 @@ impl Wake {
         topics.push((topic, tx));
         rx
     }
+    /// Wakes everybody, whatever he waits for.
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), expect(dead_code, reason = "only backends with other processes need it"))]
+    pub(crate) fn notify_all(&self) {
+        for (_, tx) in self.topics.lock().iter() {
+            tx.send_modify(|n| *n = n.wrapping_add(1));
+        }
+    }
     /// Wakes everybody who waits for `topic`.
     pub fn notify(&self, topic: Topic) {
         if let Some((_, tx)) = self.topics.lock().iter().find(|(t, _)| *t == topic) {

@@ -234,7 +234,8 @@ impl Compiled {
         let mut scalars = Vec::with_capacity(self.scalars.len());
         for name in &self.scalars {
             let value = find(name)?;
-            if matches!(value, Value::Ints(_) | Value::Texts(_)) {
+            // PostgreSQL takes arrays anywhere (`:hosts::text[]`).
+            if matches!(value, Value::Ints(_) | Value::Texts(_)) && self.dialect != Dialect::Postgres {
                 return Err(self.wrong(&format!("bind :{name} is a list, the text wants one value")));
             }
             scalars.push(Bound::from(value));

@@ -1,6 +1,14 @@
 //! Ways of executing statements on each backend: single, combined, coalesced, bulk. The only place that names driver crates.
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod beats;
 mod commons;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod lanes;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod retry;
 mod scan;
 mod sqlite;
 mod url;
@@ -154,6 +162,9 @@ pub async fn open(url: &str, migrate: bool, wake: Wake) -> Result<Arc<dyn Driver
     let shown = redact(url);
     match parse(url)? {
         Url::Sqlite(path) => Ok(Arc::new(sqlite::open(&shown, &path, migrate, wake).await?)),
+        #[cfg(feature = "postgres")]
+        Url::Postgres(target) => Ok(Arc::new(postgres::open(&shown, &target, migrate, wake).await?)),
+        #[allow(unreachable_patterns, reason = "a backend that is not built in")]
         Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
     }
 }
@@ -166,6 +177,9 @@ pub async fn migration_plan(url: &str) -> Result<Vec<String>, OpenError> {
     let shown = redact(url);
     match parse(url)? {
         Url::Sqlite(path) => sqlite::plan(&shown, &path).await,
+        #[cfg(feature = "postgres")]
+        Url::Postgres(target) => postgres::plan(&shown, &target).await,
+        #[allow(unreachable_patterns, reason = "a backend that is not built in")]
         Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
     }
 }
@@ -176,6 +190,9 @@ pub(crate) async fn admin(server: &str, statements: &[String]) -> Result<(), Ope
     let shown = redact(server);
     match parse(server)? {
         Url::Sqlite(path) => sqlite::admin(&shown, &path, statements),
+        #[cfg(feature = "postgres")]
+        Url::Postgres(target) => postgres::admin(&shown, &target, statements).await,
+        #[allow(unreachable_patterns, reason = "a backend that is not built in")]
         Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
     }
 }

@@ -9,7 +9,7 @@ macro_rules! take {
         concat!(
             "WITH pick AS MATERIALIZED (", $pick, "), ",
             "slot AS MATERIALIZED (SELECT id, row_number() OVER (ORDER BY neg_priority, id) AS slot FROM pick), ",
-            "taken AS (UPDATE job SET state = 'sent', ready_lane = NULL, rev = job.rev + 1, started_us = :now, state_us = :now, modified_us = :now, host = h.host FROM slot JOIN unnest(:hosts::text[]) WITH ORDINALITY AS h(host, slot) ON h.slot = slot.slot WHERE job.id = slot.id AND job.ram_mb <= :ram AND job.disk_mb <= :disk AND job.walltime_s <= :wall RETURNING job.id, job.task_id, job.attempt, job.neg_priority, job.person_id, job.debug, job.rev, slot.slot), ",
+            "taken AS (UPDATE job SET state = 'sent', ready_lane = NULL, rev = job.rev + 1, started_us = :now, state_us = :now, modified_us = :now, host = NULLIF(h.host, '') FROM slot JOIN unnest(:hosts::text[]) WITH ORDINALITY AS h(host, slot) ON h.slot = slot.slot WHERE job.id = slot.id AND job.ram_mb <= :ram AND job.disk_mb <= :disk AND job.walltime_s <= :wall RETURNING job.id, job.task_id, job.attempt, job.neg_priority, job.person_id, job.debug, job.rev, slot.slot), ",
             "event AS (INSERT INTO job_event (job_id, rev, from_state, to_state, actor, at_us) SELECT id, rev, 'activated', 'sent', 'pilot', :now FROM taken) ",
             "SELECT t.id, t.task_id, t.attempt, t.neg_priority, t.person_id, t.debug, t.slot, d.doc, d.common_id FROM taken t LEFT JOIN job_doc d ON d.job_id = t.id ORDER BY t.slot LIMIT 1000"
         )
@@ -26,5 +26,5 @@ statements! {
         good AS MATERIALIZED (SELECT b.job_id, b.now_us, b.doc, j.attempt, j.command, j.debug FROM b CROSS JOIN LATERAL (SELECT state, attempt, command, debug FROM job WHERE id = b.job_id OFFSET 0) j WHERE j.state = b.state AND (b.attempt IS NULL OR b.attempt = j.attempt)), \
         live AS (INSERT INTO job_live (job_id, attempt, seen_us, doc) SELECT job_id, attempt, now_us, doc FROM good ORDER BY job_id ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt, seen_us = excluded.seen_us, doc = COALESCE(excluded.doc, job_live.doc)) \
         SELECT job_id, command, debug FROM good LIMIT 1000";
-    write IDS = "id_block.take", "INSERT INTO id_block (name, next_id) VALUES (:name, :first + :n) ON CONFLICT (name) DO UPDATE SET next_id = id_block.next_id + :n RETURNING next_id";
+    write IDS = "id_block.take", "INSERT INTO id_block (name, next_id) VALUES (:name, :first::bigint + :n::bigint) ON CONFLICT (name) DO UPDATE SET next_id = id_block.next_id + :n RETURNING next_id";
 }
