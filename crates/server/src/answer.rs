@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
+use panda_ops::OpsError;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -174,6 +175,30 @@ impl From<Refusal> for Answer {
         match refusal {
             Refusal::Envelope { message, data } => Answer::Envelope { success: false, message, data: Data::Value(data), command: None },
             Refusal::Rejected(rejection) => Answer::Text(rejection.line()),
+        }
+    }
+}
+
+/// What callers read when the database fails; the cause is in the log.
+pub const DATABASE: &str = "database error in the PanDA server";
+
+impl From<OpsError> for Refusal {
+    fn from(error: OpsError) -> Self {
+        match error {
+            OpsError::Refused { code, message } => Refusal::with_data(message, code),
+            OpsError::Denied(_) | OpsError::NotFound(_) => Refusal::new(error.to_string()),
+            OpsError::Store(cause) => {
+                tracing::error!(%cause, "the database failed");
+                Refusal::new(DATABASE)
+            }
+            OpsError::File { .. } => {
+                tracing::error!(%error, "a file of the server's own failed");
+                Refusal::new("the server cannot use its files now; try again")
+            }
+            OpsError::Internal(_) => {
+                tracing::error!(%error, "an operation met what it cannot be");
+                Refusal::Rejected(Rejection::internal("the server made a mistake; it is in the log"))
+            }
         }
     }
 }

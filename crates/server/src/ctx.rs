@@ -3,11 +3,11 @@
 //! Owns [`Ctx`], [`ServerState`] and the small doors through which other rooms
 //! plug in. Must not know any method.
 
-use crate::answer::Rejection;
 use crate::file_server::BlobStore;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, Method};
 use panda_access::{Identity, Principal};
+use panda_ops::Ops;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -67,6 +67,12 @@ impl Ctx {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host.to_owned(),
             _ => authority.to_owned(),
         }
+    }
+
+    /// What does the work.
+    #[must_use]
+    pub fn ops(&self) -> &Ops {
+        &self.state.ops
     }
 
     /// The caller, for methods whose right demands one.
@@ -137,20 +143,31 @@ impl Bans for NoBans {
     }
 }
 
-/// Documents that are served without identity.
-pub trait Documents: Send + Sync {
-    /// JSON text of one queue (`/cache/schedconfig/<queue>.all.json`).
-    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, Rejection>>;
+/// Documents of an identity provider that this server is itself.
+pub trait AuthDocuments: Send + Sync {
+    /// A document below `/auth/` (`dev_auth_config.json`, `jwks.json`,
+    /// `.well-known/openid-configuration`), for a server reached at `base`.
+    fn document(&self, path: &str, base: &str) -> Option<Value>;
+}
 
-    /// JSON text of all queues by name (`/cache/schedconfig/panda_queues.json`).
-    fn queues(&self) -> BoxFuture<'_, Result<String, Rejection>>;
+/// The server is no identity provider.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAuthDocuments;
 
-    /// JSON text of all storage endpoints by name (`/cache/ddmendpoints.json`).
-    fn storages(&self) -> BoxFuture<'_, Result<String, Rejection>>;
+impl AuthDocuments for NoAuthDocuments {
+    fn document(&self, _: &str, _: &str) -> Option<Value> {
+        None
+    }
+}
 
-    /// A document of the identity provider below `/auth/` (`dev_auth_config.json`,
-    /// `jwks.json`, `.well-known/openid-configuration`), for a server reached at `base`.
-    fn auth(&self, path: &str, base: &str) -> Option<Value>;
+impl AuthDocuments for panda_access::dev::Issuer {
+    fn document(&self, path: &str, base: &str) -> Option<Value> {
+        match path {
+            "jwks.json" => Some(self.jwks()),
+            ".well-known/openid-configuration" => Some(self.discovery(base)),
+            _ => self.auth_config(base, path.strip_suffix("_auth_config.json")?),
+        }
+    }
 }
 
 /// Sees every request when it is over; must be quick.
@@ -169,14 +186,16 @@ impl Observer for NoObserver {
 
 /// What all requests share.
 pub struct ServerState {
+    /// What does the work.
+    pub ops: Arc<Ops>,
     /// Who asks.
     pub identity: Arc<dyn Identity>,
     /// Who is locked out.
     pub bans: Arc<dyn Bans>,
     /// Uploaded files.
     pub files: Arc<dyn BlobStore>,
-    /// Open documents.
-    pub documents: Arc<dyn Documents>,
+    /// Documents of our own identity provider.
+    pub auth: Arc<dyn AuthDocuments>,
     /// Metrics.
     pub observer: Arc<dyn Observer>,
     /// Settings.

@@ -21,6 +21,7 @@ pub mod methods;
 pub mod own;
 pub mod pilot;
 pub mod query;
+pub mod queue_doc;
 pub mod serve;
 pub mod statics;
 pub mod statistics;
@@ -31,4 +32,4 @@ pub mod upload;
 
 pub use answer::{Answer, Data, Refusal, Rejection};
 pub use args::Args;
-pub use ctx::{BoxFuture, Ctx, Documents, Options, ServerState};
+pub use ctx::{BoxFuture, Ctx, Options, ServerState};

@@ -1,13 +1,7 @@
 //! Methods of our own namespace.
 
-pub mod whoami {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod pilot_wait {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
+pub mod pilot_wait;
+pub mod whoami;
 pub mod job_log {
     //! Not served yet.
     pub use crate::unserved::handle;
@@ -40,14 +34,8 @@ pub mod queue_add {
     //! Not served yet.
     pub use crate::unserved::handle;
 }
-pub mod queue_list {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod queue_show {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
+pub mod queue_list;
+pub mod queue_show;
 pub mod queue_set {
     //! Not served yet.
     pub use crate::unserved::handle;

@@ -1,18 +1,10 @@
 //! Methods of `pilot`.
 
-pub mod acquire_jobs {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
+pub mod acquire_jobs;
+pub mod update_job;
+pub mod update_jobs_bulk;
+
 pub mod get_job_status {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod update_job {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod update_jobs_bulk {
     //! Not served yet.
     pub use crate::unserved::handle;
 }

@@ -8,6 +8,7 @@
 
 use crate::answer::{BYTES, JSON, Rejection, TEXT, respond};
 use crate::ctx::ServerState;
+use crate::queue_doc;
 use crate::upload::safe_name;
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
@@ -48,14 +49,14 @@ fn missing() -> Rejection {
 
 async fn cache(state: &ServerState, rest: &str) -> Result<Response<Body>, Rejection> {
     if rest == "ddmendpoints.json" {
-        return Ok(json(state.documents.storages().await?));
+        return Ok(json(queue_doc::storages(&state.ops).await?));
     }
     if let Some(name) = rest.strip_prefix("schedconfig/") {
         if name == "panda_queues.json" {
-            return Ok(json(state.documents.queues().await?));
+            return Ok(json(queue_doc::all(&state.ops).await?));
         }
         let queue = component(name).and_then(|n| n.strip_suffix(".all.json")).ok_or_else(missing)?;
-        return state.documents.queue(queue).await?.map(json).ok_or_else(missing);
+        return queue_doc::one(&state.ops, queue).await?.map(json).ok_or_else(missing);
     }
     let name = component(rest).ok_or_else(missing)?;
     let path = state.files.path(name).await.ok_or_else(missing)?;
@@ -91,7 +92,7 @@ fn auth(state: &ServerState, rest: &str, headers: &HeaderMap) -> Result<Response
         (None, Some(host)) => format!("http://{host}"),
         (None, None) => format!("http://{}", state.options.listen),
     };
-    let document = state.documents.auth(&rest, &base).ok_or_else(missing)?;
+    let document = state.auth.document(&rest, &base).ok_or_else(missing)?;
     Ok(json(document.to_string()))
 }
 

@@ -3,14 +3,10 @@
 //! Must not reach anything: only shapes.
 
 use crate::answer::{Answer, Data, Refusal};
+use crate::pilot::acquire_jobs::{JOBS_HEAD, JOBS_TAIL, NO_JOBS};
 use panda_wire::StatusCode;
 use panda_wire::pilot::NO_COMMAND;
 use serde_json::{Map, Value, json};
-
-/// How `pilot/acquire_jobs` begins and ends its data; what stands between are the jobs.
-pub const JOBS_HEAD: &str = r#"{"StatusCode":0,"jobs":["#;
-/// See [`JOBS_HEAD`].
-pub const JOBS_TAIL: &str = "]}";
 
 /// A refusal in this wire's terms.
 pub(super) fn coded(code: StatusCode, why: &str) -> Answer {
@@ -20,7 +16,7 @@ pub(super) fn coded(code: StatusCode, why: &str) -> Answer {
 /// Which code a refusal of the sibling gets.
 fn refused(refusal: &Refusal) -> Answer {
     let message = refusal.message();
-    let code = if message == "No jobs in PanDA" {
+    let code = if message == NO_JOBS {
         return coded(StatusCode::NoJobs, "no jobs in PanDA");
     } else if message.contains("role") || message.contains("secure connection") {
         StatusCode::Role

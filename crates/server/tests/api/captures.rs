@@ -53,7 +53,7 @@ fn rebuild(request: &Value) -> Ask {
 
 #[tokio::test]
 async fn client_requests_pass() {
-    let s = server();
+    let s = server().await;
     let recorded = fixture("client_requests.json");
     let recorded = recorded.as_array().unwrap();
     assert!(recorded.len() > 40, "{}", recorded.len());
@@ -81,7 +81,7 @@ async fn client_requests_pass() {
 
 #[tokio::test]
 async fn pilot_requests_pass() {
-    let s = server();
+    let s = server().await;
     let recorded = fixture("pilot_requests.json");
     let recorded = recorded.as_array().unwrap();
     assert!(recorded.len() > 15, "{}", recorded.len());

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn the_recorded_answers() {
-    let s = server();
+    let s = server().await;
     let alive = get("/api/v1/system/is_alive").send(&s).await;
     assert_snapshot!(alive.line(), @r#"200 {"success": true, "message": "", "data": null}"#);
     assert_eq!(alive.content_type, "application/json");
@@ -44,7 +44,7 @@ async fn the_recorded_answers() {
 
 #[tokio::test]
 async fn unexpected_names() {
-    let s = server();
+    let s = server().await;
     let body = json!({"task_id": 5, "foo": 1});
     assert_snapshot!(
         post("/api/v1/task/pause").by("alice").json(&body).send(&s).await.line(),
@@ -64,7 +64,7 @@ async fn unexpected_names() {
 
 #[tokio::test]
 async fn types() {
-    let s = server();
+    let s = server().await;
     let ask = async |body| post("/api/v1/task/retry").by("alice").json(&body).send(&s).await.line();
     assert_snapshot!(
         ask(json!({"task_id": {}})).await,
@@ -94,7 +94,7 @@ async fn types() {
 
 #[tokio::test]
 async fn identities() {
-    let s = server();
+    let s = server().await;
     let who = "/api/v1/system/get_user_attributes";
     assert_snapshot!(get(who).by("bad").send(&s).await.line(), @"403 ERROR : Token authentication failed. Invalid token. signature is wrong");
     assert_snapshot!(get(who).by("mallory").send(&s).await.line(), @"403 ERROR : MALLORY Example is banned");
@@ -115,7 +115,7 @@ async fn identities() {
 
 #[tokio::test]
 async fn attributes_hold_no_secret() {
-    let s = server();
+    let s = server().await;
     let reply = get("/api/v1/system/get_attributes?a=1&b=x&b=y").by("alice").header("origin", "amber").send(&s).await;
     let data = reply.json()["data"].clone();
     assert_eq!(data["parameters"]["a"], "1");
@@ -127,7 +127,7 @@ async fn attributes_hold_no_secret() {
 
 #[tokio::test]
 async fn unreadable_bodies() {
-    let s = server();
+    let s = server().await;
     let ask = || post("/api/v1/task/submit").by("alice").header("content-type", "application/json");
     assert_snapshot!(
         ask().body("{bad").send(&s).await.line(),
@@ -159,7 +159,7 @@ async fn unreadable_bodies() {
 
 #[tokio::test]
 async fn bodies_in_every_encoding() {
-    let s = server();
+    let s = server().await;
     // All of these reach the binder with the same content: the missing name is what it complains about.
     let want = r#"{"success": false, "message": "Argument error: missing a required argument: 'harvester_id'", "data": null}"#;
     let json = br#"{"worker_id": 1, "status": "started"}"#;
@@ -189,7 +189,7 @@ async fn bodies_in_every_encoding() {
 
 #[tokio::test]
 async fn other_verbs() {
-    let s = server();
+    let s = server().await;
     assert_snapshot!(
         post("/api/v1/task/pause").verb("PUT").by("alice").json(&json!({"task_id": 1})).send(&s).await.line(),
         @r#"200 {"success": false, "message": "expecting POST, received PUT", "data": null}"#
@@ -203,7 +203,7 @@ async fn other_verbs() {
 
 #[tokio::test]
 async fn paths_that_are_none() {
-    let s = server();
+    let s = server().await;
     for path in [
         "/",
         "/x",
@@ -228,7 +228,7 @@ async fn paths_that_are_none() {
 
 #[tokio::test]
 async fn every_method_meets_an_empty_request() {
-    let s = server();
+    let s = server().await;
     for m in panda_server::methods::all() {
         let base = if m.space == panda_server::methods::Space::V1 { "/api/v1" } else { "/api/panda/v1" };
         let path = format!("{base}/{}{}{}", m.module, if m.module.is_empty() { "" } else { "/" }, m.name);

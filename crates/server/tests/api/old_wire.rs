@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn answers_are_objects_of_one_line() {
-    let s = server();
+    let s = server().await;
     assert_snapshot!(get("/server/panda/isAlive").send(&s).await.line(), @"200 alive=yes");
     let types = post("/server/panda/getResourceTypes").header("content-type", "application/json").body(gzip(b"{}")).send(&s).await;
     assert_eq!((types.bytes.first(), types.bytes.last()), (Some(&b'{'), Some(&b'}')));
@@ -24,7 +24,7 @@ async fn answers_are_objects_of_one_line() {
 
 #[tokio::test]
 async fn refusals_have_codes() {
-    let s = server();
+    let s = server().await;
     assert_snapshot!(
         post("/server/panda/getJob").body("siteName=Q").send(&s).await.line(),
         @r#"200 {"StatusCode":60,"errorDialog":"SSL secure connection is required"}"#

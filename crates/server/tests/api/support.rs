@@ -1,12 +1,17 @@
-//! A server without a database, with callers of fixed names.
+//! A server on a fresh SQLite database, with callers of fixed names.
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use panda_access::{AccessError, Identity, Principal, RequestIdentity, Role, bearer};
-use panda_server::ctx::{Bans, BoxFuture, Documents, NoObserver, Options, ServerState};
+use panda_core::id::QueueId;
+use panda_ops::Ops;
+use panda_ops::clock::SystemClock;
+use panda_server::ctx::{AuthDocuments, Bans, NoObserver, Options, ServerState};
 use panda_server::file_server::Directory;
-use panda_server::{Rejection, serve};
+use panda_server::serve;
+use panda_store::query::queue::{self, QueueRow, RseRow};
+use panda_store::{Batch, IdKind, Store};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -52,20 +57,8 @@ impl Bans for BanMallory {
 
 struct Papers;
 
-impl Documents for Papers {
-    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, Rejection>> {
-        Box::pin(async move { Ok((name == "Q1").then(|| r#"{"nickname":"Q1"}"#.to_owned())) })
-    }
-
-    fn queues(&self) -> BoxFuture<'_, Result<String, Rejection>> {
-        Box::pin(async { Ok(r#"{"Q1":{"nickname":"Q1"}}"#.to_owned()) })
-    }
-
-    fn storages(&self) -> BoxFuture<'_, Result<String, Rejection>> {
-        Box::pin(async { Ok(r#"{"S1":{}}"#.to_owned()) })
-    }
-
-    fn auth(&self, path: &str, base: &str) -> Option<Value> {
+impl AuthDocuments for Papers {
+    fn document(&self, path: &str, base: &str) -> Option<Value> {
         path.strip_suffix("_auth_config.json").map(|vo| json!({"vo": vo, "base": base}))
     }
 }
@@ -96,17 +89,48 @@ impl Reply {
     }
 }
 
-pub fn server() -> Server {
+/// Storage `S1` and queue `Q1`.
+async fn stock(store: &Store) {
+    let (rse, queue) = (store.id(IdKind::Row).await.unwrap(), store.id(IdKind::Row).await.unwrap());
+    let mut batch = Batch::new();
+    queue::add_rse(&mut batch, &RseRow { id: rse, name: "S1".into(), root: "/storage".into(), state: "active".into() });
+    let row = QueueRow {
+        id: QueueId(queue),
+        name: "Q1".into(),
+        site: "SITE".into(),
+        state: "online".into(),
+        pilot_family: "native".into(),
+        rse_id: rse,
+        script_base: None,
+        core_count: 1,
+        max_ram_mb: 4000,
+        max_disk_mb: 14336,
+        max_walltime_s: 86400,
+        doc: "{}".into(),
+        rev: 1,
+    };
+    queue::add(&mut batch, &row, 1);
+    store.apply(batch).await.unwrap();
+}
+
+pub async fn server() -> Server {
     let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("sqlite:{}", folder.path().join("panda.db").display()), true).await.unwrap();
+    stock(&store).await;
+    let mut options = panda_ops::Options::new("http://127.0.0.1:25080", folder.path().join("data"));
+    options.vos = vec!["amber".into()];
+    let ops = Ops::new(store, Arc::new(SystemClock), options);
+    ops.blobs.create().unwrap();
     let runner = folder.path().join("runner");
     std::fs::write(&runner, b"\x7fELF the runner").unwrap();
     let cache = folder.path().join("cache");
     std::fs::create_dir(&cache).unwrap();
     let state = ServerState {
+        ops: Arc::new(ops),
         identity: Arc::new(Names),
         bans: Arc::new(BanMallory),
         files: Arc::new(Directory::new(cache.clone())),
-        documents: Arc::new(Papers),
+        auth: Arc::new(Papers),
         observer: Arc::new(NoObserver),
         options: Options { listen: "127.0.0.1:25080".parse().unwrap(), public_url: None, upload_folder: cache, runner: Some(runner) },
     };
