@@ -8,3 +8,4 @@
 mod cli;
 pub mod container;
 pub mod runner;
+pub mod worker;

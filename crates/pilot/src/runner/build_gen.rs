@@ -23,6 +23,7 @@ const KNOWN: Known = Known {
         "useAthenaPackages",
         "useCMake",
         "debug",
+        "ctrImage=",
     ],
     idle: &["pilotpars", "useMana", "manaVer="],
     lenient: false,
@@ -59,7 +60,11 @@ fn build(parsed: &Parsed, place: &Place, sandbox: &str, library: &str) -> Result
         let variables = secrets::take(&place.job, &place.run)?;
         let line = substitute::substitute(&text, &substitute::core_numbers());
         // No library on failure: the task's jobs would run an old program.
-        command::judge(command::run(&line, place, &variables)?)?;
+        let status = match parsed.value("ctrImage") {
+            Some(image) => command::run_in_image(image, &line, place, &[], &variables)?,
+            None => command::run(&line, place, &variables)?,
+        };
+        command::judge(status)?;
     }
     let mut members: Vec<PathBuf> = fs::read_dir(&place.work)
         .map_err(|error| Failure::local("cannot list the work directory", &error))?

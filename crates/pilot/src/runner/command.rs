@@ -9,7 +9,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::fail::{Failure, payload_status};
+use crate::container::{ContainerError, ContainerRun, Engine, outside_directories};
+
+use super::fail::{Failure, Number, payload_status};
 use super::place::{Place, make_executable};
 use super::secrets::write_private;
 
@@ -46,6 +48,38 @@ pub(crate) fn run(command: &str, place: &Place, variables: &[(String, String)]) 
 /// 0 is success; anything else the payload's failure.
 pub(crate) fn judge(status: i32) -> Result<(), Failure> {
     if status == 0 { Ok(()) } else { Err(Failure::payload(status)) }
+}
+
+/// Runs `command` in `image`, with the job directory as its current directory;
+/// never outside. Inputs that are links into a storage are made visible.
+pub(crate) fn run_in_image(
+    image: &str,
+    command: &str,
+    place: &Place,
+    inputs: &[String],
+    variables: &[(String, String)],
+) -> Result<i32, Failure> {
+    let refuse = |error: ContainerError| Failure::new(Number::NoContainer, error.to_string());
+    let engine = Engine::find(image).map_err(refuse)?;
+    write_script(command, place, variables)?;
+    let run = ContainerRun {
+        image: image.to_owned(),
+        job: place.job.clone(),
+        data_dir: place.job.clone(),
+        read_only: outside_directories(&place.job, inputs),
+        variables: Vec::new(),
+        contained: false,
+        argv: vec!["/bin/sh".to_owned(), EXEC_SCRIPT.to_owned()],
+    };
+    let _ = std::io::stdout().flush();
+    let status = engine
+        .command(&run)
+        .map_err(refuse)?
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| Failure::local("cannot start the container engine", &error))?;
+    remove_script(place);
+    Ok(payload_status(status))
 }
 
 fn path_with_dot() -> String {

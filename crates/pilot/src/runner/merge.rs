@@ -5,10 +5,9 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::command::quote;
-use super::fail::{Failure, Number, payload_status};
+use super::fail::{Failure, Number};
 use super::getopt::{self, Known, Parsed};
 use super::inputs::link_all;
 use super::place::{Place, copy_in, link_or_copy, plain_name};
@@ -77,8 +76,8 @@ pub(crate) fn main(args: &[String], job: PathBuf) -> Result<(), Failure> {
     mention_ignored("runMerge", &parsed);
     let groups = groups(&parsed.words)?;
     setup::refuse_software(&parsed)?;
-    if parsed.has("preprocess") || parsed.has("postprocess") || parsed.has("ctrImage") {
-        return Err(Failure::new(Number::NoContainer, "merging in a container needs a merge image, which this runner does not start"));
+    if parsed.has("preprocess") || parsed.has("postprocess") {
+        return Err(Failure::new(Number::NoContainer, "merging has no separate steps around a container; give the image with --ctrImage"));
     }
     let place = Place::new(job, parsed.value("r").unwrap_or("."))?;
     let result = merge_all(&parsed, &place, &groups);
@@ -131,16 +130,16 @@ fn merge_all(parsed: &Parsed, place: &Place, groups: &[Group]) -> Result<(), Fai
         if !missing.is_empty() {
             return Err(Failure::new(Number::InputUnavailable, format!("missing or unreadable input: {}", missing.join(", "))));
         }
-        link_all(&group.inputs, place, false)?;
-        merge_one(group, script.as_deref(), parsed.has("mergeSingleFile"), place, &variables)?;
+        link_all(&group.inputs, place, parsed.has("ctrImage"))?;
+        merge_one(group, script.as_deref(), parsed, place, &variables)?;
     }
     Ok(())
 }
 
-fn merge_one(group: &Group, script: Option<&str>, single_too: bool, place: &Place, variables: &[(String, String)]) -> Result<(), Failure> {
+fn merge_one(group: &Group, script: Option<&str>, parsed: &Parsed, place: &Place, variables: &[(String, String)]) -> Result<(), Failure> {
     let first = group.inputs.first().map(String::as_str).unwrap_or_default();
     let kind = kind_of(first, script.is_some());
-    let single = group.inputs.len() == 1 && !(single_too && kind == Kind::User);
+    let single = group.inputs.len() == 1 && !(kind == Kind::User && parsed.has("mergeSingleFile"));
     let to = place.run.join(&group.output);
     println!("runMerge: {} file(s) to {}", group.inputs.len(), group.output);
     if single {
@@ -160,14 +159,18 @@ fn merge_one(group: &Group, script: Option<&str>, single_too: bool, place: &Plac
             merge_tar::merge(&place.run, &group.inputs, &to)
                 .map_err(|error| Failure::new(Number::Payload, format!("merging {} failed: {error}", group.output)))?;
         }
-        Kind::Root => hadd(group, place)?,
+        Kind::Root => hadd(group, parsed.value("ctrImage"), place)?,
         Kind::Pool => {
             return Err(Failure::new(Number::Software, "merging POOL files needs ATLAS software (Merging_trf.py)"));
         }
         Kind::User => {
             let line = user_command(script.unwrap_or_default(), group);
             check_script(script.unwrap_or_default(), place)?;
-            command::judge(command::run(&line, place, variables)?)?;
+            let status = match parsed.value("ctrImage") {
+                Some(image) => command::run_in_image(image, &line, place, &group.inputs, variables)?,
+                None => command::run(&line, place, variables)?,
+            };
+            command::judge(status)?;
         }
     }
     bring_out(group, place)
@@ -217,19 +220,21 @@ fn check_script(script: &str, place: &Place) -> Result<(), Failure> {
     Ok(())
 }
 
-fn hadd(group: &Group, place: &Place) -> Result<(), Failure> {
-    let program = find_program("hadd").ok_or_else(|| {
-        Failure::new(Number::NoRoot, "merging ROOT files needs hadd, which is not on the PATH; give --mergeScript or a queue with ROOT")
-    })?;
-    let status = Command::new(program)
-        .args(["-f", "-n", "5"])
-        .arg(&group.output)
-        .args(&group.inputs)
-        .current_dir(&place.run)
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| Failure::local("cannot start hadd", &error))?;
-    match payload_status(status) {
+fn hadd(group: &Group, image: Option<&str>, place: &Place) -> Result<(), Failure> {
+    let inputs: Vec<String> = group.inputs.iter().map(|name| quote(name)).collect();
+    let line = format!("hadd -f -n 5 {} {}", quote(&group.output), inputs.join(" "));
+    let status = match image {
+        Some(image) => command::run_in_image(image, &line, place, &group.inputs, &[])?,
+        None if find_program("hadd").is_some() => command::run(&line, place, &[])?,
+        None => {
+            return Err(Failure::new(
+                Number::NoRoot,
+                "merging ROOT files needs hadd, which is not on the PATH; \
+                 give --mergeScript, an image, or a queue with ROOT",
+            ));
+        }
+    };
+    match status {
         0 => Ok(()),
         code => Err(Failure::new(Number::Payload, format!("hadd failed with status {code} on {}", group.output))),
     }

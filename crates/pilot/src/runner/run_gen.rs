@@ -5,14 +5,11 @@
 
 use std::path::PathBuf;
 
-use crate::container::{ContainerRun, Engine, outside_directories};
-
-use super::command::{self, EXEC_SCRIPT};
-use super::fail::{Failure, Number, payload_status};
+use super::fail::{Failure, Number};
 use super::getopt::{self, Known, Parsed};
 use super::inputs::{Inputs, link_all};
 use super::place::Place;
-use super::{encode, mention_ignored, metadata, outputs, secrets, setup, substitute};
+use super::{command, encode, mention_ignored, metadata, outputs, secrets, setup, substitute};
 
 pub(crate) const KNOWN: Known = Known {
     short: "i:o:r:j:l:p:u:a:",
@@ -117,7 +114,7 @@ fn run(parsed: &Parsed, place: &Place, map: &[(String, String)], pre: bool) -> R
         return command::write_script(&line, place, &variables);
     }
     let status = match image {
-        Some(image) => in_container(image, &line, place, &inputs, &variables)?,
+        Some(image) => command::run_in_image(image, &line, place, &inputs.local, &variables)?,
         None => command::run(&line, place, &variables)?,
     };
     // Outputs are delivered even when the command failed.
@@ -184,29 +181,6 @@ fn input_names(parsed: &Parsed) -> Result<Vec<String>, Failure> {
         names.extend(encode::map_of_lists("--inMap", text)?.into_iter().flat_map(|(_, n)| n));
     }
     Ok(names)
-}
-
-/// Starts the container for a single-step job; never runs the command outside.
-fn in_container(image: &str, line: &str, place: &Place, inputs: &Inputs, variables: &[(String, String)]) -> Result<i32, Failure> {
-    let refuse = |error: crate::container::ContainerError| Failure::new(Number::NoContainer, error.to_string());
-    let engine = Engine::find(image).map_err(refuse)?;
-    command::write_script(line, place, variables)?;
-    let run = ContainerRun {
-        image: image.to_owned(),
-        job: place.job.clone(),
-        data_dir: place.job.clone(),
-        read_only: outside_directories(&place.job, &inputs.local),
-        variables: Vec::new(),
-        contained: false,
-        argv: vec!["/bin/sh".to_owned(), EXEC_SCRIPT.to_owned()],
-    };
-    let status = engine
-        .command(&run)
-        .map_err(refuse)?
-        .stdin(std::process::Stdio::null())
-        .status()
-        .map_err(|error| Failure::local("cannot start the container engine", &error))?;
-    Ok(payload_status(status))
 }
 
 fn clean(parsed: &Parsed, place: &Place) {
