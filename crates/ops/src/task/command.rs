@@ -2,8 +2,8 @@
 //! carries it out on jobs and files (`spec/engine.md` section 4.3, `spec/api_v1.md` section 13).
 //!
 //! Arguments travel in the command's document, a JSON object: `soft` (finish), `in_place`, `no_child_retry`, `discard_events`,
-//! `disable_staging_mode`, `keep_gshare_priority`, `ignore_hard_exhausted`, `new_parameters` (retry, incexec), `keep_attempt_nr`,
-//! `trigger_job_generation` (reactivate).
+//! `disable_staging_mode`, `keep_gshare_priority`, `ignore_hard_exhausted`, `new_parameters` (retry, incexec). A reactivation is a retry in
+//! place of the task that is ready again; it adds `keep_attempt_nr` and `trigger_job_generation`.
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
@@ -31,8 +31,6 @@ use crate::{MAX_CONFLICTS, Ops, OpsError};
 pub const CODE_NEW_PARAMETERS: i64 = 3;
 /// Result code of `reactivate` when the task's state does not take it.
 pub const CODE_NOT_REACTIVATED: i64 = 1;
-/// The command that takes up an ended task without looking at its inputs again; not one of `core`'s since it has no row in its table.
-pub const REACTIVATE: &str = "reactivate";
 /// Most attempts that one call may add; more is a slip of the keyboard.
 pub const MAX_INCREASE: i64 = 1_000;
 
@@ -167,7 +165,7 @@ pub async fn reactivate(
     keep_attempt_nr: bool,
     trigger_job_generation: bool,
 ) -> Result<Answer, OpsError> {
-    let doc = flags(&[("keep_attempt_nr", keep_attempt_nr), ("trigger_job_generation", trigger_job_generation)]);
+    let doc = flags(&[("in_place", true), ("keep_attempt_nr", keep_attempt_nr), ("trigger_job_generation", trigger_job_generation)]);
     for _ in 0..MAX_CONFLICTS {
         let Some(before) = owned(ops, who, Right::TaskSteer, id).await? else { return Ok(not_found(id)) };
         if transition::check(Some(before.state), TaskState::Ready, Actor::User).is_err() {
@@ -175,7 +173,7 @@ pub async fn reactivate(
             return Ok(Answer { code: CODE_NOT_REACTIVATED, message });
         }
         let doing = Doing { code: CODE_REGISTERED, enters: Some(TaskState::Ready), then: None, keeps_previous: false, goes_back: false };
-        match apply(ops, who, Batch::new(), &before, REACTIVATE, doing, doc.clone()).await {
+        match apply(ops, who, Batch::new(), &before, Command::Retry.as_str(), doing, doc.clone()).await {
             Ok(()) => return Ok(Answer { code: CODE_REGISTERED, message: format!("task {id} is ready again") }),
             Err(e) if e.is_conflict() => {}
             Err(e) => return Err(e),
@@ -255,7 +253,9 @@ async fn apply(
             after.state = state;
             // A task that is paused while it is on hold goes back to what it was before the hold.
             let held = if before.state.is_hold() { before.prev_state } else { None };
-            after.prev_state = if doing.keeps_previous { held.or(Some(before.state)) } else { None };
+            // A retry that finds nothing to do goes back as well.
+            let keeps = doing.keeps_previous || state == TaskState::Toretry;
+            after.prev_state = if keeps { held.or(Some(before.state)) } else { None };
             if !state.is_final() {
                 after.ended_us = None;
             }

@@ -1,3 +1,6 @@
 //! Tasks: commands, reading, reasons, outputs.
 
 pub mod command;
+pub mod filter;
+pub mod info;
+pub mod read;

@@ -1,12 +1,16 @@
 //! Reading jobs: one, lists, counts, history.
 
 use panda_core::{
-    id::{JobId, QueueId, TaskId},
-    job::state::JobState,
+    id::{JobId, LaneId, QueueId, TaskId},
+    job::{record::JobKind, state::JobState},
 };
 
 use super::{JobRow, job_columns, read};
-use crate::{Error, Store, query::MAX_PAGE, statements};
+use crate::{
+    Error, Store,
+    query::{MAX_PAGE, code},
+    statements,
+};
 
 statements! {
     [hot] read GET = "job.get", concat!("SELECT ", job_columns!(), " FROM job WHERE id = :id LIMIT 1");
@@ -18,11 +22,16 @@ statements! {
     [hot] read ALONE = "job.alone", concat!("SELECT ", job_columns!(), " FROM job WHERE person_id = :person AND task_id IS NULL ORDER BY modified_us DESC LIMIT :n");
     read RECENT = "job.recent", concat!("SELECT ", job_columns!(), " FROM job WHERE id < :before ORDER BY id DESC LIMIT :n");
     [hot] read IDS_OF_TASK = "job.ids_of_task", "SELECT id FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
+    [hot] read BRIEF_OF_TASK = "job.brief_of_task", "SELECT id, state, kind FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
+    [hot] read DOCS = "job.docs", "SELECT d.job_id, d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id IN (:ids*) ORDER BY d.job_id LIMIT 1000";
+    [hot] read AHEAD = "job.ahead", "SELECT COUNT(*) FROM job WHERE ready_lane = :lane AND (neg_priority < :neg OR (neg_priority = :neg AND id < :id)) LIMIT 1";
     [hot] read COUNT_TASK = "job.count_task", "SELECT state, COUNT(*) FROM job WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
     read COUNT = "job.count", "SELECT state, queue_id, label, resource_type, COUNT(*) FROM job GROUP BY state, queue_id, label, resource_type LIMIT 100000";
     [hot] read DOC = "job.doc", "SELECT d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id = :id LIMIT 1";
     [hot] read EVENTS = "job.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM job_event WHERE job_id = :id ORDER BY rev LIMIT 1000";
     [hot] read LIVE = "job.live", "SELECT attempt, seen_us, doc FROM job_live WHERE job_id = :id LIMIT 1";
+    // Ended builds that jobs still wait for.
+    [hot] read AWAITED = "job.awaited", "SELECT DISTINCT b.id FROM job j JOIN job b ON b.id = j.wait_job WHERE j.state IN ('pending', 'defined', 'waiting') AND b.state IN ('finished', 'failed', 'cancelled', 'closed') AND b.id > :after ORDER BY b.id LIMIT :n";
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     [hot] read SILENT = "job.silent", "SELECT j.id FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND j.modified_us < :before AND (l.seen_us IS NULL OR l.seen_us < :before) ORDER BY j.id LIMIT :n";
 }
@@ -91,6 +100,22 @@ pub async fn ids_of_task(store: &Store, task: TaskId, after: JobId, n: i64) -> R
     let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(10_000).into())];
     store.fetch(&IDS_OF_TASK, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
 }
+/// Id, state and kind of a task's jobs above `after`, by id; at most `n` and 10,000.
+pub async fn brief_of_task(store: &Store, task: TaskId, after: JobId, n: i64) -> Result<Vec<(JobId, JobState, JobKind)>, Error> {
+    let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(10_000).into())];
+    let rows = store.fetch(&BRIEF_OF_TASK, binds).await?;
+    rows.iter()
+        .map(|r| {
+            let state = code("job state", r.text(1)?, JobState::parse(r.text(1)?).ok())?;
+            Ok((JobId(r.int(0)?), state, code("job kind", r.text(2)?, JobKind::parse(r.text(2)?).ok())?))
+        })
+        .collect()
+}
+/// How many activated jobs of a lane are handed out before this one.
+pub async fn ahead(store: &Store, lane: LaneId, neg_priority: i64, id: JobId) -> Result<i64, Error> {
+    let binds = vec![("lane", lane.into()), ("neg", neg_priority.into()), ("id", id.into())];
+    store.fetch(&AHEAD, binds).await?.first().map_or(Ok(0), |r| r.int(0))
+}
 /// How many jobs of a task are in each state.
 pub async fn count_task(store: &Store, task: TaskId) -> Result<Vec<(String, i64)>, Error> {
     let rows = store.fetch(&COUNT_TASK, vec![("task", task.into())]).await?;
@@ -130,6 +155,12 @@ pub async fn doc(store: &Store, id: JobId) -> Result<Option<(String, String)>, E
     let mut rows = store.fetch(&DOC, vec![("id", id.into())]).await?;
     rows.first_mut().map(|r| Ok((r.take_text(0)?.unwrap_or_default(), r.take_text(1)?.unwrap_or_default()))).transpose()
 }
+/// The own and common document fragments of these jobs (at most 1,000), by job.
+pub async fn docs(store: &Store, ids: &[JobId]) -> Result<Vec<(JobId, String, String)>, Error> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let mut rows = store.fetch(&DOCS, vec![("ids", ids.into())]).await?;
+    rows.iter_mut().map(|r| Ok((JobId(r.int(0)?), r.take_text(1)?.unwrap_or_default(), r.take_text(2)?.unwrap_or_default()))).collect()
+}
 /// A job's history, oldest first.
 pub async fn events(store: &Store, id: JobId) -> Result<Vec<Event>, Error> {
     let rows = store.fetch(&EVENTS, vec![("id", id.into())]).await?;
@@ -152,14 +183,20 @@ pub async fn live(store: &Store, id: JobId) -> Result<Option<(i64, i64, Option<S
 }
 /// Jobs in `state` above `after` that nobody has heard of since `before_us`; at most `n` and 1,000.
 pub async fn silent(store: &Store, state: JobState, after: JobId, before_us: i64, n: i64) -> Result<Vec<JobId>, Error> {
-    let binds = vec![("state", state.as_str().into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
+    let binds =
+        vec![("state", state.as_str().into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&SILENT, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
 }
 /// Whether any of these lanes (at most 1,000) has an activated job.
-pub async fn any_ready(store: &Store, lanes: &[panda_core::id::LaneId]) -> Result<bool, Error> {
+pub async fn any_ready(store: &Store, lanes: &[LaneId]) -> Result<bool, Error> {
     if lanes.is_empty() {
         return Ok(false);
     }
     let lanes: Vec<i64> = lanes.iter().map(|l| l.0).collect();
     Ok(!store.fetch(&ANY_READY, vec![("lanes", lanes.into())]).await?.is_empty())
+}
+/// Ended build jobs above `after` that jobs still wait for, by id; at most `n` and 1,000.
+pub async fn awaited(store: &Store, after: JobId, n: i64) -> Result<Vec<JobId>, Error> {
+    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&AWAITED, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
 }

@@ -11,6 +11,7 @@ statements! {
     write END = "job_end.set", "INSERT INTO job_end (job_id, doc, meta) VALUES (:job, :doc, :meta) {upsert(job_id): doc,meta}";
     [hot] read END_GET = "job_end.get", "SELECT doc, meta FROM job_end WHERE job_id = :job LIMIT 1";
     [hot] read META_OF = "job_end.meta_of", "SELECT job_id, meta FROM job_end WHERE job_id IN (:ids*) AND meta IS NOT NULL ORDER BY job_id LIMIT 1000";
+    [hot] read ENDS = "job_end.many", "SELECT job_id, doc FROM job_end WHERE job_id IN (:ids*) AND doc IS NOT NULL ORDER BY job_id LIMIT 1000";
     write LIVE = "job_live.set", "INSERT INTO job_live (job_id, attempt, seen_us, doc) VALUES (:job, :attempt, :now, :doc) {upsert(job_id): attempt,seen_us,doc}";
 }
 
@@ -51,6 +52,12 @@ pub fn set_end(batch: &mut Batch, job: JobId, doc: Option<&str>, meta: Option<&s
 pub async fn end(store: &Store, job: JobId) -> Result<Option<(Option<String>, Option<String>)>, Error> {
     let mut rows = store.fetch(&END_GET, vec![("job", job.into())]).await?;
     rows.first_mut().map(|r| Ok((r.take_text(0)?, r.take_text(1)?))).transpose()
+}
+/// Diagnoses and metrics (JSON) of these jobs (at most 1,000), where there are any.
+pub async fn ends(store: &Store, jobs: &[JobId]) -> Result<Vec<(JobId, String)>, Error> {
+    let ids: Vec<i64> = jobs.iter().map(|id| id.0).collect();
+    let mut rows = store.fetch(&ENDS, vec![("ids", ids.into())]).await?;
+    rows.iter_mut().map(|r| Ok((JobId(r.int(0)?), r.take_text(1)?.unwrap_or_default()))).collect()
 }
 /// Metadata of these jobs (at most 1,000), where there is any.
 pub async fn meta_of(store: &Store, jobs: &[JobId]) -> Result<Vec<(JobId, String)>, Error> {

@@ -18,6 +18,8 @@ statements! {
     // Tasks whose master files have all ended one way or the other.
     [hot] read TO_CLOSE = "task.to_close", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN ('running', 'scouting', 'ready') AND t.id > :after AND NOT EXISTS (SELECT 1 FROM task_dataset d WHERE d.task_id = t.id AND d.is_master = 1 AND d.n_finished + d.n_failed < d.n_files) ORDER BY t.id LIMIT :n");
     [hot] read OF_PERSON = "task.of_person", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since ORDER BY t.id DESC LIMIT :n");
+    [hot] read OF_PERSON_PAGE = "task.of_person_page", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since AND t.id < :before ORDER BY t.id DESC LIMIT :n");
+    [hot] read PARAMS_MANY = "task.params_many", "SELECT task_id, params FROM task_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
     [hot] read SINCE = "task.since", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.modified_us >= :since ORDER BY t.modified_us DESC, t.id LIMIT :n");
     [hot] read RECENT = "task.recent", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read CHILDREN = "task.children", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.parent_id = :id ORDER BY t.id LIMIT 1000");
@@ -54,6 +56,17 @@ pub async fn to_close(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRo
 pub async fn of_person(store: &Store, person: i64, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
     let binds = vec![("person", person.into()), ("since", since_us.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&OF_PERSON, binds).await?.iter().map(read).collect()
+}
+/// As [`of_person`], only tasks below `before`; for the next page.
+pub async fn of_person_page(store: &Store, person: i64, since_us: i64, before: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("person", person.into()), ("since", since_us.into()), ("before", before.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&OF_PERSON_PAGE, binds).await?.iter().map(read).collect()
+}
+/// Parameters of these tasks (at most 1,000), JSON each, by task.
+pub async fn params_many(store: &Store, ids: &[TaskId]) -> Result<Vec<(TaskId, String)>, Error> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let mut rows = store.fetch(&PARAMS_MANY, vec![("ids", ids.into())]).await?;
+    rows.iter_mut().map(|r| Ok((TaskId(r.int(0)?), r.take_text(1)?.unwrap_or_default()))).collect()
 }
 /// Tasks changed since `since_us`, latest change first; at most `n` and 1,000.
 pub async fn since(store: &Store, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
