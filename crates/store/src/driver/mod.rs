@@ -5,6 +5,8 @@ mod beats;
 mod commons;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod lanes;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -164,6 +166,8 @@ pub async fn open(url: &str, migrate: bool, wake: Wake) -> Result<Arc<dyn Driver
         Url::Sqlite(path) => Ok(Arc::new(sqlite::open(&shown, &path, migrate, wake).await?)),
         #[cfg(feature = "postgres")]
         Url::Postgres(target) => Ok(Arc::new(postgres::open(&shown, &target, migrate, wake).await?)),
+        #[cfg(feature = "mysql")]
+        Url::Mysql(target) => Ok(Arc::new(mysql::open(&shown, &target, migrate, wake).await?)),
         #[allow(unreachable_patterns, reason = "a backend that is not built in")]
         Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
     }
@@ -179,6 +183,8 @@ pub async fn migration_plan(url: &str) -> Result<Vec<String>, OpenError> {
         Url::Sqlite(path) => sqlite::plan(&shown, &path).await,
         #[cfg(feature = "postgres")]
         Url::Postgres(target) => postgres::plan(&shown, &target).await,
+        #[cfg(feature = "mysql")]
+        Url::Mysql(target) => mysql::plan(&shown, &target).await,
         #[allow(unreachable_patterns, reason = "a backend that is not built in")]
         Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
     }
@@ -192,6 +198,8 @@ pub(crate) async fn admin(server: &str, statements: &[String]) -> Result<(), Ope
         Url::Sqlite(path) => sqlite::admin(&shown, &path, statements),
         #[cfg(feature = "postgres")]
         Url::Postgres(target) => postgres::admin(&shown, &target, statements).await,
+        #[cfg(feature = "mysql")]
+        Url::Mysql(target) => mysql::admin(&shown, &target, statements).await,
         #[allow(unreachable_patterns, reason = "a backend that is not built in")]
         Url::Postgres(_) | Url::Mysql(_) => Err(OpenError::Url { url: shown, problem: "this backend is not built in".into() }),
     }
