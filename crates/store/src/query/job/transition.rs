@@ -22,8 +22,9 @@ statements! {
     insert DOC_ADD = "job.doc_add" => job_doc (job_id: Int, common_id: Int, doc: Text), "";
     insert COMMON_ADD = "job.common_add" => job_common (id: Int, task_id: Int, doc: Text), "";
     insert EVENT = "job.event" => job_event (job_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
-    [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, sup_error_code = :sup, diag = :diag, modified_us = :now, state_us = :state_us, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, sup_error_code = :sup, diag = :diag, modified_us = :now, state_us = :now, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :code, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write COMMAND = "job.command", "UPDATE job SET command = :command, modified_us = :now WHERE id = :id AND state IN ('sent', 'starting', 'running', 'transferring', 'merging', 'holding')";
 }
 
@@ -100,7 +101,14 @@ fn event(batch: &mut Batch, id: JobId, rev: i64, from: Option<JobState>, to: Job
 
 /// Moves `before` to the state of `after`, writing the changed columns of `after`; conflicts when the row no longer has `before.rev`.
 /// `after.state` must differ from `before.state`; use [`set`] otherwise.
-pub fn move_to(batch: &mut Batch, before: &JobRow, after: &JobRow, actor: Actor, now_us: i64, reason: Option<&str>) -> Result<(), IllegalTransition> {
+pub fn move_to(
+    batch: &mut Batch,
+    before: &JobRow,
+    after: &JobRow,
+    actor: Actor,
+    now_us: i64,
+    reason: Option<&str>,
+) -> Result<(), IllegalTransition> {
     transition::check(Some(before.state), after.state, actor)?;
     let ready = if after.state == JobState::Activated { after.lane_id } else { None };
     batch.guard(
@@ -152,6 +160,12 @@ pub fn set(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
         ],
         1,
     );
+}
+
+/// Notes a further error code of the system on an ended job that still has `before.rev`.
+pub fn mark(batch: &mut Batch, before: &JobRow, code: i64, now_us: i64) {
+    let binds = vec![("code", code.into()), ("now", now_us.into()), ("id", before.id.into()), ("rev", before.rev.into())];
+    batch.guard(&MARK, binds, 1);
 }
 
 /// Leaves a command for the pilot of a job that is with one; touches nothing otherwise.
