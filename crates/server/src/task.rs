@@ -44,35 +44,21 @@ pub mod get_job_descriptions {
     //! Not served yet.
     pub use crate::unserved::handle;
 }
-pub mod kill {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod finish {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod retry {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod pause {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod resume {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod reload_input {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod reactivate {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod increase_attempts {
-    //! Not served yet.
-    pub use crate::unserved::handle;
+pub mod finish;
+pub mod increase_attempts;
+pub mod kill;
+pub mod pause;
+pub mod reactivate;
+pub mod reload_input;
+pub mod resume;
+pub mod retry;
+
+use crate::answer::Answer;
+use panda_ops::task::command;
+use serde_json::json;
+
+/// What a command answers: its code as data, success when it was taken.
+fn answer(given: command::Answer) -> Answer {
+    let success = given.taken();
+    Answer::Envelope { success, message: given.message, data: json!(given.code).into(), command: None }
 }

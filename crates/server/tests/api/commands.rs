@@ -1,0 +1,115 @@
+//! Commands on tasks, from the request to the row.
+
+use crate::support::{get, post, server};
+use insta::assert_snapshot;
+use serde_json::json;
+
+#[tokio::test]
+async fn unknown_tasks() {
+    let s = server().await;
+    let ask = async |method: &str, by: &str| {
+        post(&format!("/api/v1/task/{method}")).by(by).json(&json!({"task_id": 424_242})).send(&s).await.line()
+    };
+    // Nobody owns what does not exist; only production learns that it does not.
+    assert_snapshot!(
+        ask("kill", "alice").await,
+        @r#"200 {"success": false, "message": "not the task owner or no production role", "data": null}"#
+    );
+    assert_snapshot!(ask("kill", "prod").await, @r#"200 {"success": false, "message": "jediTaskID=424242 not found", "data": 2}"#);
+    // The flag of a retry is true whatever comes of it.
+    assert_snapshot!(ask("retry", "prod").await, @r#"200 {"success": true, "message": "jediTaskID=424242 not found", "data": 2}"#);
+    for method in ["finish", "pause", "resume", "reload_input", "reactivate"] {
+        assert!(ask(method, "prod").await.contains(r#""data": 2"#), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn faulty_arguments() {
+    let s = server().await;
+    assert_snapshot!(
+        post("/api/v1/task/increase_attempts").by("prod").json(&json!({"task_id": 1, "increase": -1})).send(&s).await.line(),
+        @r#"200 {"success": false, "message": "increase must be a positive integer, got -1; at most 1000", "data": null}"#
+    );
+    assert_snapshot!(
+        post("/api/v1/task/retry").by("prod").json(&json!({"task_id": 1, "new_parameters": "[1]"})).send(&s).await.line(),
+        @r#"200 {"success": false, "message": "new_parameters must be an object, or the JSON text of one", "data": null}"#
+    );
+}
+
+#[tokio::test]
+async fn pilots_without_jobs() {
+    let s = server().await;
+    let acquire = async |by: &str, body| post("/api/v1/pilot/acquire_jobs").by(by).json(&body).send(&s).await.line();
+    assert_snapshot!(
+        acquire("pilot", json!({"site_name": "Q1", "prod_source_label": "user", "task_id": "5", "worker_id": "7", "new": 1})).await,
+        @r#"200 {"success": false, "message": "No jobs in PanDA", "data": null}"#
+    );
+    assert_snapshot!(
+        acquire("pilot", json!({"site_name": "NOPE", "prod_source_label": "managed"})).await,
+        @r#"200 {"success": false, "message": "No jobs in PanDA", "data": null}"#
+    );
+    assert_snapshot!(
+        acquire("alice", json!({"site_name": "Q1", "prod_source_label": "managed"})).await,
+        @r#"200 {"success": false, "message": "no production/pilot role in VOMS FQANs or non pilot owner", "data": null}"#
+    );
+    let update = async |body| post("/api/v1/pilot/update_job").by("pilot").json(&body).send(&s).await.line();
+    assert_snapshot!(
+        update(json!({"job_id": 99_999_999, "job_status": "running"})).await,
+        @r#"200 {"success": true, "message": "", "data": {"StatusCode":0,"command":"tobekilled"}, "command": "tobekilled"}"#
+    );
+    assert_snapshot!(
+        update(json!({"job_id": 2, "job_status": "bogus"})).await,
+        @r#"200 {"success": false, "message": "Invalid job status: bogus", "data": {"StatusCode":50}}"#
+    );
+    let bulk = async |list| post("/api/v1/pilot/update_jobs_bulk").by("pilot").json(&json!({"job_list": list})).send(&s).await.line();
+    assert_snapshot!(
+        bulk(json!([{"job_id": 2, "job_status": "running"}, {"job_id": 3, "job_status": "x"}])).await,
+        @r#"200 {"success": true, "message": "", "data": [{"success":true,"message":"","data":{"StatusCode":0,"command":"tobekilled"}},{"success":false,"message":"Invalid job status: x","data":{"StatusCode":50}}]}"#
+    );
+    assert_snapshot!(
+        bulk(json!([{"job_status": "running"}])).await,
+        @r#"200 {"success": false, "message": "failed with KeyError 'job_id'", "data": []}"#
+    );
+}
+
+#[tokio::test]
+async fn the_old_wire_says_the_same() {
+    let s = server().await;
+    assert_snapshot!(
+        post("/server/panda/getJob").by("pilot").body("siteName=Q1&prodSourceLabel=user&mem=24105.55&diskSpace=14336&cpu=2596.1&allowOtherCountry=False").send(&s).await.line(),
+        @r#"200 {"StatusCode":20,"errorDialog":"no jobs in PanDA"}"#
+    );
+    assert_snapshot!(
+        post("/server/panda/updateJob").by("pilot").body("jobId=1001&state=running&startTime=1795342194.97&coreCount=1").send(&s).await.line(),
+        @r#"200 {"StatusCode":0,"command":"tobekilled"}"#
+    );
+    assert_snapshot!(
+        post("/server/panda/updateJob").by("pilot").json(&json!({"jobId": "1001", "state": "bogus"})).send(&s).await.line(),
+        @r#"200 {"StatusCode":50,"errorDialog":"Invalid job status: bogus","command":"NULL"}"#
+    );
+    assert_snapshot!(
+        post("/server/panda/updateJobsInBulk").by("pilot").json(&json!({"jobList": r#"[{"jobId": "5", "state": "running"}]"#})).send(&s).await.line(),
+        @r#"200 [true,[{"StatusCode":0,"command":"tobekilled"}]]"#
+    );
+}
+
+#[tokio::test]
+async fn queues_and_callers() {
+    let s = server().await;
+    let list = get("/api/panda/v1/queue/list").send(&s).await.json();
+    assert_eq!((&list["data"][0]["name"], &list["data"][0]["storage"]["name"]), (&json!("Q1"), &json!("S1")));
+    let one = get("/api/panda/v1/queue/show?name=Q1").send(&s).await.json();
+    assert_eq!(one["data"]["config"]["panda_resource"], "Q1");
+    assert_snapshot!(
+        get("/api/panda/v1/queue/show?name=Q9").send(&s).await.line(),
+        @r#"200 {"success": false, "message": "queue `Q9` does not exist; `panda queue list` shows those that do", "data": null}"#
+    );
+    let who = get("/api/panda/v1/whoami").by("pilot").send(&s).await.json();
+    assert_eq!(who["data"]["roles"], json!(["pilot"]));
+    assert_snapshot!(
+        post("/api/panda/v1/pilot/wait").by("pilot").json(&json!({"queue": "Q1", "timeout_s": 0})).send(&s).await.line(),
+        @r#"200 {"success": true, "message": "", "data": {"ready":false}}"#
+    );
+    let specs = get("/api/v1/metaconfig/get_site_specs?type=all").send(&s).await.json();
+    assert_eq!(specs["data"]["Q1"]["sitename"], "SITE");
+}
