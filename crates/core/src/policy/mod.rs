@@ -1,1 +1,5 @@
 //! Decisions over many rows, as pure functions.
+
+pub mod chunk;
+pub mod names;
+pub mod text;
