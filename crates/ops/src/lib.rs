@@ -8,6 +8,7 @@ pub mod clock;
 mod error;
 pub mod job;
 pub mod json;
+pub mod live;
 pub mod people;
 pub mod pilot;
 pub mod queue;
@@ -66,6 +67,8 @@ pub struct Ops {
     pub people: people::People,
     /// Queues, storage endpoints and lanes.
     pub queues: queue::Queues,
+    /// What else this process remembers.
+    pub live: live::Live,
 }
 
 impl std::fmt::Debug for Ops {
@@ -79,7 +82,7 @@ impl Ops {
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, options: Options) -> Self {
         let blobs = blob::Blobs::new(&options.data_dir);
-        Self { store, clock, options, blobs, people: people::People::default(), queues: queue::Queues::default() }
+        Self { store, clock, options, blobs, people: people::People::default(), queues: queue::Queues::default(), live: live::Live::default() }
     }
     /// The present time.
     #[must_use]

@@ -2,5 +2,8 @@
 
 pub mod account;
 pub mod debug;
+pub mod describe;
 pub mod dictionary;
 pub mod kill;
+pub mod log;
+pub mod read;

@@ -1,0 +1,46 @@
+//! What this process keeps in memory between requests; all of it may vanish at any moment.
+
+use std::{collections::HashMap, sync::Arc};
+
+use panda_core::id::QueueId;
+use panda_store::query::job::list::Count;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Memory of one process.
+#[derive(Debug, Default)]
+pub struct Live {
+    pub(crate) logs: Hub,
+    pub(crate) pilots: Mutex<HashMap<QueueId, i64>>,
+    pub(crate) counts: tokio::sync::Mutex<Option<(i64, Arc<Vec<Count>>)>>,
+}
+
+/// Wakes those who follow the log of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Hub(Mutex<HashMap<i64, Arc<Notify>>>);
+
+impl Hub {
+    /// The bell of a job.
+    pub fn bell(&self, job: i64) -> Arc<Notify> {
+        self.0.lock().entry(job).or_default().clone()
+    }
+    /// Wakes everybody who holds the bell of a job.
+    pub fn ring(&self, job: i64) {
+        let mut bells = self.0.lock();
+        if let Some(bell) = bells.get(&job) {
+            bell.notify_waiters();
+            // The map's own reference is the last one: nobody follows any more.
+            if Arc::strong_count(bell) == 1 {
+                bells.remove(&job);
+            }
+        }
+    }
+    /// Gives a bell back.
+    pub fn leave(&self, job: i64, bell: Arc<Notify>) {
+        let mut bells = self.0.lock();
+        drop(bell);
+        if bells.get(&job).is_some_and(|b| Arc::strong_count(b) == 1) {
+            bells.remove(&job);
+        }
+    }
+}
