@@ -287,6 +287,12 @@ pub struct TextList {
 }
 
 impl TextList {
+    /// The texts.
+    #[must_use]
+    pub fn items(&self) -> &[String] {
+        &self.items
+    }
+
     /// Splits a comma-separated text.
     #[must_use]
     pub fn split(text: &str) -> Self {
