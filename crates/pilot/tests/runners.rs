@@ -535,3 +535,23 @@ fn the_program_also_takes_the_name_as_its_first_word() {
     assert_eq!(stdout(&output), "hi\n");
     assert_eq!(code(&job.run("panda-pilot", &["nonsense"])), 2);
 }
+
+#[test]
+fn a_fetched_copy_does_not_end_up_in_the_log() {
+    let job = Job::new();
+    let copy = job.dir().join(GEN);
+    let start = |args: &[&str], pilot: bool| {
+        fs::copy(env!("CARGO_BIN_EXE_panda-pilot"), &copy).unwrap();
+        let mut command = Command::new(format!("./{GEN}"));
+        command.args(args).current_dir(job.dir()).env_remove("PANDAID");
+        if pilot {
+            command.env("PANDAID", "1");
+        }
+        assert!(command.status().unwrap().success());
+        copy.exists()
+    };
+    assert!(!start(&["-p", "true"], true));
+    assert!(start(&["-p", "true"], false), "a copy of a person stays");
+    assert!(start(&["-p", "true", "--preprocess"], true), "the second step needs it");
+    assert!(!start(&["-p", "true", "--postprocess"], true));
+}

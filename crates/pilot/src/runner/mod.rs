@@ -72,10 +72,10 @@ pub fn main_by_name(argv: Vec<OsString>) -> Option<i32> {
         return Some(crate::cli::main(words.collect()));
     }
     let name = runner_name(&base)?;
-    Some(run(name, words.collect()))
+    Some(run(name, Path::new(&program), words.collect()))
 }
 
-fn run(name: &'static str, args: Vec<OsString>) -> i32 {
+fn run(name: &'static str, program: &Path, args: Vec<OsString>) -> i32 {
     let offset = RUNNERS.iter().find(|(known, _)| *known == name).map_or(0, |(_, offset)| *offset);
     let job = match std::env::current_dir() {
         Ok(dir) => dir,
@@ -84,10 +84,28 @@ fn run(name: &'static str, args: Vec<OsString>) -> i32 {
             return fail::report(Path::new("."), offset, &failure);
         }
     };
+    let keep = args.iter().any(|arg| arg == "--preprocess" || arg == "--debug");
     let outcome = texts(args).and_then(|args| dispatch(name, &args, job.clone()));
+    if !keep {
+        remove_own_copy(program, &job);
+    }
     match outcome {
         Ok(()) => 0,
         Err(failure) => fail::report(&job, offset, &failure),
+    }
+}
+
+/// Removes the copy of this program that a pilot fetched into the job directory:
+/// pilots pack all that is left there into the log archive, and a program of some
+/// megabytes would be most of it. A link, or a program started by hand, stays.
+fn remove_own_copy(program: &Path, job: &Path) {
+    let Some(name) = program.file_name() else { return };
+    let by_pilot = std::env::var_os("PANDAID").is_some();
+    let in_job = program.parent().is_some_and(|dir| dir.canonicalize().is_ok_and(|dir| dir == job));
+    let copy = job.join(name);
+    if by_pilot && in_job && copy.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        // A copy that stays only makes the log archive larger.
+        let _ = std::fs::remove_file(copy);
     }
 }
 
