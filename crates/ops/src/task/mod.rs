@@ -3,4 +3,7 @@
 pub mod command;
 pub mod filter;
 pub mod info;
+pub mod outputs;
 pub mod read;
+pub mod spec;
+pub mod submit;

@@ -30,7 +30,5 @@ pub fn delete(batch: &mut Batch, subject: i64, stage: &str) {
 /// The records of a task or job, by stage.
 pub async fn list(store: &Store, subject: i64) -> Result<Vec<Decision>, Error> {
     let rows = store.fetch(&LIST, vec![("subject", subject.into())]).await?;
-    rows.iter()
-        .map(|r| Ok(Decision { stage: r.text(0)?.to_owned(), at_us: r.int(1)?, doc: r.text(2)?.to_owned() }))
-        .collect()
+    rows.iter().map(|r| Ok(Decision { stage: r.text(0)?.to_owned(), at_us: r.int(1)?, doc: r.text(2)?.to_owned() })).collect()
 }

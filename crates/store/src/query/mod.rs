@@ -28,6 +28,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::claim::ALL,
         job::file::ALL,
         job::list::ALL,
+        job::page::ALL,
         job::report::ALL,
         job::transition::ALL,
         person::ALL,
@@ -36,6 +37,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         task::dataset::ALL,
         task::file::ALL,
         task::list::ALL,
+        task::page::ALL,
         task::transition::ALL,
         worker::ALL,
     ]

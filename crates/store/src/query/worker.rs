@@ -8,6 +8,7 @@ statements! {
     [hot] read GET = "worker.get", "SELECT id, state, rev FROM worker WHERE harvester = :harvester AND worker_no = :no LIMIT 1";
     insert ADD = "worker.add" => worker (id: Int, harvester: Text, worker_no: Int, queue_id: Int, state: Text, node: Text, created_us: Int, modified_us: Int, rev: Int), "";
     write MOVE = "worker.transition", "UPDATE worker SET state = :state, node = :node, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] read LATEST = "worker.latest", "SELECT modified_us FROM worker WHERE queue_id = :queue ORDER BY modified_us DESC LIMIT 1";
     insert EVENT = "worker.event" => worker_event (worker_id: Int, rev: Int, from_state: Text, to_state: Text, at_us: Int), "";
     write NODE = "worker_node.set", "INSERT INTO worker_node (site, host, doc, seen_us) VALUES (:site, :host, :doc, :now) {upsert(site,host): doc,seen_us}";
     write NODE_GPU = "worker_node.gpu", "INSERT INTO worker_node (site, host, gpu, seen_us) VALUES (:site, :host, :doc, :now) {upsert(site,host): gpu,seen_us}";
@@ -18,6 +19,10 @@ statements! {
 pub async fn get(store: &Store, harvester: &str, no: i64) -> Result<Option<(i64, String, i64)>, Error> {
     let rows = store.fetch(&GET, vec![("harvester", harvester.into()), ("no", no.into())]).await?;
     rows.first().map(|r| Ok((r.int(0)?, r.text(1)?.to_owned(), r.int(2)?))).transpose()
+}
+/// When a worker of this queue was last heard of, microseconds UTC.
+pub async fn latest(store: &Store, queue: QueueId) -> Result<Option<i64>, Error> {
+    store.fetch(&LATEST, vec![("queue", queue.into())]).await?.first().map(|r| r.int(0)).transpose()
 }
 /// Adds a worker with its first event.
 #[expect(clippy::too_many_arguments, reason = "one row's columns")]

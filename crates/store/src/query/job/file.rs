@@ -48,6 +48,8 @@ statements! {
     insert ADD = "job_file.add" => job_file (id: Int, job_id: Int, task_id: Int, dataset_id: Int, role: Text, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, surl: Text, n_events: Int, state: Text, optional: Int, used_by: Int), "";
     [hot] read OF_JOBS = "job_file.of_jobs", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE job_id IN (:ids*) ORDER BY job_id, seq LIMIT 20000";
     [hot] read OF_DATASET = "job_file.of_dataset", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE dataset_id = :dataset AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n";
+    [hot] read GET = "job_file.get", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE id = :id LIMIT 1";
+    [hot] read BY_LFN = "job_file.by_lfn", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE dataset_id = :dataset AND lfn = :lfn ORDER BY id DESC LIMIT 1";
     [hot] read USED_BY = "job_file.used_by", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE used_by = :job ORDER BY id LIMIT 20000";
     [hot] read COUNT = "job_file.count", "SELECT state, COUNT(*), SUM(fsize) FROM job_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] write SETTLE = "job_file.settle", "UPDATE job_file SET state = :state, guid = :guid, fsize = :fsize, checksum = :checksum, surl = :surl, n_events = :events WHERE id = :id AND state = :from";
@@ -109,8 +111,17 @@ pub async fn of_jobs(store: &Store, jobs: &[JobId]) -> Result<Vec<JobFile>, Erro
 /// Files of a task's data set in these states with an id above `after`; at most `n` and 1,000.
 pub async fn of_dataset(store: &Store, dataset: i64, states: &[FileState], after: i64, n: i64) -> Result<Vec<JobFile>, Error> {
     let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
-    let binds = vec![("dataset", dataset.into()), ("states", states.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
+    let binds =
+        vec![("dataset", dataset.into()), ("states", states.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
     store.fetch(&OF_DATASET, binds).await?.iter().map(read).collect()
+}
+/// One file.
+pub async fn get(store: &Store, id: i64) -> Result<Option<JobFile>, Error> {
+    store.fetch(&GET, vec![("id", id.into())]).await?.first().map(read).transpose()
+}
+/// The newest file of this name in a task's data set.
+pub async fn by_lfn(store: &Store, dataset: i64, lfn: &str) -> Result<Option<JobFile>, Error> {
+    store.fetch(&BY_LFN, vec![("dataset", dataset.into()), ("lfn", lfn.into())]).await?.first().map(read).transpose()
 }
 /// Pre-merge files that a merge job takes in.
 pub async fn used_by(store: &Store, job: JobId) -> Result<Vec<JobFile>, Error> {

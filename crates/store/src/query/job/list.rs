@@ -25,6 +25,8 @@ statements! {
     [hot] read BRIEF_OF_TASK = "job.brief_of_task", "SELECT id, state, kind FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
     [hot] read DOCS = "job.docs", "SELECT d.job_id, d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id IN (:ids*) ORDER BY d.job_id LIMIT 1000";
     [hot] read AHEAD = "job.ahead", "SELECT COUNT(*) FROM job WHERE ready_lane = :lane AND (neg_priority < :neg OR (neg_priority = :neg AND id < :id)) LIMIT 1";
+    [hot] read DIAGS = "job.diags", "SELECT id, queue_id, diag FROM job WHERE task_id = :task AND state IN ('failed', 'cancelled', 'closed') AND diag IS NOT NULL ORDER BY id DESC LIMIT 500";
+    [hot] read COUNT_QUEUES = "job.count_queues", "SELECT queue_id, COUNT(*) FROM job WHERE task_id = :task AND state = 'activated' AND queue_id IS NOT NULL GROUP BY queue_id ORDER BY queue_id LIMIT 1000";
     [hot] read COUNT_TASK = "job.count_task", "SELECT state, COUNT(*) FROM job WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
     read COUNT = "job.count", "SELECT state, queue_id, label, resource_type, COUNT(*) FROM job GROUP BY state, queue_id, label, resource_type LIMIT 100000";
     [hot] read DOC = "job.doc", "SELECT d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id = :id LIMIT 1";
@@ -67,7 +69,7 @@ pub async fn of_task(store: &Store, task: TaskId, after: JobId, n: i64) -> Resul
     let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&OF_TASK, binds).await?.iter().map(read).collect()
 }
-fn words(states: &[JobState]) -> crate::Value {
+pub(super) fn words(states: &[JobState]) -> crate::Value {
     states.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>().into()
 }
 /// Jobs of a task in one of these states, by id; at most `n` and 1,000.
@@ -115,6 +117,16 @@ pub async fn brief_of_task(store: &Store, task: TaskId, after: JobId, n: i64) ->
 pub async fn ahead(store: &Store, lane: LaneId, neg_priority: i64, id: JobId) -> Result<i64, Error> {
     let binds = vec![("lane", lane.into()), ("neg", neg_priority.into()), ("id", id.into())];
     store.fetch(&AHEAD, binds).await?.first().map_or(Ok(0), |r| r.int(0))
+}
+/// Queue and diagnosis of a task's newest 500 jobs that ended badly.
+pub async fn diags(store: &Store, task: TaskId) -> Result<Vec<(JobId, Option<QueueId>, String)>, Error> {
+    let rows = store.fetch(&DIAGS, vec![("task", task.into())]).await?;
+    rows.iter().map(|r| Ok((JobId(r.int(0)?), r.opt_int(1)?.map(QueueId), r.text(2)?.to_owned()))).collect()
+}
+/// How many activated jobs of a task each queue has.
+pub async fn count_queues(store: &Store, task: TaskId) -> Result<Vec<(QueueId, i64)>, Error> {
+    let rows = store.fetch(&COUNT_QUEUES, vec![("task", task.into())]).await?;
+    rows.iter().map(|r| Ok((QueueId(r.int(0)?), r.int(1)?))).collect()
 }
 /// How many jobs of a task are in each state.
 pub async fn count_task(store: &Store, task: TaskId) -> Result<Vec<(String, i64)>, Error> {

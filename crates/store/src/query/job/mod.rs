@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod file;
 pub mod list;
+pub mod page;
 pub mod report;
 pub mod transition;
 

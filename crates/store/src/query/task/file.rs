@@ -113,7 +113,12 @@ pub fn add(batch: &mut Batch, f: &TaskFile) {
 }
 /// Files of a data set in `state` with `seq` above `after`, in order; at most `n` and 1,000.
 pub async fn next(store: &Store, dataset: i64, state: FileState, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
-    let binds = vec![("dataset", dataset.into()), ("state", state.as_str().into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
+    let binds = vec![
+        ("dataset", dataset.into()),
+        ("state", state.as_str().into()),
+        ("after", after.into()),
+        ("n", n.min(crate::query::MAX_PAGE).into()),
+    ];
     store.fetch(&NEXT, binds).await?.iter().map(read).collect()
 }
 /// Files that these jobs (at most 1,000) are in charge of, by job; at most 20,000.

@@ -17,6 +17,8 @@ statements! {
     [hot] read TO_GENERATE = "task.to_generate", concat!("SELECT DISTINCT ", task_columns!(), " FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN ('ready', 'running', 'scouting') AND t.id > :after AND d.is_master = 1 AND d.n_used < d.n_files ORDER BY t.id LIMIT :n");
     // Tasks whose master files have all ended one way or the other.
     [hot] read TO_CLOSE = "task.to_close", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN ('running', 'scouting', 'ready') AND t.id > :after AND NOT EXISTS (SELECT 1 FROM task_dataset d WHERE d.task_id = t.id AND d.is_master = 1 AND d.n_finished + d.n_failed < d.n_files) ORDER BY t.id LIMIT :n");
+    // Tasks with jobs whose outputs wait for a merge job.
+    [hot] read MERGING = "task.merging", concat!("SELECT DISTINCT ", task_columns!(), " FROM task t JOIN job j ON j.task_id = t.id WHERE j.state = 'merging' AND t.id > :after ORDER BY t.id LIMIT :n");
     [hot] read OF_PERSON = "task.of_person", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since ORDER BY t.id DESC LIMIT :n");
     [hot] read OF_PERSON_PAGE = "task.of_person_page", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since AND t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read PARAMS_MANY = "task.params_many", "SELECT task_id, params FROM task_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
@@ -90,4 +92,9 @@ pub async fn events(store: &Store, id: TaskId) -> Result<Vec<Event>, Error> {
 pub async fn count_active(store: &Store, person: i64, states: &[TaskState]) -> Result<i64, Error> {
     let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
     store.fetch(&COUNT_ACTIVE, vec![("person", person.into()), ("states", states.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
+}
+/// Tasks above `after` with jobs in `merging`; at most `n` and 1,000.
+pub async fn merging(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&MERGING, binds).await?.iter().map(read).collect()
 }

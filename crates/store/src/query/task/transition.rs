@@ -102,7 +102,14 @@ fn event(batch: &mut Batch, t: &TaskRow, rev: i64, from: Option<TaskState>, acto
     );
 }
 /// Moves `before` to the state of `after`, writing the changed columns of `after`; conflicts when the row no longer has `before.rev`.
-pub fn move_to(batch: &mut Batch, before: &TaskRow, after: &TaskRow, actor: Actor, now_us: i64, reason: Option<&str>) -> Result<(), IllegalTransition> {
+pub fn move_to(
+    batch: &mut Batch,
+    before: &TaskRow,
+    after: &TaskRow,
+    actor: Actor,
+    now_us: i64,
+    reason: Option<&str>,
+) -> Result<(), IllegalTransition> {
     transition::check(Some(before.state), after.state, actor)?;
     batch.guard(
         &MOVE,

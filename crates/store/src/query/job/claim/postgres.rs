@@ -26,5 +26,5 @@ statements! {
         good AS MATERIALIZED (SELECT b.job_id, b.now_us, b.doc, j.attempt, j.command, j.debug FROM b CROSS JOIN LATERAL (SELECT state, attempt, command, debug FROM job WHERE id = b.job_id OFFSET 0) j WHERE j.state = b.state AND (b.attempt IS NULL OR b.attempt = j.attempt)), \
         live AS (INSERT INTO job_live (job_id, attempt, seen_us, doc) SELECT job_id, attempt, now_us, doc FROM good ORDER BY job_id ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt, seen_us = excluded.seen_us, doc = COALESCE(excluded.doc, job_live.doc)) \
         SELECT job_id, command, debug FROM good LIMIT 1000";
-    write IDS = "id_block.take", "INSERT INTO id_block (name, next_id) VALUES (:name, :first::bigint + :n::bigint) ON CONFLICT (name) DO UPDATE SET next_id = id_block.next_id + :n RETURNING next_id";
+    write IDS = "id_block.reserve", "INSERT INTO id_block (name, next_id) VALUES (:name, :first::bigint + :n::bigint) ON CONFLICT (name) DO UPDATE SET next_id = id_block.next_id + :n RETURNING next_id";
 }

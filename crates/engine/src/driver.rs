@@ -1,0 +1,208 @@
+//! The only timer of the engine: runs each loop when it is woken and, as a safety net, periodically.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{FutureExt, future::select_all};
+use panda_ops::Ops;
+use parking_lot::Mutex;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    Report, lease,
+    loops::{self, LoopKind},
+};
+
+/// How often the lease is renewed; a third of its life.
+const LEASE_PERIOD: Duration = Duration::from_secs(10);
+/// Pause after a failed step, so that a broken database is not hammered.
+const ERROR_PAUSE: Duration = Duration::from_secs(2);
+/// Most steps in a row before the loop looks at its shutdown signal and yields.
+const MAX_STEPS: usize = 50;
+
+/// How the engine runs.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Name of this process in the lease.
+    pub holder: String,
+    /// Longest time between two steps of a loop without a wake-up.
+    pub period: Duration,
+    /// A job with a pilot that has been silent for this long has lost its pilot.
+    pub lost_heartbeat: Duration,
+}
+
+impl EngineOptions {
+    /// Defaults for a holder.
+    #[must_use]
+    pub fn new(holder: impl Into<String>) -> Self {
+        // A lost heartbeat after 2 hours: pilots send one every 30 minutes (`spec/pilot.md` section 5).
+        Self { holder: holder.into(), period: Duration::from_secs(5), lost_heartbeat: Duration::from_secs(7_200) }
+    }
+}
+
+/// How a loop fares, for the monitor.
+#[derive(Debug, Clone)]
+pub struct LoopStatus {
+    /// The loop.
+    pub kind: LoopKind,
+    /// Microseconds UTC of the last step.
+    pub last_us: i64,
+    /// Steps made.
+    pub steps: u64,
+    /// Rows moved on.
+    pub done: u64,
+    /// What the last failed step said.
+    pub last_error: Option<String>,
+}
+
+/// The running engine.
+#[derive(Debug)]
+pub struct Engine {
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    status: Arc<Mutex<Vec<LoopStatus>>>,
+}
+
+impl Engine {
+    /// Starts the loops; they run while this process holds the lease.
+    #[must_use]
+    pub fn start(ops: Arc<Ops>, options: EngineOptions) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let leading = Arc::new(AtomicBool::new(false));
+        let options = Arc::new(options);
+        let status = Arc::new(Mutex::new(
+            LoopKind::ALL.iter().map(|&kind| LoopStatus { kind, last_us: 0, steps: 0, done: 0, last_error: None }).collect::<Vec<_>>(),
+        ));
+        let (lead_tx, lead_rx) = watch::channel(false);
+        let mut tasks = vec![tokio::spawn(keep_lease(ops.clone(), options.clone(), leading.clone(), lead_tx, stopped.clone()))];
+        for kind in LoopKind::ALL {
+            let runner = Runner {
+                ops: ops.clone(),
+                options: options.clone(),
+                kind: *kind,
+                leading: leading.clone(),
+                status: status.clone(),
+                stopped: stopped.clone(),
+                lead: lead_rx.clone(),
+            };
+            tasks.push(tokio::spawn(runner.run()));
+        }
+        Self { stop, tasks: Mutex::new(tasks), status }
+    }
+    /// How the loops fare.
+    #[must_use]
+    pub fn status(&self) -> Vec<LoopStatus> {
+        self.status.lock().clone()
+    }
+    /// Stops the loops after their present step and gives the lease back.
+    pub async fn shutdown(&self) {
+        let _ = self.stop.send(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+async fn keep_lease(ops: Arc<Ops>, options: Arc<EngineOptions>, leading: Arc<AtomicBool>, lead: watch::Sender<bool>, mut stopped: watch::Receiver<bool>) {
+    let mut held = None;
+    loop {
+        match lease::keep(&ops, &options.holder, held).await {
+            Ok(epoch) => {
+                if epoch.is_some() != held.is_some() {
+                    tracing::info!(holder = options.holder, leading = epoch.is_some(), "engine lease");
+                }
+                held = epoch;
+            }
+            Err(e) => {
+                tracing::error!("engine lease: {e}");
+                held = None;
+            }
+        }
+        leading.store(held.is_some(), Ordering::Release);
+        lead.send_replace(held.is_some());
+        tokio::select! {
+            () = tokio::time::sleep(LEASE_PERIOD) => {}
+            _ = stopped.changed() => break,
+        }
+    }
+    leading.store(false, Ordering::Release);
+    if let Some(epoch) = held {
+        lease::give_back(&ops, epoch).await;
+    }
+}
+
+struct Runner {
+    ops: Arc<Ops>,
+    options: Arc<EngineOptions>,
+    kind: LoopKind,
+    leading: Arc<AtomicBool>,
+    status: Arc<Mutex<Vec<LoopStatus>>>,
+    stopped: watch::Receiver<bool>,
+    lead: watch::Receiver<bool>,
+}
+
+impl Runner {
+    async fn run(mut self) {
+        let wake = self.ops.store.wake().clone();
+        let mut topics: Vec<_> = self.kind.topics().iter().map(|t| wake.subscribe(*t)).collect();
+        let period = self.kind.period(self.options.period);
+        loop {
+            if *self.stopped.borrow() {
+                return;
+            }
+            // Wake-ups before this line are seen by the step, those after it by `changed`.
+            for topic in &mut topics {
+                topic.mark_unchanged();
+            }
+            let again = self.leading.load(Ordering::Acquire) && self.steps().await;
+            if again {
+                continue;
+            }
+            let woken = select_all(topics.iter_mut().map(|t| t.changed().boxed()).chain([std::future::pending().boxed()]));
+            tokio::select! {
+                _ = woken => {}
+                _ = self.lead.changed() => {}
+                () = tokio::time::sleep(period) => {}
+                _ = self.stopped.changed() => return,
+            }
+        }
+    }
+    /// Steps until there is nothing more to do at once; true when the bound was met before that.
+    async fn steps(&self) -> bool {
+        for _ in 0..MAX_STEPS {
+            let now = self.ops.now();
+            let result = loops::step(self.kind, &self.ops, &self.options, now).await;
+            self.note(now.0, &result);
+            match result {
+                Ok(report) if report.more => tokio::task::yield_now().await,
+                Ok(_) => return false,
+                Err(e) if e.is_conflict() => {
+                    tracing::debug!("{}: {e}; again", self.kind.name());
+                    return true;
+                }
+                Err(e) => {
+                    tracing::error!("{}: {e}", self.kind.name());
+                    tokio::time::sleep(ERROR_PAUSE).await;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+    fn note(&self, now: i64, result: &Result<Report, crate::EngineError>) {
+        let mut all = self.status.lock();
+        let Some(status) = all.iter_mut().find(|s| s.kind == self.kind) else { return };
+        status.last_us = now;
+        status.steps += 1;
+        match result {
+            Ok(report) => status.done += report.done as u64,
+            Err(e) => status.last_error = Some(e.to_string()),
+        }
+    }
+}

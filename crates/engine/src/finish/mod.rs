@@ -1,0 +1,8 @@
+//! How a job's end is settled: reading the report, checking the outputs, accounting, and what waits for it.
+
+pub mod account;
+pub mod catalogue;
+pub mod kill;
+pub mod release;
+pub mod report;
+pub mod verify;

@@ -1,0 +1,55 @@
+//! An output counts only when the reported file is there with the reported size and checksum.
+
+use std::path::{Path, PathBuf};
+
+use panda_ops::storage;
+
+use super::report::Stored;
+
+/// Where the files of a queue may lie.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Directory of the storage endpoint.
+    pub root: PathBuf,
+}
+
+/// Checks one stored file; the answer is the problem, if any. Blocking.
+#[must_use]
+pub fn problem(endpoint: &Endpoint, file: &Stored) -> Option<String> {
+    let Some(surl) = &file.surl else { return Some(format!("output {}: the report says no address", file.lfn)) };
+    let Some(path) = storage::local_path(surl) else {
+        return Some(format!("output {}: {surl} is no address of a storage that this server reads", file.lfn));
+    };
+    if !below(&endpoint.root, &path) {
+        return Some(format!("output {}: {surl} does not lie in the queue's storage", file.lfn));
+    }
+    let (size, sum) = match storage::measure(&path) {
+        Ok(found) => found,
+        Err(e) => return Some(format!("output {}: reported at {surl}, but: {e}", file.lfn)),
+    };
+    if i64::try_from(size) != Ok(file.size) {
+        return Some(format!("output {}: {size} bytes at {surl}, {} reported", file.lfn, file.size));
+    }
+    let found = if file.checksum.starts_with("md5:") {
+        match storage::md5_hex(&path) {
+            Ok(sum) => format!("md5:{sum}"),
+            Err(e) => return Some(format!("output {}: reported at {surl}, but: {e}", file.lfn)),
+        }
+    } else {
+        format!("ad:{sum:08x}")
+    };
+    if found != file.checksum {
+        return Some(format!("output {}: checksum {found} at {surl}, {} reported", file.lfn, file.checksum));
+    }
+    None
+}
+
+/// Whether `path` lies below `root` without leaving it.
+fn below(root: &Path, path: &Path) -> bool {
+    let plain = path.components().all(|c| !matches!(c, std::path::Component::ParentDir));
+    if !plain {
+        return false;
+    }
+    // Either as written, or after links are followed (a root below a linked directory).
+    path.starts_with(root) || matches!((root.canonicalize(), path.canonicalize()), (Ok(r), Ok(p)) if p.starts_with(&r))
+}

@@ -1,0 +1,5 @@
+//! Makes jobs: chooses the queue, builds the library, writes run and merge jobs.
+
+pub mod broker;
+pub mod build;
+pub mod job;

@@ -1,0 +1,321 @@
+//! Settles final reports: reads them in bulk, checks the outputs on the storage, moves each job from holding to where it belongs.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
+
+use panda_core::{
+    file::{FileRole, FileState},
+    id::JobId,
+    job::{record::JobKind, state::JobState},
+    machine::Actor,
+    time::Micros,
+};
+use panda_ops::Ops;
+use panda_store::{
+    Batch, IdKind,
+    query::{
+        dataset::{self, DatasetFile},
+        job::{
+            self, JobRow,
+            file::JobFile,
+            report::{self, Report},
+        },
+        task::file::{self, TaskFile},
+    },
+};
+
+use crate::{
+    EngineError,
+    finish::{
+        account::{self, Deltas, End},
+        report::{Final, Matched, Stored, decode, match_files},
+        verify::{Endpoint, problem},
+    },
+};
+
+/// Reports of one step.
+const REPORTS_A_STEP: i64 = 200;
+/// Jobs of one batch: about ten statements each, so that a batch stays near its bound.
+const JOBS_A_BATCH: usize = 40;
+/// Error code of a job whose report does not hold: the server's own (`spec/engine.md` section 12.1).
+const BAD_REPORT: i64 = 200;
+
+/// One step.
+pub(super) async fn step(ops: &Ops, now: Micros) -> Result<crate::Report, EngineError> {
+    let reports = report::next(&ops.store, JobId(0), REPORTS_A_STEP).await?;
+    if reports.is_empty() {
+        return Ok(crate::Report::default());
+    }
+    let more = reports.len() as i64 == REPORTS_A_STEP;
+    let cases = verify(load(ops, reports).await?).await?;
+    let mut done = 0;
+    for group in cases.chunks(JOBS_A_BATCH) {
+        match settle(ops, group, now).await {
+            Ok(()) => done += group.len(),
+            Err(e) if e.is_conflict() => {
+                // Somebody (a kill, a retry) was first with one of them: settle them one by one, the others next time.
+                for case in group {
+                    match settle(ops, std::slice::from_ref(case), now).await {
+                        Ok(()) => done += 1,
+                        Err(e) if e.is_conflict() => tracing::debug!(job = %case.report.job_id, "report: {e}; again"),
+                        Err(e) => return Err(e),
+                    }
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(crate::Report { done, more: more && done > 0 })
+}
+
+/// A report with all that belongs to it.
+struct Case {
+    report: Report,
+    final_report: Final,
+    job: Option<JobRow>,
+    files: Vec<JobFile>,
+    inputs: Vec<TaskFile>,
+    endpoint: Option<Endpoint>,
+    matched: Matched,
+}
+
+async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError> {
+    let ids: Vec<JobId> = reports.iter().map(|r| r.job_id).collect();
+    let mut jobs: HashMap<JobId, JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().map(|j| (j.id, j)).collect();
+    let mut files: HashMap<JobId, Vec<JobFile>> = HashMap::new();
+    for f in job::file::of_jobs(&ops.store, &ids).await? {
+        files.entry(f.job_id).or_default().push(f);
+    }
+    let mut inputs: HashMap<JobId, Vec<TaskFile>> = HashMap::new();
+    for f in file::of_jobs(&ops.store, &ids).await? {
+        if let Some(job) = f.job_id {
+            inputs.entry(job).or_default().push(f);
+        }
+    }
+    let queues = ops.queues().await?;
+    let mut cases = Vec::with_capacity(reports.len());
+    for report in reports {
+        let job = jobs.remove(&report.job_id);
+        let queue = job.as_ref().and_then(|j| j.queue_id).and_then(|q| queues.by_id.get(&q));
+        let endpoint = queue.and_then(|q| queues.rses.get(&q.rse_id)).map(|r| Endpoint { root: PathBuf::from(&r.root) });
+        cases.push(Case {
+            final_report: decode(&report.doc),
+            files: files.remove(&report.job_id).unwrap_or_default(),
+            inputs: inputs.remove(&report.job_id).unwrap_or_default(),
+            report,
+            job,
+            endpoint,
+            matched: Matched::default(),
+        });
+    }
+    Ok(cases)
+}
+
+/// Matches reports with what was expected and looks at the storage; file I/O happens here, before any batch.
+async fn verify(mut cases: Vec<Case>) -> Result<Vec<Case>, EngineError> {
+    tokio::task::spawn_blocking(move || {
+        for case in &mut cases {
+            check(case);
+        }
+        cases
+    })
+    .await
+    .map_err(|e| EngineError::Internal(format!("checking outputs: {e}")))
+}
+
+fn check(case: &mut Case) {
+    let outputs: Vec<JobFile> = case.files.iter().filter(|f| f.role.is_output()).cloned().collect();
+    if case.final_report.finished {
+        case.matched = match_files(&outputs, &case.final_report);
+    } else {
+        // Of a failed job only the log counts.
+        let logs: Vec<JobFile> = outputs.into_iter().filter(|f| f.role.is_log()).map(|f| JobFile { optional: true, ..f }).collect();
+        let only_logs = Final {
+            stored: case.final_report.stored.iter().filter(|s| logs.iter().any(|l| l.lfn == s.lfn)).cloned().collect(),
+            ..Final::default()
+        };
+        case.matched = match_files(&logs, &only_logs);
+        case.matched.absent.clear();
+    }
+    let Some(endpoint) = &case.endpoint else {
+        if case.final_report.finished {
+            case.matched.problem.get_or_insert_with(|| "the job's queue has no storage endpoint".into());
+        }
+        return;
+    };
+    let stored = case.matched.stored.iter().chain(&case.matched.further);
+    let found = stored.filter_map(|(f, s)| problem(endpoint, s).map(|p| (f.role.is_log(), p))).collect::<Vec<_>>();
+    if case.final_report.finished {
+        if let Some((_, p)) = found.into_iter().next() {
+            case.matched.problem.get_or_insert(p);
+        }
+    } else if !found.is_empty() {
+        case.matched.stored.clear();
+    }
+}
+
+async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    let mut deltas = Deltas::default();
+    let mut builds = Vec::new();
+    for case in cases {
+        report::delete(&mut batch, case.report.job_id, case.report.attempt);
+        let Some(job) = &case.job else { continue };
+        if job.state != JobState::Holding || job.attempt != case.report.attempt {
+            continue; // Killed or retried meanwhile: the report has no more to say.
+        }
+        one(ops, &mut batch, &mut deltas, job, case, now).await?;
+        if job.kind == JobKind::Build {
+            builds.push(job.id);
+        }
+    }
+    deltas.flush(&mut batch);
+    ops.store.apply(batch).await?;
+    for build in builds {
+        crate::finish::release::waiting(ops, build, now).await?;
+    }
+    Ok(())
+}
+
+async fn one(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, case: &Case, now: Micros) -> Result<(), EngineError> {
+    let report = &case.final_report;
+    let mut after = job.clone();
+    after.sub_state.clone_from(&report.sub_state);
+    after.trans_exit_code = report.code("trans_exit_code");
+    after.pilot_error_code = report.code("pilot_error_code").map(i64::abs);
+    after.exe_error_code = report.code("exe_error_code");
+    after.diag = report.first_diag();
+    after.ended_us = after.ended_us.or(Some(now.0));
+    let ok = report.finished && case.matched.problem.is_none();
+    if let (true, Some(problem)) = (report.finished, &case.matched.problem) {
+        after.sup_error_code = Some(BAD_REPORT);
+        after.diag = Some(problem.clone());
+    }
+    let outputs: Vec<&JobFile> = case.files.iter().filter(|f| f.role.is_output()).collect();
+    let killed = job.command.as_deref().is_some_and(|c| c.contains("tobekilled"));
+    after.state = match (ok, killed) {
+        (true, _) if account::waits_for_merge(job, &outputs) => JobState::Merging,
+        (true, _) => JobState::Finished,
+        (false, true) => JobState::Cancelled,
+        (false, false) => JobState::Failed,
+    };
+    let settled = store_files(ops, batch, deltas, job, case, after.state, now).await?;
+    let open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();
+    let reason = after.diag.clone();
+    let end = End { before: job, after, inputs: &case.inputs, open_outputs, actor: Actor::Finisher, reason };
+    account::end(batch, deltas, &end, now.0)?;
+    if job.kind == JobKind::Merge {
+        crate::finish::release::merged(ops, batch, deltas, job, ok, now).await?;
+    }
+    let doc = serde_json::json!({"errors": report.errors, "metrics": report.metrics});
+    report::set_end(batch, job.id, Some(&doc.to_string()), report.meta.as_deref());
+    Ok(())
+}
+
+/// Settles stored outputs and registers them; the answer lists the rows that are settled.
+async fn store_files(
+    ops: &Ops,
+    batch: &mut Batch,
+    deltas: &mut Deltas,
+    job: &JobRow,
+    case: &Case,
+    state: JobState,
+    now: Micros,
+) -> Result<Vec<i64>, EngineError> {
+    let mut settled = Vec::new();
+    if !case.final_report.finished || case.matched.problem.is_some() {
+        // The log of a failed job is kept for people to read, its row says where; it is not registered.
+        for (file, stored) in &case.matched.stored {
+            if file.role.is_log() && file.state == FileState::Running {
+                job::file::settle(batch, FileState::Running, &written(file, stored, FileState::Failed));
+                settled.push(file.id);
+                if let Some(dataset) = file.dataset_id {
+                    deltas.of(dataset).failed += 1;
+                }
+            }
+        }
+        return Ok(settled);
+    }
+    let mut registered: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    let pre_merge = state == JobState::Merging;
+    for (file, stored) in &case.matched.stored {
+        let to = if pre_merge && file.role.is_pre_merge() { FileState::Ready } else { FileState::Finished };
+        job::file::settle(batch, file.state, &written(file, stored, to));
+        settled.push(file.id);
+        if to == FileState::Finished {
+            finished_output(ops, batch, deltas, job, file, stored, &mut registered).await?;
+        }
+    }
+    for file in &case.matched.absent {
+        job::file::move_all(batch, &[file.id], file.state, FileState::Nooutput);
+        settled.push(file.id);
+    }
+    for pattern in &case.matched.patterns {
+        job::file::move_all(batch, &[pattern.id], pattern.state, FileState::Nooutput);
+        settled.push(pattern.id);
+    }
+    for (n, (pattern, stored)) in case.matched.further.iter().enumerate() {
+        let row = JobFile {
+            id: ops.store.id(IdKind::Row).await?,
+            lfn: stored.lfn.clone(),
+            seq: pattern.seq + 1_000 + i64::try_from(n).unwrap_or(0),
+            ..written(pattern, stored, FileState::Finished)
+        };
+        job::file::add(batch, &row);
+        if let Some(dataset) = row.dataset_id {
+            deltas.of(dataset).files += 1;
+        }
+        finished_output(ops, batch, deltas, job, &row, stored, &mut registered).await?;
+    }
+    for (dataset, (files, bytes)) in registered {
+        dataset::grow(batch, dataset, files, bytes);
+    }
+    let _ = now;
+    Ok(settled)
+}
+
+fn written(file: &JobFile, stored: &Stored, state: FileState) -> JobFile {
+    JobFile {
+        state,
+        guid: Some(stored.guid.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())),
+        fsize: Some(stored.size),
+        checksum: Some(stored.checksum.clone()),
+        surl: stored.surl.clone(),
+        ..file.clone()
+    }
+}
+
+async fn finished_output(
+    ops: &Ops,
+    batch: &mut Batch,
+    deltas: &mut Deltas,
+    job: &JobRow,
+    file: &JobFile,
+    stored: &Stored,
+    registered: &mut BTreeMap<i64, (i64, i64)>,
+) -> Result<(), EngineError> {
+    let Some(id) = file.dataset_id else { return Ok(()) };
+    deltas.of(id).finished += 1;
+    let Some(target) = crate::finish::catalogue::of_output(ops, job, id).await? else { return Ok(()) };
+    let row = DatasetFile {
+        id: ops.store.id(IdKind::Row).await?,
+        dataset_id: target,
+        lfn: stored.lfn.clone(),
+        scope: file.scope.clone().unwrap_or_else(|| "panda".into()),
+        guid: stored.guid.clone(),
+        fsize: Some(stored.size),
+        checksum: Some(stored.checksum.clone()),
+        n_events: file.n_events,
+        surl: stored.surl.clone(),
+        rse: None,
+    };
+    if matches!(file.role, FileRole::Output | FileRole::Log) {
+        dataset::add_file(batch, &row);
+        let line = registered.entry(target).or_default();
+        line.0 += 1;
+        line.1 += stored.size;
+    }
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! Turns ready files into jobs: chooses the queue, makes the library, splits, and stores the jobs in batches.
+
+use panda_core::{
+    file::{FileRole, FileState},
+    id::{JobId, TaskId},
+    job::{record::JobKind, state::JobState},
+    machine::Actor,
+    policy::{
+        chunk::{self, Unit},
+        names,
+    },
+    queue::resource_type,
+    task::state::TaskState,
+    time::Micros,
+};
+use panda_ops::{Ops, task::spec::Plan};
+use panda_store::{
+    Batch, IdKind, Topic,
+    query::{
+        job,
+        task::{
+            self, TaskRow,
+            dataset::{Delta, TaskDataset},
+            file::TaskFile,
+        },
+    },
+};
+
+use super::TASKS_A_STEP;
+use crate::{
+    EngineError, Report,
+    generate::{
+        broker,
+        build::{self, Library},
+        job::{Reads, SHARE, Setting, command_line, output_row, scope_of, values},
+    },
+    plan::{self, Refined},
+};
+
+/// Ready files looked at together.
+const WINDOW: i64 = 1_000;
+/// Jobs of one batch: about six rows each, so that a batch stays near its bound of 500.
+const JOBS_A_BATCH: usize = 60;
+
+/// One step.
+pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
+    let mut report = Report::default();
+    let mut after = TaskId(0);
+    loop {
+        let tasks = task::list::to_generate(&ops.store, after, TASKS_A_STEP).await?;
+        let Some(last) = tasks.last() else { return Ok(report) };
+        after = last.id;
+        for t in tasks {
+            match one(ops, &t, now).await {
+                Ok(r) => report.add(r),
+                Err(e) if e.is_conflict() => report.more = true,
+                Err(e) => tracing::error!(task = %t.id, "generating jobs: {e}"),
+            }
+        }
+    }
+}
+
+async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError> {
+    let refined = plan::of(ops, t.id).await?;
+    if let Some(reason) = &refined.plan.hold {
+        hold(ops, t, reason, None, now).await?;
+        return Ok(Report { done: 1, more: false });
+    }
+    let datasets = task::dataset::of_task(&ops.store, t.id).await?;
+    let Some(master) = datasets.iter().find(|d| d.is_master && d.n_used < d.n_files) else { return Ok(Report::default()) };
+    let files = task::file::next(&ops.store, master.id, FileState::Ready, 0, WINDOW).await?;
+    if files.is_empty() {
+        return Ok(Report::default());
+    }
+    let decision = broker::choose(ops, &broker::need(&refined.plan)).await?;
+    let Some(name) = decision.chosen() else {
+        hold(ops, t, &decision.sentence(), Some(&decision), now).await?;
+        return Ok(Report { done: 1, more: false });
+    };
+    let queues = ops.queues().await?;
+    let missing = || EngineError::Internal(format!("queue {name} vanished"));
+    let queue = queues.by_name.get(name).ok_or_else(missing)?;
+    let rse = queues.rses.get(&queue.rse_id).ok_or_else(|| EngineError::Internal(format!("queue {name} has no storage endpoint")))?;
+    let owner = ops.person_by_id(t.person_id).await?;
+    let setting = Setting {
+        task: t,
+        params: &refined.params,
+        plan: &refined.plan,
+        datasets: &datasets,
+        queue,
+        rse,
+        owner: &owner.name,
+        base_url: &ops.options.base_url,
+        now_us: now.0,
+    };
+    // More may follow only beyond the window: what is in it is split as if it were all when it is.
+    let complete = (files.len() as i64) < WINDOW;
+    let units: Vec<Unit> = files.iter().map(|f| Unit { bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0) }).collect();
+    let chunks = chunk::chunks(&units, &refined.plan.limits, complete);
+    let first = chunks.len().min(JOBS_A_BATCH);
+    let mut batch = Batch::new();
+    broker::record(&mut batch, t.id.0, &decision, now.0);
+    store(ops, &mut batch, &setting, &refined, master, &files, &chunks[..first]).await?;
+    enter(&mut batch, t, now)?;
+    batch.wake(Topic::Ready(queue.id));
+    ops.store.apply(batch).await?;
+    Ok(Report { done: first, more: first < chunks.len() || !complete })
+}
+
+/// The task runs once it has jobs; otherwise the batch is guarded by its revision.
+fn enter(batch: &mut Batch, t: &TaskRow, now: Micros) -> Result<(), EngineError> {
+    if t.state == TaskState::Running {
+        task::transition::guard(batch, t, now.0);
+    } else {
+        let after = TaskRow { state: TaskState::Running, started_us: t.started_us.or(Some(now.0)), reason: None, ..t.clone() };
+        task::transition::move_to(batch, t, &after, Actor::Engine, now.0, None)?;
+    }
+    Ok(())
+}
+
+/// Puts a task on hold, with the reason as text and, from the broker, as data.
+async fn hold(ops: &Ops, t: &TaskRow, reason: &str, decision: Option<&panda_core::policy::broker::Decision>, now: Micros) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    if let Some(decision) = decision {
+        broker::record(&mut batch, t.id.0, decision, now.0);
+    }
+    let after = TaskRow { state: TaskState::Pending, prev_state: Some(t.state), reason: Some(reason.to_owned()), ..t.clone() };
+    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(reason))?;
+    ops.store.apply(batch).await?;
+    Ok(())
+}
+
+/// Adds the jobs of these chunks.
+async fn store(
+    ops: &Ops,
+    batch: &mut Batch,
+    setting: &Setting<'_>,
+    refined: &Refined,
+    master: &TaskDataset,
+    files: &[TaskFile],
+    chunks: &[std::ops::Range<usize>],
+) -> Result<(), EngineError> {
+    let plan = &refined.plan;
+    let library = match &plan.build {
+        Some(b) => Some(build::library(ops, batch, setting, b).await?),
+        None => None,
+    };
+    let lane = ops.lane(setting.queue.id, resource_type(plan.cores, plan.ram_mb), &setting.task.label, SHARE, plan.ram_mb).await?;
+    let outputs: Vec<(&TaskDataset, &panda_ops::task::spec::Output)> = pairs(setting.datasets, plan, plan.merge.is_some());
+    let serial = outputs.first().map_or(1, |(d, _)| d.next_serial);
+    let ids = ops.store.ids(IdKind::Job, chunks.len()).await?;
+    let mut rows = ops.store.ids(IdKind::Row, chunks.len() * outputs.len() + 1).await?.into_iter();
+    let common_id = rows.next().unwrap_or_default();
+    let mut common_written = false;
+    let mut secondary = Secondary::load(ops, setting, chunks.len()).await?;
+    for (n, range) in chunks.iter().enumerate() {
+        let id = JobId(ids[n]);
+        let serial = serial + i64::try_from(n).unwrap_or(0);
+        let taken: Vec<&TaskFile> = files[range.clone()].iter().collect();
+        let mut reads = read_master(setting, plan, &taken);
+        let more = secondary.take(batch, id, taken.len(), taken.first().map_or(1, |f| f.seq));
+        reads.extend(more);
+        let made = make(setting, &mut rows, id, serial, &taken, &reads, &outputs, library.as_ref(), lane)?;
+        if !common_written {
+            job::transition::add_common(batch, common_id, Some(setting.task.id), &made.common);
+            common_written = true;
+        }
+        job::transition::add(batch, &made.row, common_id, &made.doc, Actor::Engine)?;
+        for f in &made.files {
+            job::file::add(batch, f);
+        }
+        let ids: Vec<i64> = taken.iter().map(|f| f.id).collect();
+        for ids in ids.chunks(panda_store::MAX_IN_LIST) {
+            task::file::take(batch, ids, id);
+        }
+    }
+    let n = i64::try_from(chunks.len()).unwrap_or(0);
+    for (d, _) in &outputs {
+        task::dataset::take_serials(batch, d.id, d.next_serial, n);
+        task::dataset::count(batch, d.id, Delta { files: n, ..Delta::default() });
+    }
+    let used: i64 = chunks.iter().map(|c| i64::try_from(c.len()).unwrap_or(0)).sum();
+    task::dataset::count(batch, master.id, Delta { used, ..Delta::default() });
+    secondary.count(batch);
+    Ok(())
+}
+
+/// The task's output data sets with their plan; the pre-merge ones when outputs are merged.
+fn pairs<'a>(datasets: &'a [TaskDataset], plan: &'a Plan, pre_merge: bool) -> Vec<(&'a TaskDataset, &'a panda_ops::task::spec::Output)> {
+    let mut out = Vec::new();
+    for o in &plan.outputs {
+        let role = match (o.is_log, pre_merge) {
+            (false, false) => FileRole::Output,
+            (true, false) => FileRole::Log,
+            (false, true) => FileRole::TrnOutput,
+            (true, true) => FileRole::TrnLog,
+        };
+        if let Some(d) = datasets.iter().find(|d| d.role == role && d.stream.as_deref() == Some(&o.stream)) {
+            out.push((d, o));
+        }
+    }
+    out
+}
+
+fn read_master(setting: &Setting<'_>, plan: &Plan, taken: &[&TaskFile]) -> Vec<Reads> {
+    if plan.pseudo.is_some() {
+        return Vec::new();
+    }
+    let stream = plan.inputs.iter().find(|i| i.master).map_or("IN", |i| i.stream.as_str());
+    let dataset = |f: &TaskFile| setting.datasets.iter().find(|d| d.id == f.dataset_id).map_or(String::new(), |d| d.name.clone());
+    taken.iter().map(|f| reads_of(f, stream, &dataset(f))).collect()
+}
+
+fn reads_of(f: &TaskFile, stream: &str, dataset: &str) -> Reads {
+    Reads {
+        stream: stream.to_owned(),
+        lfn: f.lfn.clone(),
+        scope: scope_of(f),
+        guid: f.guid.clone(),
+        fsize: f.fsize,
+        checksum: f.checksum.clone(),
+        dataset: dataset.to_owned(),
+        local: false,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one job with all that belongs to it")]
+fn make(
+    setting: &Setting<'_>,
+    rows: &mut impl Iterator<Item = i64>,
+    id: JobId,
+    serial: i64,
+    taken: &[&TaskFile],
+    reads: &[Reads],
+    outputs: &[(&TaskDataset, &panda_ops::task::spec::Output)],
+    library: Option<&Library>,
+    lane: panda_core::id::LaneId,
+) -> Result<crate::generate::job::Made, EngineError> {
+    let plan = setting.plan;
+    let merging = plan.merge.is_some();
+    let (mut files, mut named, mut pre_merge) = (Vec::new(), Vec::new(), Vec::new());
+    for (seq, (d, o)) in outputs.iter().enumerate() {
+        let final_name = if o.template.starts_with("regex|") { o.template.clone() } else { names::lfn(&o.template, setting.task.id.0, id.0, o.offset + serial) };
+        let lfn = if merging { format!("{}{final_name}", names::PRE_MERGE) } else { final_name.clone() };
+        if merging {
+            pre_merge.push((final_name, lfn.clone()));
+        }
+        named.push((o.stream.clone(), lfn.clone()));
+        let row_id = rows.next().unwrap_or_default();
+        files.push(output_row(row_id, id, setting, Some(d.id), d.role, i64::try_from(seq).unwrap_or(0), lfn, o.optional));
+    }
+    let lib = library.map(|l| l.reads.lfn.as_str());
+    let v = values(setting, taken, reads, &named, serial, lib);
+    let job_pars = command_line(setting, &plan.template, &v, id, &pre_merge)?;
+    // Addresses given by the user are read by the payload itself.
+    let mut staged: Vec<Reads> = if plan.pfns.is_empty() { reads.to_vec() } else { Vec::new() };
+    if let Some(l) = library {
+        staged.push(l.reads.clone());
+    }
+    let mut row = setting.row(id, JobKind::Run, lane, setting.task.priority);
+    if let Some(wait) = library.and_then(|l| l.wait_for) {
+        row.state = JobState::Defined;
+        row.wait_job = Some(wait);
+    }
+    Ok(setting.documents(row, &plan.runner, &job_pars, &staged, files))
+}
+
+/// Secondary inputs: how many files of each a job gets, and which.
+struct Secondary {
+    sets: Vec<SecondarySet>,
+}
+
+struct SecondarySet {
+    stream: String,
+    dataset: i64,
+    name: String,
+    whole: bool,
+    reusable: bool,
+    per_job: Option<usize>,
+    ratio: f64,
+    files: Vec<TaskFile>,
+    next: usize,
+    used: i64,
+}
+
+impl Secondary {
+    async fn load(ops: &Ops, setting: &Setting<'_>, _jobs: usize) -> Result<Self, EngineError> {
+        let mut sets = Vec::new();
+        for input in setting.plan.inputs.iter().filter(|i| !i.master) {
+            let Some(d) = setting.datasets.iter().find(|d| d.role == FileRole::Input && d.stream.as_deref() == Some(&input.stream)) else { continue };
+            let recurring = input.whole || input.reusable;
+            // A set that starts again is never used up, so its rows are only read; the others are taken in order.
+            let files = if recurring {
+                task::file::page(&ops.store, d.id, 0, WINDOW).await?
+            } else {
+                task::file::next(&ops.store, d.id, FileState::Ready, 0, WINDOW).await?
+            };
+            sets.push(SecondarySet {
+                stream: input.stream.clone(),
+                dataset: d.id,
+                name: d.name.clone(),
+                whole: input.whole,
+                reusable: input.reusable,
+                per_job: input.per_job.and_then(|n| usize::try_from(n).ok()),
+                ratio: input.ratio.unwrap_or(1.0),
+                files,
+                next: 0,
+                used: 0,
+            });
+        }
+        Ok(Self { sets })
+    }
+    /// Files for the next job, which has `masters` master files, the first of them the `seq`-th of its set.
+    fn take(&mut self, batch: &mut Batch, job: JobId, masters: usize, seq: i64) -> Vec<Reads> {
+        let mut out = Vec::new();
+        for set in &mut self.sets {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count of files")]
+            let n = if set.whole { set.files.len() } else { set.per_job.unwrap_or((set.ratio * masters as f64).round().max(0.0) as usize) };
+            let len = set.files.len();
+            let mut ids = Vec::new();
+            for k in 0..n.min(len.max(1)) {
+                let at = if set.whole {
+                    k
+                } else if set.reusable {
+                    (usize::try_from(seq - 1).unwrap_or(0) * n / masters.max(1) + k) % len.max(1)
+                } else {
+                    set.next + k
+                };
+                let Some(f) = set.files.get(at) else { break };
+                out.push(reads_of(f, &set.stream, &set.name));
+                if !set.whole && !set.reusable {
+                    ids.push(f.id);
+                }
+            }
+            set.next += ids.len();
+            set.used += i64::try_from(ids.len()).unwrap_or(0);
+            task::file::take(batch, &ids, job);
+        }
+        out
+    }
+    fn count(self, batch: &mut Batch) {
+        for set in self.sets {
+            task::dataset::count(batch, set.dataset, Delta { used: set.used, ..Delta::default() });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Puts the outputs of jobs in `merging` into merge jobs (`spec/engine.md` section 6.3, `spec/payload_runners.md` section 10.4).
+
+use std::collections::BTreeMap;
+
+use panda_core::{
+    file::{FileRole, FileState},
+    id::{JobId, TaskId},
+    job::{record::JobKind, state::JobState},
+    machine::Actor,
+    policy::{
+        chunk::{self, Unit},
+        names,
+        text::{self, Values},
+    },
+    queue::resource_type,
+    task::state::TaskState,
+    time::Micros,
+};
+use panda_ops::Ops;
+use panda_store::{
+    Batch, IdKind, Topic,
+    query::{
+        job::{self, JobRow, file::JobFile},
+        task::{
+            self, TaskRow,
+            dataset::{Delta, TaskDataset},
+        },
+    },
+};
+
+use super::TASKS_A_STEP;
+use crate::{
+    EngineError, Report,
+    generate::job::{Reads, SHARE, Setting, merge_runner, output_row},
+    plan,
+};
+
+/// Priority of a merge job (`spec/engine.md` section 5.5).
+const PRIORITY: i64 = 5_000;
+/// Attempts of a merge before its pre-merge jobs fail.
+const ATTEMPTS: i64 = 3;
+/// Pre-merge jobs looked at together.
+const WINDOW: i64 = 1_000;
+
+/// One step.
+pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
+    let mut report = Report::default();
+    let mut after = TaskId(0);
+    loop {
+        let tasks = task::list::merging(&ops.store, after, TASKS_A_STEP).await?;
+        let Some(last) = tasks.last() else { return Ok(report) };
+        after = last.id;
+        for t in tasks {
+            match one(ops, &t, now).await {
+                Ok(n) => report.done += n,
+                Err(e) if e.is_conflict() => report.more = true,
+                Err(e) => tracing::error!(task = %t.id, "merging: {e}"),
+            }
+        }
+    }
+}
+
+async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> {
+    if !matches!(t.state, TaskState::Running | TaskState::Finishing | TaskState::Merging) {
+        return Ok(0);
+    }
+    let refined = plan::of(ops, t.id).await?;
+    let Some(merge) = &refined.plan.merge else { return Ok(0) };
+    let jobs = job::list::of_task_in(&ops.store, t.id, &[JobState::Merging], WINDOW).await?;
+    let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
+    let mut free: BTreeMap<JobId, Vec<JobFile>> = BTreeMap::new();
+    for f in job::file::of_jobs(&ops.store, &ids).await? {
+        if f.role.is_pre_merge() && f.state == FileState::Ready && f.used_by.is_none() {
+            free.entry(f.job_id).or_default().push(f);
+        }
+    }
+    // Pre-merge jobs go into one merge job only from one queue: their files lie there.
+    let mut by_queue: BTreeMap<i64, Vec<(&JobRow, Vec<JobFile>)>> = BTreeMap::new();
+    for j in &jobs {
+        if let (Some(files), Some(queue)) = (free.remove(&j.id), j.queue_id) {
+            by_queue.entry(queue.0).or_default().push((j, files));
+        }
+    }
+    let datasets = task::dataset::of_task(&ops.store, t.id).await?;
+    // More pre-merge jobs may come as long as an input file is neither done, failed nor in one of these jobs.
+    let others = job::list::of_task_in(&ops.store, t.id, JobState::LIVE, WINDOW).await?;
+    let complete = datasets.iter().filter(|d| d.is_master).all(|d| d.n_used >= d.n_files)
+        && others.iter().all(|j| j.state == JobState::Merging || j.kind == JobKind::Merge);
+    let mut made = 0;
+    for group in by_queue.into_values() {
+        let units: Vec<Unit> = group.iter().map(|(_, f)| Unit { bytes: f.iter().filter_map(|f| f.fsize).sum(), events: 0 }).collect();
+        for range in chunk::groups(&units, &refined.plan.merge_limits, complete) {
+            let datasets = task::dataset::of_task(&ops.store, t.id).await?;
+            make(ops, t, &refined, merge, &datasets, &group[range], now).await?;
+            made += 1;
+        }
+    }
+    Ok(made)
+}
+
+async fn make(
+    ops: &Ops,
+    t: &TaskRow,
+    refined: &plan::Refined,
+    merge: &str,
+    datasets: &[TaskDataset],
+    group: &[(&JobRow, Vec<JobFile>)],
+    now: Micros,
+) -> Result<(), EngineError> {
+    let queues = ops.queues().await?;
+    let Some(queue) = group.first().and_then(|(j, _)| j.queue_id).and_then(|q| queues.by_id.get(&q)) else { return Ok(()) };
+    let rse = queues.rses.get(&queue.rse_id).ok_or_else(|| EngineError::Internal(format!("queue {} has no storage endpoint", queue.name)))?;
+    let owner = ops.person_by_id(t.person_id).await?;
+    let setting = Setting {
+        task: t,
+        params: &refined.params,
+        plan: &refined.plan,
+        datasets,
+        queue,
+        rse,
+        owner: &owner.name,
+        base_url: &ops.options.base_url,
+        now_us: now.0,
+    };
+    let id = JobId(ops.store.id(IdKind::Job).await?);
+    let mut rows = ops.store.ids(IdKind::Row, refined.plan.outputs.len() + 1).await?.into_iter();
+    let all: Vec<&JobFile> = group.iter().flat_map(|(_, files)| files).collect();
+    let (mut files, mut words) = (Vec::new(), Values::default());
+    words.words.insert("SURL".into(), setting.source_url());
+    let (mut streams, mut logs) = (Vec::new(), Vec::new());
+    let mut batch = Batch::new();
+    for (seq, o) in refined.plan.outputs.iter().enumerate() {
+        let (role, pre) = if o.is_log { (FileRole::Log, FileRole::TrnLog) } else { (FileRole::Output, FileRole::TrnOutput) };
+        let find = |r| datasets.iter().find(|d| d.role == r && d.stream.as_deref() == Some(&o.stream));
+        let (Some(target), Some(source)) = (find(role), find(pre)) else { continue };
+        let mut taken: Vec<&&JobFile> = all.iter().filter(|f| f.dataset_id == Some(source.id)).collect();
+        if taken.is_empty() {
+            continue; // A stream without any disappears together with its output.
+        }
+        // Inputs of a merge by descending size.
+        taken.sort_by(|a, b| b.fsize.cmp(&a.fsize).then_with(|| a.lfn.cmp(&b.lfn)));
+        let lfn = names::lfn(&o.template, t.id.0, id.0, o.offset + target.next_serial);
+        let list: Vec<&str> = taken.iter().map(|f| f.lfn.as_str()).collect();
+        let word = format!("{}:{lfn}", list.join(","));
+        if o.is_log { logs.push(word) } else { streams.push(word) }
+        task::dataset::take_serials(&mut batch, target.id, target.next_serial, 1);
+        task::dataset::count(&mut batch, target.id, Delta { files: 1, ..Delta::default() });
+        files.push(output_row(rows.next().unwrap_or_default(), id, &setting, Some(target.id), role, i64::try_from(seq).unwrap_or(0), lfn, false));
+    }
+    words.words.insert("TRN_OUTPUT:OUTPUT".into(), streams.join(" "));
+    words.words.insert("TRN_LOG:LOG".into(), logs.join(" "));
+    words.words.insert("TRN_LOG_MERGE:LOG_MERGE".into(), String::new());
+    if let Some(lib) = datasets.iter().find(|d| d.role == FileRole::Lib) {
+        let found = job::file::of_dataset(&ops.store, lib.id, &[FileState::Finished], 0, 1).await?;
+        if let Some(f) = found.first() {
+            words.words.insert("LIB".into(), f.lfn.clone());
+        }
+    }
+    let text = text::fill(merge, &words).map_err(|e| EngineError::Internal(format!("merge of task {}: {e}", t.id)))?;
+    let job_pars = names::lfn(&text, t.id.0, id.0, 0);
+    let reads: Vec<Reads> = all.iter().map(|f| reads_of(f, datasets)).collect();
+    let lane = ops.lane(queue.id, resource_type(refined.plan.cores, refined.plan.ram_mb), &t.label, SHARE, refined.plan.ram_mb).await?;
+    let failed = job::list::of_task_in(&ops.store, t.id, &[JobState::Failed], WINDOW).await?;
+    let mut row = setting.row(id, JobKind::Merge, lane, PRIORITY.max(t.priority));
+    row.attempt = 0;
+    row.max_attempt = if failed.iter().filter(|j| j.kind == JobKind::Merge).count() as i64 + 1 < ATTEMPTS { ATTEMPTS } else { 1 };
+    let made = setting.documents(row, merge_runner(), &job_pars, &reads, files);
+    let common_id = rows.next().unwrap_or_default();
+    job::transition::add_common(&mut batch, common_id, Some(t.id), &made.common);
+    job::transition::add(&mut batch, &made.row, common_id, &made.doc, Actor::Engine)?;
+    for f in &made.files {
+        job::file::add(&mut batch, f);
+    }
+    let used: Vec<i64> = all.iter().map(|f| f.id).collect();
+    for ids in used.chunks(panda_store::MAX_IN_LIST) {
+        job::file::use_by(&mut batch, ids, id);
+    }
+    task::transition::guard(&mut batch, t, now.0);
+    batch.wake(Topic::Ready(queue.id));
+    ops.store.apply(batch).await?;
+    Ok(())
+}
+
+fn reads_of(f: &JobFile, datasets: &[TaskDataset]) -> Reads {
+    Reads {
+        stream: String::new(),
+        lfn: f.lfn.clone(),
+        scope: f.scope.clone().unwrap_or_else(|| "panda".into()),
+        guid: f.guid.clone(),
+        fsize: f.fsize,
+        checksum: f.checksum.clone(),
+        dataset: datasets.iter().find(|d| Some(d.id) == f.dataset_id).map_or(String::new(), |d| d.name.clone()),
+        local: true,
+    }
+}

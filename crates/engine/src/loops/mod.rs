@@ -1,0 +1,91 @@
+//! The loops, one a file, and the table that says what wakes each.
+
+mod close;
+mod command;
+mod finish;
+mod generate;
+mod merge;
+mod refine;
+mod watch;
+
+use std::time::Duration;
+
+use panda_core::time::Micros;
+use panda_ops::Ops;
+use panda_store::Topic;
+
+use crate::{EngineError, EngineOptions, Report};
+
+/// Most tasks one step of a loop looks at.
+pub const TASKS_A_STEP: i64 = 100;
+
+/// The loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopKind {
+    /// Submitted tasks get their data sets and files.
+    Refine,
+    /// Ready files become jobs.
+    Generate,
+    /// Final reports are settled.
+    Finish,
+    /// Outputs of finished jobs are put into merge jobs.
+    Merge,
+    /// Commands on tasks are carried out.
+    Command,
+    /// Tasks whose files have all ended are closed.
+    Close,
+    /// Lost heartbeats and overdue states.
+    Watch,
+}
+
+impl LoopKind {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch];
+
+    /// Name, for logs and the monitor.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refine => "refine",
+            Self::Generate => "generate",
+            Self::Finish => "finish",
+            Self::Merge => "merge",
+            Self::Command => "command",
+            Self::Close => "close",
+            Self::Watch => "watch",
+        }
+    }
+    /// What wakes it.
+    #[must_use]
+    pub fn topics(self) -> &'static [Topic] {
+        match self {
+            Self::Refine | Self::Command => &[Topic::Tasks],
+            Self::Generate => &[Topic::Files],
+            Self::Finish => &[Topic::Reports],
+            Self::Merge | Self::Close => &[Topic::Ended],
+            Self::Watch => &[],
+        }
+    }
+    /// The longest time between two steps.
+    #[must_use]
+    pub fn period(self, usual: Duration) -> Duration {
+        match self {
+            // Lost heartbeats are looked for once a minute (DECISIONS "Dispatch").
+            Self::Watch => Duration::from_secs(60).max(usual),
+            _ => usual,
+        }
+    }
+}
+
+/// Runs one step of a loop.
+pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micros) -> Result<Report, EngineError> {
+    match kind {
+        LoopKind::Refine => refine::step(ops, now).await,
+        LoopKind::Generate => generate::step(ops, now).await,
+        LoopKind::Finish => finish::step(ops, now).await,
+        LoopKind::Merge => merge::step(ops, now).await,
+        LoopKind::Command => command::step(ops, now).await,
+        LoopKind::Close => close::step(ops, now).await,
+        LoopKind::Watch => watch::step(ops, options, now).await,
+    }
+}

@@ -1,0 +1,123 @@
+//! Looks for what nobody reports: pilots that fell silent, jobs whose library ended unseen, tasks on hold.
+
+use panda_core::{
+    id::{JobId, TaskId},
+    job::state::JobState,
+    machine::Actor,
+    task::state::TaskState,
+    time::Micros,
+};
+use panda_ops::Ops;
+use panda_store::{
+    Batch,
+    query::{
+        job::{self, JobRow},
+        task::{self, TaskRow},
+    },
+};
+
+use crate::{
+    EngineError, EngineOptions, Report,
+    finish::{
+        account::{self, Deltas, End},
+        release,
+    },
+};
+
+/// Rows of one page.
+const PAGE: i64 = 200;
+/// Supervisor error code of a job whose pilot fell silent (the original's number for a lost heartbeat).
+pub const LOST_HEARTBEAT: i64 = 100;
+/// How long a task on hold waits before it is looked at again (`spec/engine.md` section 20.9: 60 min; a change of queues or data wakes it
+/// sooner, and on one machine a minute costs nothing).
+const HOLD_US: i64 = 60_000_000;
+
+/// One step.
+pub(super) async fn step(ops: &Ops, options: &EngineOptions, now: Micros) -> Result<Report, EngineError> {
+    let mut report = Report::default();
+    let before = now.0 - i64::try_from(options.lost_heartbeat.as_micros()).unwrap_or(i64::MAX);
+    for state in JobState::WITH_PILOT {
+        report.done += lost(ops, *state, before, now).await?;
+    }
+    report.done += libraries(ops, now).await?;
+    report.done += holds(ops, now).await?;
+    Ok(report)
+}
+
+async fn lost(ops: &Ops, state: JobState, before: i64, now: Micros) -> Result<usize, EngineError> {
+    let mut after = JobId(0);
+    let mut done = 0;
+    loop {
+        let ids = job::list::silent(&ops.store, state, after, before, PAGE).await?;
+        let Some(last) = ids.last() else { return Ok(done) };
+        after = *last;
+        for j in job::list::many(&ops.store, &ids).await? {
+            if j.state == state && lose(ops, &j, now).await? {
+                done += 1;
+            }
+        }
+    }
+}
+
+async fn lose(ops: &Ops, j: &JobRow, now: Micros) -> Result<bool, EngineError> {
+    let files = job::file::of_jobs(&ops.store, &[j.id]).await?;
+    let inputs = task::file::of_jobs(&ops.store, &[j.id]).await?;
+    let diag = format!("lost heartbeat: nothing was heard of this job in {} since {}", j.state, panda_ops::clock::text(j.modified_us));
+    let after = JobRow { state: JobState::Failed, sup_error_code: Some(LOST_HEARTBEAT), diag: Some(diag.clone()), ended_us: Some(now.0), ..j.clone() };
+    let open_outputs = files.iter().filter(|f| f.role.is_output()).collect();
+    let mut batch = Batch::new();
+    let mut deltas = Deltas::default();
+    let end = End { before: j, after, inputs: &inputs, open_outputs, actor: Actor::Watcher, reason: Some(diag) };
+    account::end(&mut batch, &mut deltas, &end, now.0)?;
+    if j.kind == panda_core::job::record::JobKind::Merge {
+        release::merged(ops, &mut batch, &mut deltas, j, false, now).await?;
+    }
+    deltas.flush(&mut batch);
+    match ops.store.apply(batch).await {
+        Ok(()) => Ok(true),
+        Err(e) if e.is_conflict() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Jobs that wait for a library whose build ended without anybody letting them go (a crash between two batches).
+async fn libraries(ops: &Ops, now: Micros) -> Result<usize, EngineError> {
+    let mut after = JobId(0);
+    let mut done = 0;
+    loop {
+        let builds = job::list::awaited(&ops.store, after, PAGE).await?;
+        let Some(last) = builds.last() else { return Ok(done) };
+        after = *last;
+        for build in builds {
+            done += release::waiting(ops, build, now).await?;
+        }
+    }
+}
+
+/// Tasks on hold go back to where they were, so that their loop looks again.
+async fn holds(ops: &Ops, now: Micros) -> Result<usize, EngineError> {
+    let mut after = TaskId(0);
+    let mut done = 0;
+    loop {
+        let tasks = task::list::in_states(&ops.store, &[TaskState::Pending], after, PAGE).await?;
+        let Some(last) = tasks.last() else { return Ok(done) };
+        after = last.id;
+        for t in tasks.iter().filter(|t| t.state_us < now.0 - HOLD_US) {
+            done += usize::from(let_go(ops, t, now).await?);
+        }
+    }
+}
+
+/// Puts a task on hold back to where it was.
+pub(super) async fn let_go(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
+    let Some(back) = t.prev_state else { return Ok(false) };
+    let after = TaskRow { state: back, prev_state: None, ..t.clone() };
+    let mut batch = Batch::new();
+    task::transition::move_to(&mut batch, t, &after, Actor::Watcher, now.0, Some("looked at again"))?;
+    batch.wake(panda_store::Topic::Files);
+    match ops.store.apply(batch).await {
+        Ok(()) => Ok(true),
+        Err(e) if e.is_conflict() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,55 @@
+//! A task's parameters and the plan refined from them, recomputed when needed and cached: they cannot disagree with what was submitted.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use panda_core::id::TaskId;
+use panda_ops::{
+    Ops,
+    task::spec::{self, Plan},
+};
+use panda_store::query::task;
+use panda_wire::TaskParameters;
+use parking_lot::Mutex;
+
+use crate::EngineError;
+
+/// Most tasks kept in memory; the cache is emptied when it is full.
+const MAX_CACHED: usize = 2_000;
+
+/// Parameters and plan.
+#[derive(Debug)]
+pub struct Refined {
+    /// As submitted.
+    pub params: TaskParameters,
+    /// Refined.
+    pub plan: Plan,
+}
+
+static KNOWN: LazyLock<Mutex<BTreeMap<TaskId, Arc<Refined>>>> = LazyLock::new(Mutex::default);
+
+/// A task's parameters and plan.
+pub async fn of(ops: &Ops, id: TaskId) -> Result<Arc<Refined>, EngineError> {
+    if let Some(found) = KNOWN.lock().get(&id) {
+        return Ok(found.clone());
+    }
+    let wrong = |e: String| EngineError::Internal(format!("parameters of task {id}: {e}"));
+    let text = task::list::params(&ops.store, id).await?.ok_or_else(|| wrong("missing".into()))?;
+    let value = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let params = TaskParameters::from_value(value).map_err(|e| wrong(e.to_string()))?;
+    let plan = spec::plan(&params).map_err(|e| wrong(e.to_string()))?;
+    let refined = Arc::new(Refined { params, plan });
+    let mut held = KNOWN.lock();
+    if held.len() >= MAX_CACHED {
+        held.clear();
+    }
+    held.insert(id, refined.clone());
+    Ok(refined)
+}
+
+/// Forgets a task that ended, or whose parameters changed.
+pub fn forget(id: TaskId) {
+    KNOWN.lock().remove(&id);
+}
