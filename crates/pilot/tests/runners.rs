@@ -73,6 +73,21 @@ impl Job {
     }
 }
 
+/// Copies a program by a process of its own: a descriptor of this one, open for
+/// writing, could be inherited by a child of another test and make the program
+/// "busy".
+fn place_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-p").arg(from).arg(to).status().unwrap().success());
+    fs::set_permissions(to, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// Writes a small program.
+fn write_program(path: &Path, text: &str) {
+    let source = path.with_extension("source");
+    fs::write(&source, text).unwrap();
+    place_program(&source, path);
+}
+
 fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
@@ -394,12 +409,10 @@ fn an_image_is_used_or_the_job_fails() {
     assert!(job.report().1.contains("needs apptainer, singularity, podman or docker"));
     // A stand-in engine that tells its arguments and runs the rest.
     let engine = job.root.path().join("bin/apptainer");
-    fs::write(
+    write_program(
         &engine,
         "#!/bin/sh\necho \"$@\"\nexport INSIDE=yes\nwhile [ \"$1\" != docker://busybox ]; do shift; done\nshift\nexec \"$@\"\n",
-    )
-    .unwrap();
-    fs::set_permissions(&engine, PermissionsExt::from_mode(0o755)).unwrap();
+    );
     job.variables = vec![("PATH", format!("{}:/usr/bin:/bin", job.root.path().join("bin").display()))];
     job.input("a", "input");
     let args = ["--ctrImage=busybox", "-i", "['a']", "-o", "{'o': 'L.o'}", "-p", "cat%20a%3B%20echo%20%24INSIDE%20%3E%20o%3B%20exit%206"];
@@ -509,8 +522,7 @@ fn root_files_need_hadd_and_users_bring_scripts() {
     let output = job.run(MERGE, &["a.root,b.root:q.root"]);
     assert_eq!((code(&output), job.report().0), (204, 5604));
     let hadd = job.root.path().join("bin/hadd");
-    fs::write(&hadd, "#!/bin/sh\necho \"$@\" > \"$4\"\n").unwrap();
-    fs::set_permissions(&hadd, PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&hadd, "#!/bin/sh\necho \"$@\" > \"$4\"\n");
     let output = job.run(MERGE, &["a.root,b.root:q.root"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(job.read("q.root"), "-f -n 5 q.root a.root b.root\n");
@@ -541,7 +553,7 @@ fn a_fetched_copy_does_not_end_up_in_the_log() {
     let job = Job::new();
     let copy = job.dir().join(GEN);
     let start = |args: &[&str], pilot: bool| {
-        fs::copy(env!("CARGO_BIN_EXE_panda-pilot"), &copy).unwrap();
+        place_program(Path::new(env!("CARGO_BIN_EXE_panda-pilot")), &copy);
         let mut command = Command::new(format!("./{GEN}"));
         command.args(args).current_dir(job.dir()).env_remove("PANDAID");
         if pilot {

@@ -20,6 +20,11 @@ use super::{logs, procfs};
 /// kernel.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
+/// Attempts and pauses for a busy program; another slot's start takes about a
+/// millisecond.
+const BUSY_ATTEMPTS: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
 /// What a payload used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -53,7 +58,7 @@ impl Running {
         use std::os::unix::process::CommandExt;
         let [stdout, stderr] = logs::STREAMS.map(|(file, _)| logs::open(dir, file));
         command.current_dir(dir).env(procfs::MARK_VARIABLE, mark).stdin(Stdio::null()).stdout(stdout?).stderr(stderr?).process_group(0);
-        let child = Command::from(command).spawn()?;
+        let child = spawn(Command::from(command))?;
         let pid = child.id().ok_or_else(|| io::Error::other("the payload ended before it could be watched"))?;
         // Kernels before 5.3 have no process descriptors; the child is waited
         // for directly then, and the last sample stands for its CPU time.
@@ -116,6 +121,19 @@ impl Running {
         .await;
         let _ = tokio::time::timeout(AFTER_KILL, self.ended()).await;
     }
+}
+
+/// Starts a command; again for a moment when its program is "busy": a slot that
+/// starts its payload just then may have inherited the descriptor through which
+/// this slot wrote the program.
+fn spawn(mut command: Command) -> io::Result<Child> {
+    for _ in 0..BUSY_ATTEMPTS {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::sleep(BUSY_PAUSE),
+            other => return other,
+        }
+    }
+    command.spawn()
 }
 
 /// A status as a shell tells it: `128 + n` for signal `n`.
