@@ -14,6 +14,7 @@ pub mod pilot;
 pub mod queue;
 pub mod storage;
 pub mod task;
+pub mod why;
 #[cfg(test)]
 mod testing;
 

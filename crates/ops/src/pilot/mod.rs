@@ -1,5 +1,6 @@
 //! What pilots ask and report.
 
 pub mod acquire;
+pub mod seen;
 pub mod update;
 pub mod wait;

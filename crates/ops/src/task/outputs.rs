@@ -189,7 +189,9 @@ mod tests {
         assert_eq!((got["datasets"][0]["files"].as_array().unwrap().len(), &got["next"]), (5, &Value::Null));
         let first = list(&w.ops, &bob(), t, None, 3).await.unwrap();
         let second = list(&w.ops, &bob(), t, first["next"].as_str(), 3).await.unwrap();
-        let lfns = |v: &Value| v["datasets"][0]["files"].as_array().unwrap().iter().map(|f| f["lfn"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let lfns = |v: &Value| {
+            v["datasets"][0]["files"].as_array().unwrap().iter().map(|f| f["lfn"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!((lfns(&first).len(), lfns(&second), &second["next"]), (3, vec!["far".to_owned(), "none".to_owned()], &Value::Null));
         assert!(list(&w.ops, &bob(), t, Some("x"), 3).await.is_err());
         let opened = open_named(&w.ops, &bob(), t, "a.txt").await.unwrap();

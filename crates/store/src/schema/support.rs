@@ -32,6 +32,7 @@ pub(super) const STEPS: &[&str] = &[
     // Workers and the machines they ran on.
     "CREATE TABLE worker (id ID NOT NULL PRIMARY KEY, harvester NAME(100) NOT NULL, worker_no ID NOT NULL, queue_id ID, state NAME(12) NOT NULL, node NAME(128), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, rev INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX worker_key ON worker (harvester, worker_no)",
+    "CREATE INDEX worker_queue ON worker (queue_id, modified_us)",
     "CREATE TABLE worker_event (worker_id ID NOT NULL, rev INT NOT NULL, from_state NAME(12), to_state NAME(12) NOT NULL, at_us MICROS NOT NULL, PRIMARY KEY (worker_id, rev)) {table norowid}",
     "CREATE TABLE worker_node (site NAME(100) NOT NULL, host NAME(128) NOT NULL, doc DOC, gpu DOC, seen_us MICROS NOT NULL, PRIMARY KEY (site, host)) {table}",
     // Why something waits, or went where it went: the latest record of each (subject, stage).

@@ -5,7 +5,9 @@
 
 use crate::statements;
 
+#[cfg_attr(not(feature = "mysql"), allow(dead_code))]
 pub(crate) mod mysql;
+#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 

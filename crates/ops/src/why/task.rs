@@ -1,0 +1,147 @@
+//! Why a task is where it is.
+
+use std::collections::BTreeMap;
+
+use panda_access::Principal;
+use panda_core::{id::TaskId, task::state::TaskState};
+use panda_store::query::{
+    decision, job,
+    task::{self, TaskRow, dataset::TaskDataset},
+};
+use serde_json::{Value, json};
+
+use crate::{Ops, OpsError, clock};
+
+/// Diagnoses shown, the most frequent first.
+const DIAGS: usize = 5;
+
+/// The answer for a task, in the shape of [`super`].
+pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
+    let t = crate::task::read::row(ops, who, id).await?;
+    let datasets = task::dataset::of_task(&ops.store, id).await?;
+    let counts = job::list::count_task(&ops.store, id).await?;
+    let records = decision::list(&ops.store, id.0).await?;
+    let events = task::list::events(&ops.store, id).await?;
+    let (mut because, mut frees) = by_state(&t, &datasets, &counts);
+    because.extend(records.iter().filter_map(super::sentence));
+    if !t.state.is_final() {
+        for (queue, n) in job::list::count_queues(&ops.store, id).await? {
+            let (reason, free) = super::queue(ops, queue).await?;
+            because.push(format!("{n} jobs wait for a pilot: {reason}"));
+            if !free.is_empty() && !frees.contains(&free) {
+                frees.push(free);
+            }
+        }
+    }
+    because.extend(diagnoses(ops, id).await?);
+    Ok(json!({
+        "id": format!("task/{id}"), "name": t.name, "state": t.state.as_str(), "since": clock::text(t.state_us), "reason": t.reason,
+        "command": t.command, "because": because, "frees": frees,
+        "jobs": counts.into_iter().map(|(state, n)| (state, n.into())).collect::<serde_json::Map<String, Value>>(),
+        "decisions": super::decisions(&records), "history": super::history(&events),
+    }))
+}
+
+fn by_state(t: &TaskRow, datasets: &[TaskDataset], counts: &[(String, i64)]) -> (Vec<String>, Vec<String>) {
+    let id = t.id;
+    let mut because: Vec<String> = t.reason.iter().cloned().collect();
+    let sum = |of: fn(&TaskDataset) -> i64| datasets.iter().filter(|d| d.is_master).map(of).sum::<i64>();
+    let (all, used, finished, failed) = (sum(|d| d.n_files), sum(|d| d.n_used), sum(|d| d.n_finished), sum(|d| d.n_failed));
+    let mut say = |text: String| because.push(text);
+    use TaskState::{
+        Aborting, Broken, Defined, Exhausted, Finishing, Paused, Pending, Prepared, Ready, Registered, Running, Scouting, Waiting,
+    };
+    let frees: Vec<String> = match t.state {
+        Waiting | Registered => {
+            say("its parameters are not read yet".into());
+            vec!["the engine reads them within seconds; if this lasts, no engine is running (`panda doctor`)".into()]
+        }
+        Defined => {
+            say("its input files are being listed".into());
+            vec![]
+        }
+        Ready | Running | Scouting | Prepared => {
+            say(format!("{finished} of {all} input files are done, {failed} failed for good, {} wait for a job", (all - used).max(0)));
+            if counts.is_empty() { vec!["jobs are made next; the decision records say what holds them back".into()] } else { vec![] }
+        }
+        Pending => vec![format!("it is looked at again from time to time; `panda retry task/{id}` asks at once")],
+        Paused => {
+            say("somebody paused it".into());
+            vec![format!("`panda resume task/{id}`, or `resume` of the API")]
+        }
+        Aborting | Finishing => {
+            say("its jobs are being ended".into());
+            vec![]
+        }
+        Exhausted => vec![format!("`panda retry task/{id}` after a look at what went wrong, or `panda kill task/{id}`")],
+        Broken => vec!["submit it again with mended parameters".into()],
+        s if s.is_final() && failed > 0 => vec![format!("`panda retry task/{id}` tries the {failed} failed files again")],
+        _ => vec![],
+    };
+    (because, frees)
+}
+
+/// The most frequent diagnoses of jobs that ended badly.
+async fn diagnoses(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError> {
+    let mut counts: BTreeMap<String, (usize, i64)> = BTreeMap::new();
+    for (job, _, diag) in job::list::diags(&ops.store, id).await? {
+        let entry = counts.entry(diag).or_insert((0, job.0));
+        entry.0 += 1;
+    }
+    let mut counts: Vec<(String, (usize, i64))> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
+    let line = |(diag, (n, job)): (String, (usize, i64))| format!("{n} jobs ended badly with: {diag} (latest: job/{job})");
+    Ok(counts.into_iter().take(DIAGS).map(line).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, alice, bob};
+    use panda_core::{
+        file::{FileRole, FileState},
+        job::state::JobState,
+    };
+
+    #[tokio::test]
+    async fn a_task_whose_jobs_wait_says_for_what() {
+        let w = World::new().await;
+        let q = w.queue("LOCAL").await;
+        let id = w.task(&alice(), TaskState::Running, "{}").await;
+        w.dataset(id, FileRole::Input, 0, &[("a", FileState::Running), ("b", FileState::Ready)]).await;
+        w.job(&alice(), Some(id), q, JobState::Activated).await;
+        let mut batch = panda_store::Batch::new();
+        decision::set(&mut batch, id.0, "broker", 1, r#"{"reason":"one queue fits","kept":1}"#);
+        w.ops.store.apply(batch).await.unwrap();
+        let got = why(&w.ops, &bob(), id).await.unwrap();
+        let want = json!([
+            "0 of 2 input files are done, 0 failed for good, 1 wait for a job",
+            "broker: one queue fits",
+            "1 jobs wait for a pilot: no pilot of queue LOCAL was seen yet"
+        ]);
+        assert_eq!(got["because"], want);
+        assert_eq!(got["frees"], json!(["a pilot of queue LOCAL; `panda up` brings its own"]));
+        assert_eq!(got["jobs"], json!({"activated": 1}));
+        assert_eq!(got["decisions"][0]["doc"]["kept"], 1);
+        crate::pilot::seen::note(&w.ops, q).await.unwrap();
+        assert_eq!(why(&w.ops, &bob(), id).await.unwrap()["frees"], json!(["a free slot"]));
+        w.pass(3_600);
+        let late = why(&w.ops, &bob(), id).await.unwrap();
+        assert_eq!(late["because"][2], "1 jobs wait for a pilot: the last pilot of queue LOCAL was seen at 2026-01-02 03:04:05");
+    }
+
+    #[tokio::test]
+    async fn an_ended_task_says_what_failed() {
+        let w = World::new().await;
+        let q = w.queue("LOCAL").await;
+        let id = w.task(&alice(), TaskState::Failed, "{}").await;
+        w.dataset(id, FileRole::Input, 0, &[("a", FileState::Failed)]).await;
+        let j = w.job(&alice(), Some(id), q, JobState::Activated).await;
+        crate::job::kill::kill(&w.ops, &alice(), &[j], None).await.unwrap();
+        let got = why(&w.ops, &bob(), id).await.unwrap();
+        assert_eq!(got["because"], json!([format!("1 jobs ended badly with: killed by alice (latest: job/{j})")]));
+        assert_eq!(got["frees"], json!([format!("`panda retry task/{id}` tries the 1 failed files again")]));
+        assert_eq!(got["history"].as_array().unwrap().last().unwrap()["to"], "failed");
+        assert_eq!(why(&w.ops, &bob(), TaskId(1)).await.unwrap_err().to_string(), "Task not found");
+    }
+}
