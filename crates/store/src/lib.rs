@@ -4,6 +4,9 @@
 //! SQL text stands in `query/` and `schema/` only; driver crates are named in `driver/` only.
 
 pub mod batch;
+#[cfg(all(test, feature = "postgres", feature = "mysql"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod catalogue;
 pub mod dialect;
 pub mod driver;
 mod error;

@@ -25,12 +25,6 @@ fn hash(step: &str) -> String {
     format!("{fnv:016x}")
 }
 
-/// Hash of the whole schema: names the template database of the tests.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn fingerprint() -> String {
-    hash(&schema::steps().collect::<Vec<_>>().join(";"))
-}
-
 /// How many steps are applied; an error when the schema is newer or other than this program's.
 fn found<T: Target>(target: &T, recorded: &[(i64, String)]) -> Result<usize, OpenError> {
     let known = schema::version();

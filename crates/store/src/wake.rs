@@ -50,10 +50,12 @@ impl Topic {
     }
 }
 
+type Entry = (Topic, watch::Sender<u64>);
+
 /// Hands wake-ups to the waiters of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Wake {
-    topics: Arc<Mutex<Vec<(Topic, watch::Sender<u64>)>>>,
+    topics: Arc<Mutex<Vec<Entry>>>,
 }
 
 impl Wake {

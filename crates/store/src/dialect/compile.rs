@@ -65,9 +65,8 @@ pub(crate) struct Compiled {
     /// Texts by padded length of each list.
     sized: Mutex<BTreeMap<Vec<usize>, Arc<str>>>,
     /// Whether the statement inserts or updates: some backends count such a row twice.
+    #[cfg_attr(not(feature = "mysql"), allow(dead_code))]
     pub upsert: bool,
-    /// Whether existing keys are skipped: then the number of rows says nothing on some backends, and a guard is refused.
-    pub skip_dup: bool,
 }
 
 impl Compiled {
@@ -88,7 +87,6 @@ impl Compiled {
             fixed: None,
             sized: Mutex::default(),
             upsert: source.contains("{upsert"),
-            skip_dup: source.contains("{skip_dup"),
         };
         c.split(&text)?;
         if c.lists.is_empty() || dialect == Dialect::Postgres {
@@ -202,6 +200,21 @@ impl Compiled {
         let mut names: Vec<&str> = self.scalars.iter().chain(&self.lists).map(String::as_str).collect();
         names.sort_unstable();
         names
+    }
+
+    /// The bind behind each placeholder, as the backend counts them.
+    #[cfg(test)]
+    pub(crate) fn placeholders(&self) -> Vec<&str> {
+        if !matches!(self.dialect, Dialect::MariaDb | Dialect::MySql) {
+            return self.scalars.iter().chain(&self.lists).map(String::as_str).collect();
+        }
+        let name = |part: &Part| match part {
+            Part::Sql(_) => None,
+            Part::Scalar(i) => Some(*i),
+            Part::List(i) => Some(self.scalars.len() + i),
+        };
+        let names: Vec<&str> = self.scalars.iter().chain(&self.lists).map(String::as_str).collect();
+        self.parts.iter().filter_map(name).map(|i| names[i]).collect()
     }
 
     /// The text with lists of one value, and its number of placeholders as the backend counts them.

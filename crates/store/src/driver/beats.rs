@@ -16,10 +16,13 @@ use crate::error::Error;
 /// Most heartbeats of one statement: bounds its time and the locks it holds.
 const MAX_ROWS: usize = 256;
 
+/// Command and debug flag of each job whose heartbeat was recorded.
+pub(super) type Recorded = HashMap<i64, (Option<String>, bool)>;
+
 /// A backend that can record heartbeats of distinct jobs.
 pub(super) trait Beats: Send + Sync + 'static {
     /// Records those that agree with the job's row; answers command and debug flag by job.
-    fn beats(&self, group: Vec<Beat>) -> BoxFuture<'_, Result<HashMap<i64, (Option<String>, bool)>, Error>>;
+    fn beats(&self, group: Vec<Beat>) -> BoxFuture<'_, Result<Recorded, Error>>;
 }
 
 struct Waiter {

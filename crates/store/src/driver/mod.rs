@@ -3,6 +3,9 @@
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod beats;
 mod commons;
+#[cfg(all(test, feature = "postgres", feature = "mysql"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+pub(crate) mod inspect;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod lanes;
 #[cfg(feature = "mysql")]

@@ -14,7 +14,7 @@ crate::statements! {
     read IDS_READ = "id_block.read", "SELECT next_id FROM id_block WHERE name = :name LIMIT 1";
     write WAKE_BUMP = "wake.bump", "INSERT INTO wake (name, n) VALUES ('all', 1) {upsert(name): n = wake.n + 1}";
     read WAKE_READ = "wake.read", "SELECT n FROM wake WHERE name = 'all' LIMIT 1";
-    read CLOCK = "clock.read", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
-        mysql: "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
-        sqlite: "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000";
+    read CLOCK = "clock.read", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS us LIMIT 1",
+        mysql: "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED) AS us LIMIT 1",
+        sqlite: "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000 AS us LIMIT 1";
 }

@@ -15,7 +15,7 @@ use crate::{
     dialect::Bound,
     driver::{
         Beat, Claimed,
-        beats::Beats,
+        beats::{Beats, Recorded},
         lanes::{From, Order, Takes},
     },
     error::Error,
@@ -160,7 +160,7 @@ impl Inner {
         }
     }
 
-    async fn beats_once(&self, group: &[Beat]) -> Result<HashMap<i64, (Option<String>, bool)>, Error> {
+    async fn beats_once(&self, group: &[Beat]) -> Result<Recorded, Error> {
         let mut conn = self.connection().await?;
         let rows = several(&mut conn, "beat.read", texts::beats_read(group.iter().map(|b| b.job_id.0))).await?;
         let mut jobs = HashMap::with_capacity(rows.len());
@@ -185,7 +185,7 @@ impl Inner {
 }
 
 impl Beats for Inner {
-    fn beats(&self, group: Vec<Beat>) -> BoxFuture<'_, Result<HashMap<i64, (Option<String>, bool)>, Error>> {
+    fn beats(&self, group: Vec<Beat>) -> BoxFuture<'_, Result<Recorded, Error>> {
         Box::pin(async move { retry(|| self.beats_once(&group)).await })
     }
 }

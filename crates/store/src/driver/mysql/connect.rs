@@ -120,3 +120,14 @@ pub(in crate::driver) async fn admin(url: &str, target: &str, statements: &[Stri
     }
     conn.disconnect().await.map_err(|e| refused(url, &e))
 }
+
+/// A connection with the session's settings, for the catalogue test.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+pub(in crate::driver) async fn inspect(url: &str, target: &str) -> (Conn, Dialect) {
+    let (mut conn, dialect) = single(url, options(url, target).unwrap()).await.unwrap();
+    for text in session(dialect) {
+        conn.query_drop(text).await.unwrap();
+    }
+    (conn, dialect)
+}

@@ -13,6 +13,8 @@ use mysql_async::{Conn, Params, Pool, prelude::Queryable};
 
 #[cfg(any(test, feature = "testing"))]
 pub(super) use self::connect::admin;
+#[cfg(test)]
+pub(super) use self::connect::inspect;
 pub(super) use self::migrate::plan;
 use self::{connect::failure, wakes::Watcher};
 use super::{

@@ -1,6 +1,6 @@
 //! Claims and heartbeats, one statement each.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use panda_core::id::{JobId, TaskId};
@@ -10,7 +10,7 @@ use crate::{
     batch::Binds,
     driver::{
         Beat, Claimed,
-        beats::Beats,
+        beats::{Beats, Recorded},
         lanes::{From, Order, Takes},
     },
     error::Error,
@@ -86,7 +86,7 @@ impl Inner {
         }
     }
 
-    async fn beats_once(&self, group: &[Beat]) -> Result<HashMap<i64, (Option<String>, bool)>, Error> {
+    async fn beats_once(&self, group: &[Beat]) -> Result<Recorded, Error> {
         let c = self.texts.get(&texts::BEATS)?;
         let client = self.connection().await?;
         let wrong = |e| failure(c.name, &e);
@@ -105,7 +105,7 @@ impl Inner {
 }
 
 impl Beats for Inner {
-    fn beats(&self, group: Vec<Beat>) -> BoxFuture<'_, Result<HashMap<i64, (Option<String>, bool)>, Error>> {
+    fn beats(&self, group: Vec<Beat>) -> BoxFuture<'_, Result<Recorded, Error>> {
         Box::pin(async move { retry(|| self.beats_once(&group)).await })
     }
 }

@@ -109,3 +109,10 @@ pub(in crate::driver) async fn admin(url: &str, target: &str, statements: &[Stri
     }
     Ok(())
 }
+
+/// A connection for the catalogue test.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+pub(in crate::driver) async fn inspect(url: &str, target: &str) -> Client {
+    single(url, &config(url, target).unwrap()).await.unwrap()
+}

@@ -14,6 +14,8 @@ use tokio_postgres::{Statement, types::ToSql};
 
 #[cfg(any(test, feature = "testing"))]
 pub(super) use self::connect::admin;
+#[cfg(test)]
+pub(super) use self::connect::inspect;
 pub(super) use self::migrate::plan;
 use self::{notify::Notifier, value::columns};
 use super::{

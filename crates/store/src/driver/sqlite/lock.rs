@@ -36,10 +36,11 @@ pub(super) fn take(url: &str, path: &Path) -> Result<File, OpenError> {
             return Err(right(e));
         }
         if since.elapsed() > PATIENCE {
-            let mut pid = String::new();
             // The text is only shown; a number of 20 digits is the most that stands there.
-            let _ = (&mut file).take(20).read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "(unknown)".to_owned() } else { pid.trim().to_owned() };
+            let mut held = [0; 20];
+            let n = file.read(&mut held).unwrap_or(0);
+            let pid = String::from_utf8_lossy(&held[..n]).trim().to_owned();
+            let pid = if pid.is_empty() { "(unknown)".to_owned() } else { pid };
             return Err(OpenError::Locked { url: url.to_owned(), pid });
         }
         std::thread::sleep(Duration::from_millis(10));
