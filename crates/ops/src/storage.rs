@@ -47,3 +47,16 @@ pub fn measure(path: &Path) -> std::io::Result<(u64, u32)> {
         size += n as u64;
     }
 }
+/// MD5 of a file in hex; blocking. For pilots that report no Adler-32.
+pub fn md5_hex(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut sum = Md5::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect());
+        }
+        sum.update(&buffer[..n]);
+    }
+}
