@@ -1,11 +1,8 @@
 //! Methods of our own namespace.
 
+pub mod job_log;
 pub mod pilot_wait;
 pub mod whoami;
-pub mod job_log {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
 pub mod job_why {
     //! Not served yet.
     pub use crate::unserved::handle;

@@ -4,10 +4,7 @@ pub mod acquire_jobs;
 pub mod update_job;
 pub mod update_jobs_bulk;
 
-pub mod get_job_status {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
+pub mod get_job_status;
 pub mod update_worker_status {
     //! Not served yet.
     pub use crate::unserved::handle;

@@ -1,50 +1,16 @@
 //! Methods of `task`.
 
-pub mod submit {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_status {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_details {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_task_parameters {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_job_ids {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_tasks_detailed_info_since {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_tasks_modified_since {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_datasets_and_files {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_detailed_info {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_parent_detailed_info {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod get_job_descriptions {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
 pub mod finish;
+pub mod get_datasets_and_files;
+pub mod get_detailed_info;
+pub mod get_details;
+pub mod get_job_descriptions;
+pub mod get_job_ids;
+pub mod get_parent_detailed_info;
+pub mod get_status;
+pub mod get_task_parameters;
+pub mod get_tasks_detailed_info_since;
+pub mod get_tasks_modified_since;
 pub mod increase_attempts;
 pub mod kill;
 pub mod pause;
@@ -52,6 +18,7 @@ pub mod reactivate;
 pub mod reload_input;
 pub mod resume;
 pub mod retry;
+pub mod submit;
 
 use crate::answer::Answer;
 use panda_ops::task::command;

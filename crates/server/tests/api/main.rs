@@ -8,3 +8,4 @@ mod messages;
 mod old_wire;
 mod sockets;
 mod support;
+mod tasks;

@@ -1,0 +1,14 @@
+//! `GET job/get_status`: status and pending command of jobs.
+
+use crate::answer::{Answer, Refusal};
+use crate::args::Args;
+use crate::ctx::Ctx;
+use panda_core::id::JobId;
+use panda_ops::job::read;
+use serde_json::Value;
+
+/// A list in the order asked; what is unknown is to be killed.
+pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
+    let ids: Vec<JobId> = args.ints("job_ids").into_iter().map(JobId).collect();
+    Ok(Answer::data(Value::Array(read::statuses(ctx.ops(), ctx.caller()?, &ids).await?)))
+}

@@ -1,0 +1,119 @@
+//! Tasks and jobs through the API, on SQLite.
+
+use crate::support::{Server, get, post, server};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+/// A recorded submission of prun without input.
+fn no_build() -> Value {
+    let recorded: Value = serde_json::from_str(include_str!("../fixtures/client_requests.json")).unwrap();
+    let is_submit = |e: &&Value| e["request"]["path"] == "/api/v1/task/submit";
+    recorded.as_array().unwrap().iter().find(is_submit).unwrap()["request"]["params"].clone()
+}
+
+async fn submit(s: &Server, by: &str, name: &str) -> (i64, String) {
+    let mut body = no_build();
+    body["task_parameters"]["taskName"] = json!(format!("user.{by}.{name}/"));
+    let reply = post("/api/v1/task/submit").by(by).json(&body).send(s).await.json();
+    assert_eq!(reply["success"], true, "{reply}");
+    (reply["data"].as_i64().unwrap(), reply["message"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn submitted_and_read_back() {
+    let s = server().await;
+    let (id, message) = submit(&s, "alice", "one").await;
+    assert!(id >= 10_000_000);
+    assert!(message.starts_with(&format!("succeeded. new jediTaskID={id} ")), "{message}");
+    assert!(message.ends_with(&format!("http://127.0.0.1:25080/task/{id}/")), "{message}");
+    let read = async |method: &str| get(&format!("/api/v1/task/{method}?task_id={id}")).by("bob").send(&s).await.json();
+    assert_eq!(read("get_status").await["data"], "registered");
+    assert_eq!(read("get_task_parameters").await["data"]["taskName"], "user.alice.one/");
+    assert_eq!(read("get_job_ids").await["data"], json!([]));
+    assert_eq!(read("get_job_descriptions").await["data"], json!([]));
+    let details = read("get_detailed_info").await["data"].clone();
+    assert_eq!((&details["jediTaskID"], &details["userName"], &details["reqID"]), (&json!(id), &json!("ALICE Example"), &json!(id)));
+    assert!(details["creationDate"]["__datetime__"].is_string());
+    assert_snapshot!(read("get_parent_detailed_info").await, @r#"{"success":false,"message":"No parent task found","data":null}"#);
+    let filters = json!({"taskName": "user.alice.*"}).to_string();
+    let filters = percent_encoding::utf8_percent_encode(&filters, percent_encoding::NON_ALPHANUMERIC);
+    let list =
+        async |by| get(&format!("/api/v1/task/get_tasks_detailed_info_since?n_tasks=1000&filters={filters}")).by(by).send(&s).await.json();
+    assert_eq!(list("alice").await["data"][0]["jediTaskID"], id);
+    assert_eq!(list("bob").await["data"], json!([]));
+    let since = get("/api/v1/task/get_tasks_modified_since?since=2020-01-01+00%3A00%3A00&dn=None&full=True&min_task_id=None").by("alice");
+    assert_eq!(since.send(&s).await.json()["data"][id.to_string()]["jediTaskID"], id);
+    assert_snapshot!(
+        get("/api/v1/task/get_status?task_id=5").by("bob").send(&s).await.line(),
+        @r#"200 {"success": false, "message": "Task not found", "data": null}"#
+    );
+}
+
+#[tokio::test]
+async fn commands_need_the_owner() {
+    let s = server().await;
+    let (id, _) = submit(&s, "alice", "two").await;
+    let ask =
+        async |method: &str, by: &str| post(&format!("/api/v1/task/{method}")).by(by).json(&json!({"task_id": id})).send(&s).await.json();
+    for method in ["kill", "finish", "retry", "pause", "resume", "reload_input"] {
+        assert_eq!(ask(method, "bob").await["message"], "not the task owner or no production role", "{method}");
+    }
+    assert_eq!(ask("reactivate", "alice").await["message"], "production or pilot role required");
+    let killed = ask("kill", "alice").await;
+    assert_eq!((&killed["success"], &killed["data"]), (&json!(true), &json!(0)), "{killed}");
+    assert_eq!(killed["message"], format!("command=kill is registered for task ID {id}. will be executed in a few minutes"));
+}
+
+#[tokio::test]
+async fn faulty_submissions() {
+    let s = server().await;
+    let ask = async |parameters: Value| {
+        post("/api/v1/task/submit").by("alice").json(&json!({"task_parameters": parameters})).send(&s).await.json()
+    };
+    for (fault, word) in [
+        (json!({"taskName": "x"}), "failed to register task"),
+        (json!({"taskName": ["x"]}), "'taskName' must be a text"),
+        (json!({"taskName": "x", "coreCount": "many"}), "'coreCount' must be an integer"),
+        (json!({"taskName": "x", "jobParameters": [{"type": "odd", "value": ""}]}), "'jobParameters[0].type'"),
+    ] {
+        let reply = ask(fault.clone()).await;
+        assert_eq!((&reply["success"], &reply["data"]), (&json!(false), &json!(4)), "{fault}: {reply}");
+        assert!(reply["message"].as_str().unwrap().contains(word), "{fault}: {reply}");
+    }
+    assert_eq!(ask(json!([])).await["message"], "Type error: 'task_parameters' must be of type dict, got list.");
+}
+
+#[tokio::test]
+async fn unknown_jobs() {
+    let s = server().await;
+    let line = async |path: &str| get(path).by("alice").send(&s).await.line();
+    assert_snapshot!(
+        line("/api/v1/job/get_status?job_ids=1&job_ids=2").await,
+        @r#"200 {"success": true, "message": "", "data": [{"status":"unknown","command":"tobekilled"},{"status":"unknown","command":"tobekilled"}]}"#
+    );
+    assert_snapshot!(line("/api/v1/job/get_description?job_ids=1").await, @r#"200 {"success": true, "message": "", "data": [null]}"#);
+    assert_snapshot!(
+        line("/api/v1/pilot/get_job_status?job_ids=[1,2]").await,
+        @r#"200 {"success": true, "message": "", "data": [{"job_id":1,"status":"not found","attempt_number":0},{"job_id":2,"status":"not found","attempt_number":0}]}"#
+    );
+    assert_snapshot!(
+        line("/api/v1/job/get_metadata_for_analysis_jobs?task_id=5").await,
+        @r#"200 {"success": true, "message": "No metadata found", "data": {}}"#
+    );
+    assert_snapshot!(
+        post("/server/panda/getStatus").by("pilot").body("ids=1,2").send(&s).await.line(),
+        @r#"200 {"StatusCode":0,"status":"notfound,notfound","attemptNr":"0,0"}"#
+    );
+    assert_snapshot!(
+        post("/api/v1/job/kill").by("alice").json(&json!({"job_ids": [1]})).send(&s).await.line(),
+        @r#"200 {"success": true, "message": "", "data": [false]}"#
+    );
+    assert_snapshot!(
+        post("/api/v1/job/set_debug_mode").by("prod").json(&json!({"job_id": 5, "mode": true})).send(&s).await.line(),
+        @r#"200 {"success": false, "message": "job 5 not found", "data": null}"#
+    );
+    assert_snapshot!(
+        line("/api/panda/v1/job/log?job_id=5&stream=x").await,
+        @r#"200 {"success": false, "message": "stream must be stdout or stderr, got `x`", "data": null}"#
+    );
+}
