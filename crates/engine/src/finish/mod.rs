@@ -1,6 +1,5 @@
 //! How a job's end is settled: reading the report, checking the outputs, accounting, and what waits for it.
 
-pub mod account;
 pub mod catalogue;
 pub mod kill;
 pub mod release;

@@ -9,7 +9,10 @@ use panda_core::{
     machine::Actor,
     time::Micros,
 };
-use panda_ops::Ops;
+use panda_ops::{
+    Ops,
+    job::account::{self, Deltas, End},
+};
 use panda_store::{
     Batch,
     query::{
@@ -18,7 +21,6 @@ use panda_store::{
     },
 };
 
-use super::account::{self, Deltas, End};
 use crate::EngineError;
 
 /// Waiting jobs handled by one batch: two statements each when they are let go, more when they fail.

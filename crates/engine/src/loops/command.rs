@@ -100,7 +100,7 @@ async fn end_jobs(ops: &Ops, command: &TaskCommand, t: &TaskRow, doing: TaskStat
     let text = format!("task {} by {}", if doing == TaskState::Aborting { "killed" } else { "finished" }, by.name);
     // The engine acts with the right that the command was accepted with.
     let killer = Killer { name: &by.name, owner: true, production: true, group_roles: &[], code: Some(code), text: Some(&text) };
-    if kill::of_task(ops, t.id, &killer, soft, now).await? > 0 {
+    if kill::of_task(ops, t.id, &killer, soft).await? > 0 {
         return Ok(false);
     }
     let mut batch = Batch::new();

@@ -12,7 +12,10 @@ use panda_core::{
     machine::Actor,
     time::Micros,
 };
-use panda_ops::Ops;
+use panda_ops::{
+    Ops,
+    job::account::{self, Deltas, End},
+};
 use panda_store::{
     Batch, IdKind,
     query::{
@@ -29,7 +32,6 @@ use panda_store::{
 use crate::{
     EngineError,
     finish::{
-        account::{self, Deltas, End},
         report::{Final, Matched, Stored, decode, match_files},
         verify::{Endpoint, problem},
     },

@@ -7,7 +7,10 @@ use panda_core::{
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::Ops;
+use panda_ops::{
+    Ops,
+    job::account::{self, Deltas, End},
+};
 use panda_store::{
     Batch,
     query::{
@@ -18,10 +21,7 @@ use panda_store::{
 
 use crate::{
     EngineError, EngineOptions, Report,
-    finish::{
-        account::{self, Deltas, End},
-        release,
-    },
+    finish::release,
 };
 
 /// Rows of one page.
