@@ -1,6 +1,50 @@
 //! Brokerage: which queue gets a job (`spec/engine.md` section 8.1, the neutral broker): filters in order, each with its count, then a weight.
 
-use crate::queue::PilotFamily;
+use crate::id::QueueId;
+use crate::queue::{Criterion, Needs, PilotFamily, Queue, QueueState};
+
+/// A queue with what is on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Offer<'a> {
+    /// The queue.
+    pub queue: &'a Queue,
+    /// Jobs that run.
+    pub running: i64,
+    /// Jobs that a pilot may take.
+    pub activated: i64,
+    /// Jobs before that.
+    pub defined: i64,
+}
+
+impl Offer<'_> {
+    /// Numerator and denominator of `(running + 1) / (activated + defined + 1) / (defined + 1)`.
+    fn weight(&self) -> (i128, i128) {
+        let wide = |n: i64| i128::from(n.max(0));
+        (wide(self.running) + 1, (wide(self.activated) + wide(self.defined) + 1) * (wide(self.defined) + 1))
+    }
+}
+
+/// Chooses among all queues: every filter of [`Criterion`] in order, then the weight. Offers come in a fixed order (by name), so that
+/// the same input gives the same answer; ties go by name.
+#[must_use]
+pub fn choose(offers: &[Offer<'_>], needs: &Needs) -> Decision {
+    let mut left: Vec<&Offer<'_>> = offers.iter().collect();
+    let mut funnel = Vec::new();
+    for criterion in Criterion::ALL {
+        let (kept, out): (Vec<&Offer<'_>>, Vec<&Offer<'_>>) = left.iter().partition(|offer| criterion.passes(offer.queue, needs));
+        if !out.is_empty() {
+            let queues = out.iter().take(MAX_NAMES).map(|offer| offer.queue.name.clone()).collect();
+            funnel.push(Removed { criterion: criterion.as_str(), why: criterion.means(needs), count: out.len(), queues });
+        }
+        left = kept;
+    }
+    left.sort_by(|a, b| {
+        let ((an, ad), (bn, bd)) = (a.weight(), b.weight());
+        // Counts of jobs are far below 2^40, so the products fit; beyond that the order is still total.
+        bn.saturating_mul(ad).cmp(&an.saturating_mul(bd)).then_with(|| a.queue.name.cmp(&b.queue.name))
+    });
+    Decision { considered: offers.len(), funnel, left: left.into_iter().map(|offer| offer.queue.name.clone()).collect() }
+}
 
 /// A queue as the broker sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,36 +136,37 @@ impl Decision {
     }
 }
 
-/// Chooses among candidates, which come in a fixed order (by name), so that the same input gives the same answer.
+/// [`choose`] for a caller that knows less of its queues.
 #[must_use]
 pub fn decide(candidates: &[Candidate], need: &Need) -> Decision {
-    let mut left: Vec<&Candidate> = candidates.iter().collect();
-    let mut funnel = Vec::new();
-    let mut filter = |criterion: &'static str, why: String, keep: &dyn Fn(&Candidate) -> bool| {
-        let (kept, out): (Vec<&Candidate>, Vec<&Candidate>) = left.iter().partition(|c| keep(c));
-        if !out.is_empty() {
-            let queues = out.iter().take(MAX_NAMES).map(|c| c.name.clone()).collect();
-            funnel.push(Removed { criterion, why, count: out.len(), queues });
-        }
-        left = kept;
+    let queues: Vec<Queue> = candidates.iter().map(as_queue).collect();
+    let offers: Vec<Offer<'_>> =
+        candidates.iter().zip(&queues).map(|(c, queue)| Offer { queue, running: c.running, activated: c.queued, defined: 0 }).collect();
+    let needs = Needs {
+        only: need.only.clone(),
+        never: need.never.clone(),
+        cores: need.cores,
+        ram_mb: need.ram_mb,
+        disk_mb: need.disk_mb,
+        walltime_s: need.walltime_s,
+        container: need.container,
+        native: need.native,
+        ..Needs::default()
     };
-    filter("site", "not asked for".into(), &|c| need.only.is_empty() || need.only.contains(&c.name));
-    filter("excluded", "ruled out by the task".into(), &|c| !need.never.contains(&c.name));
-    filter("status", "not online".into(), &|c| c.online);
-    filter("disk", format!("with less than {} MB of scratch space", need.disk_mb), &|c| c.max_disk_mb == 0 || need.disk_mb <= c.max_disk_mb);
-    filter("walltime", format!("with less than {} s of wall time", need.walltime_s), &|c| c.max_walltime_s == 0 || need.walltime_s <= c.max_walltime_s);
-    filter("cores", format!("with fewer than {} cores", need.cores), &|c| c.cores == 0 || need.cores <= c.cores);
-    filter("memory", format!("with less than {} MB of memory", need.ram_mb), &|c| c.max_ram_mb == 0 || need.ram_mb <= c.max_ram_mb);
-    filter("container", "without containers".into(), &|c| !need.container || c.has_container);
-    let native = need.native.unwrap_or_default();
-    filter("pilot", format!("with official generic pilots: {native}"), &|c| need.native.is_none() || c.family != PilotFamily::OfficialGeneric);
-    // weight = (running + 1) / (queued + 1), section 8.1; compared without division, ties by name.
-    left.sort_by(|a, b| {
-        let x = i128::from(a.running + 1) * i128::from(b.queued + 1);
-        let y = i128::from(b.running + 1) * i128::from(a.queued + 1);
-        y.cmp(&x).then_with(|| a.name.cmp(&b.name))
-    });
-    Decision { considered: candidates.len(), funnel, left: left.into_iter().map(|c| c.name.clone()).collect() }
+    choose(&offers, &needs)
+}
+
+fn as_queue(c: &Candidate) -> Queue {
+    Queue {
+        state: if c.online { QueueState::Online } else { QueueState::Offline },
+        family: c.family,
+        has_container: c.has_container,
+        core_count: c.cores,
+        max_rss_mb: c.max_ram_mb,
+        max_workdir_mb: c.max_disk_mb,
+        max_time_s: c.max_walltime_s,
+        ..Queue::new(QueueId(0), c.name.clone())
+    }
 }
 
 #[cfg(test)]
@@ -148,13 +193,17 @@ mod tests {
         let queues = [queue("A"), Candidate { online: false, ..queue("B") }, Candidate { max_ram_mb: 1_000, ..queue("C") }];
         let decision = decide(&queues, &Need { ram_mb: 8_000, ..Need::default() });
         assert_eq!(decision.chosen(), None);
-        assert_eq!(decision.sentence(), "no queue of 3 can take it: 1 not online (B); 2 with less than 8000 MB of memory (A, C)");
+        assert_eq!(decision.sentence(), "no queue of 3 can take it: 1 not online (B); 2 not for jobs of 8000 MB of memory (A, C)");
         assert_eq!(decide(&[], &Need::default()).sentence(), "there is no queue; add one with `panda queue add NAME`");
     }
 
     #[test]
     fn the_least_loaded_queue_is_chosen() {
-        let queues = [Candidate { queued: 5, ..queue("A") }, Candidate { queued: 5, running: 4, ..queue("B") }, Candidate { queued: 9, ..queue("C") }];
+        let queues = [
+            Candidate { queued: 5, ..queue("A") },
+            Candidate { queued: 5, running: 4, ..queue("B") },
+            Candidate { queued: 9, ..queue("C") },
+        ];
         assert_eq!(decide(&queues, &Need::default()).left, ["B", "A", "C"]);
     }
 
@@ -163,5 +212,12 @@ mod tests {
         let queues = [Candidate { family: PilotFamily::OfficialGeneric, ..queue("A") }];
         let need = Need { native: Some("an output is a pattern"), ..Need::default() };
         assert!(decide(&queues, &need).sentence().contains("official generic pilots: an output is a pattern"));
+    }
+
+    #[test]
+    fn jobs_that_are_not_yet_ready_weigh_twice() {
+        let (a, b) = (Queue::new(QueueId(1), "A"), Queue::new(QueueId(2), "B"));
+        let offers = [Offer { queue: &a, running: 3, activated: 0, defined: 2 }, Offer { queue: &b, running: 3, activated: 4, defined: 0 }];
+        assert_eq!(choose(&offers, &Needs::default()).left, ["B", "A"], "4/9 and 4/5");
     }
 }

@@ -1,8 +1,10 @@
-//! Splitting: which files go into one job (`spec/engine.md` section 6.1, the greedy accumulation).
+//! Splitting by files, bytes and events alone: which files go into one job. [`split`](mod@super::split) knows the rest.
 //!
 //! A file here may be a part of a file (a range of events) or a pseudo input; the caller has made the rows. Pure and deterministic.
 
 use std::ops::Range;
+
+use super::split::{Row, Rules, split};
 
 /// Files of one job when nothing else is said (split rule MF).
 pub const MAX_FILES: usize = 200;
@@ -41,37 +43,9 @@ pub struct Unit {
 /// Every file is in exactly one job, or in the tail that is left for later.
 #[must_use]
 pub fn chunks(files: &[Unit], limits: &Limits, complete: bool) -> Vec<Range<usize>> {
-    let most = limits.files.unwrap_or(limits.max_files).max(1);
-    let bytes = match (limits.bytes, limits.files, limits.events) {
-        (Some(bytes), _, _) => Some(bytes),
-        (None, None, None) => Some(MAX_BYTES),
-        _ => None,
-    };
-    let mut out = Vec::new();
-    let mut start = 0;
-    while start < files.len() {
-        let (mut end, mut sum, mut events) = (start, 0_i64, 0_i64);
-        let mut full = false;
-        while end < files.len() {
-            let next = files[end];
-            let first = end == start;
-            let over = |limit: Option<i64>, now: i64, more: i64| limit.is_some_and(|l| now.saturating_add(more) > l);
-            if end - start >= most || (!first && (over(bytes, sum, next.bytes) || over(limits.events, events, next.events))) {
-                full = true;
-                break;
-            }
-            sum = sum.saturating_add(next.bytes);
-            events = events.saturating_add(next.events);
-            end += 1;
-        }
-        full |= end - start >= most || limits.events.is_some_and(|l| events >= l) || bytes.is_some_and(|l| sum >= l);
-        if !full && !complete {
-            break;
-        }
-        out.push(start..end);
-        start = end;
-    }
-    out
+    let rows: Vec<Row> = files.iter().map(|f| Row { bytes: f.bytes, events: f.events, ..Row::default() }).collect();
+    let rules = Rules { limits: *limits, ..Rules::default() };
+    split(&rows, &[], &rules, complete).chunks.into_iter().map(|c| c.master).collect()
 }
 
 /// Cuts whole groups (the files of one pre-merge job) into merge jobs: a group is never torn.
@@ -104,12 +78,8 @@ mod tests {
     }
     fn limits() -> impl Strategy<Value = Limits> {
         let some = |r: Range<i64>| proptest::option::of(r);
-        (proptest::option::of(1_usize..20), 1_usize..30, some(1..20_000), some(1..2_000)).prop_map(|(files, max_files, bytes, events)| Limits {
-            files,
-            max_files,
-            bytes,
-            events,
-        })
+        (proptest::option::of(1_usize..20), 1_usize..30, some(1..20_000), some(1..2_000))
+            .prop_map(|(files, max_files, bytes, events)| Limits { files, max_files, bytes, events })
     }
 
     proptest! {

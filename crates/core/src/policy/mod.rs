@@ -1,6 +1,14 @@
-//! Decisions over many rows, as pure functions.
+//! Decisions over many rows, as pure functions: how a task is split, what its jobs' texts and names are, where a job runs, in which
+//! order, and whether it is tried again.
+//!
+//! It must not know how rows are stored nor which VO they belong to.
 
 pub mod broker;
 pub mod chunk;
 pub mod names;
+pub mod params;
+pub mod priority;
+pub mod retry;
+pub mod share;
+pub mod split;
 pub mod text;

@@ -22,11 +22,57 @@ pub fn scope(name: &str) -> String {
 #[must_use]
 pub fn lfn(template: &str, task: i64, job: i64, serial: i64) -> String {
     let padded = format!("{serial:0SERIAL_DIGITS$}");
-    template.replace("${SN/P}", &padded).replace("${SN}", &padded).replace("$JEDITASKID", &task.to_string()).replace("$JOBSETID", &format!("{task:06}")).replace("$PANDAID", &format!("{job:05}"))
+    template
+        .replace("${SN/P}", &padded)
+        .replace("${SN}", &padded)
+        .replace("$JEDITASKID", &task.to_string())
+        .replace("$JOBSETID", &format!("{task:06}"))
+        .replace("$PANDAID", &format!("{job:05}"))
+}
+
+/// The pre-merge twin of a data set, template or file name.
+#[must_use]
+pub fn pre_merge(name: &str) -> String {
+    format!("{PRE_MERGE}{name}")
+}
+
+/// The data set of a task's libraries. Libraries and build logs share it, as nothing but the task's own jobs reads them.
+#[must_use]
+pub fn library_dataset(task: i64) -> String {
+    format!("panda.{task}.lib")
+}
+
+/// The library that a build job makes. `.lib.` and the ending `.lib.tgz` tell pilots that it is a build job (section 4).
+#[must_use]
+pub fn library(task: i64, serial: i64) -> String {
+    format!("panda.{task}.lib._{serial:0SERIAL_DIGITS$}.lib.tgz")
+}
+
+/// The log of a build job.
+#[must_use]
+pub fn build_log(task: i64, serial: i64) -> String {
+    format!("panda.{task}.lib._{serial:0SERIAL_DIGITS$}.log.tgz")
+}
+
+/// Where a file lies below the root of a storage endpoint: scope with dots as slashes, two levels from the digest, the name.
+/// `md5_hex` is the MD5 of `scope:lfn` in lower-case hex; `None` when it is shorter than the four digits that are used.
+#[must_use]
+pub fn storage_path(scope: &str, lfn: &str, md5_hex: &str) -> Option<String> {
+    let (first, second) = (md5_hex.get(0..2)?, md5_hex.get(2..4)?);
+    Some(format!("{}/{first}/{second}/{lfn}", scope.replace('.', "/")))
+}
+
+/// A name without the scope in front of it (`user.bob:user.bob.in/` becomes `user.bob.in/`), and the scope if there was one.
+#[must_use]
+pub fn unscoped(name: &str) -> (Option<&str>, &str) {
+    match name.split_once(':') {
+        Some((scope, rest)) => (Some(scope), rest),
+        None => (None, name),
+    }
 }
 
 /// What is wrong with a file name, if anything: quotes, blanks, commas, colons, slashes and backslashes break the literals and lists that
-/// carry names to pilots.
+/// carry names to pilots; `$`, backquotes, `;`, `&`, `|`, `<` and `>` would be run by the shell that starts the payload.
 #[must_use]
 pub fn problem(lfn: &str) -> Option<String> {
     if lfn.is_empty() {
@@ -35,7 +81,9 @@ pub fn problem(lfn: &str) -> Option<String> {
     if lfn.len() > MAX_LFN {
         return Some(format!("file name {lfn} has {} characters, at most {MAX_LFN} are possible", lfn.len()));
     }
-    let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | '\\' | '/');
+    let bad = |c: char| {
+        c.is_control() || c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | '\\' | '/' | '$' | '`' | ';' | '&' | '|' | '<' | '>')
+    };
     match lfn.chars().find(|c| bad(*c)) {
         Some(c) => Some(format!("file name {lfn} contains {c:?}; use letters, digits, `_`, `-`, `.`")),
         None if lfn == "." || lfn == ".." => Some(format!("file name {lfn} is a directory")),
@@ -57,8 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn libraries_twins_and_places() {
+        assert!(library(10_000_101, 1).contains(".lib.") && library(10_000_101, 1).ends_with(".lib.tgz"));
+        assert_eq!(scope(&library(10_000_101, 1)), "panda");
+        assert_eq!(pre_merge("user.alice.x"), "panda.um.user.alice.x");
+        // Seen in a pilot's report (section 12.5).
+        let digest = "52be0000000000000000000000000000";
+        let lfn = "user.alice.10000101._000001.out.txt";
+        assert_eq!(storage_path("user.alice", lfn, digest).unwrap(), format!("user/alice/52/be/{lfn}"));
+        assert_eq!(storage_path("panda", "x", "5"), None);
+        assert_eq!(unscoped("user.bob:user.bob.in/"), (Some("user.bob"), "user.bob.in/"));
+        assert_eq!(unscoped("user.bob.in/"), (None, "user.bob.in/"));
+    }
+
+    #[test]
     fn bad_names_are_told() {
-        for bad in ["", "a b", "a,b", "a:b", "a/b", "a\\b", "a'b", "..", "a\nb"] {
+        for bad in ["$(id)", "a`b", "a;b", "a|b", "", "a b", "a,b", "a:b", "a/b", "a\\b", "a'b", "..", "a\nb"] {
             assert!(problem(bad).is_some(), "{bad:?}");
         }
         assert!(problem(&"x".repeat(256)).is_some());

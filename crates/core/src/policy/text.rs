@@ -145,6 +145,10 @@ pub fn repr(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
+            c if c.is_control() => out.push_str(&match u32::from(c) {
+                code @ 0..=0xff => format!("\\x{code:02x}"),
+                code => format!("\\u{code:04x}"),
+            }),
             c => out.push(c),
         }
     }
@@ -257,6 +261,8 @@ mod tests {
         assert_eq!(repr("a"), "'a'");
         assert_eq!(repr("it's"), "\"it's\"");
         assert_eq!(repr("a\\b"), "'a\\\\b'");
+        assert_eq!(repr("it's \"x\""), "'it\\'s \"x\"'");
+        assert_eq!(repr("a\u{1}\u{7f}\n"), "'a\\x01\\x7f\\n'");
         assert_eq!(percent_decoded("a%20b%"), "a b%");
     }
 
