@@ -62,7 +62,7 @@ impl Data {
 }
 
 /// A method's answer.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub enum Answer {
     /// The envelope, HTTP 200.
     Envelope {
@@ -88,6 +88,13 @@ pub enum Answer {
         bytes: Bytes,
         /// Further headers (`X-Panda-Log-Offset`).
         headers: Vec<(HeaderName, HeaderValue)>,
+    },
+    /// An open file, streamed.
+    Open {
+        /// The file, at its start.
+        file: std::fs::File,
+        /// Its bytes.
+        size: u64,
     },
     /// A file, streamed from disk.
     File {
@@ -308,6 +315,7 @@ pub async fn into_response(outcome: Result<Answer, Refusal>) -> Response<Body> {
             *response.body_mut() = Body::from(bytes);
             response
         }
+        Ok(Answer::Open { file, size }) => crate::statics::stream(tokio::fs::File::from_std(file), size, BYTES),
         Ok(Answer::File { path, content_type }) => crate::statics::file_response(&path, content_type).await,
         Err(Refusal::Envelope { message, data }) => respond(StatusCode::OK, JSON, envelope(false, &message, &Data::Value(data), None)),
         Err(Refusal::Rejected(rejection)) => rejection.into_response(),

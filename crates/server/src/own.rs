@@ -1,20 +1,12 @@
 //! Methods of our own namespace.
 
 pub mod job_log;
+pub mod job_why;
 pub mod pilot_wait;
+pub mod task_output;
+pub mod task_outputs;
+pub mod task_why;
 pub mod whoami;
-pub mod job_why {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod task_why {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod task_outputs {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
 pub mod dataset_add {
     //! Not served yet.
     pub use crate::unserved::handle;

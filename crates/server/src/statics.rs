@@ -113,18 +113,23 @@ pub(crate) async fn file_response(path: &Path, content_type: &'static str) -> Re
         std::io::Result::Ok((file, length))
     };
     match opened.await {
-        Ok((file, length)) => {
-            let mut response = Response::new(Body::from_stream(ReaderStream::with_capacity(file, PIECE)));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-            response
-        }
+        Ok((file, length)) => stream(file, length, content_type),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing().into_response(),
         Err(error) => {
             tracing::error!(%error, path = %path.display(), "cannot read a file that is served");
             Rejection::internal("the file cannot be read now").into_response()
         }
     }
+}
+
+/// Streams an open file of this many bytes.
+pub(crate) fn stream(file: tokio::fs::File, length: u64, content_type: &'static str) -> Response<Body> {
+    // A file that grows meanwhile must not be longer than announced.
+    let bounded = tokio::io::AsyncReadExt::take(file, length);
+    let mut response = Response::new(Body::from_stream(ReaderStream::with_capacity(bounded, PIECE)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
 }
 
 #[cfg(test)]

@@ -50,9 +50,18 @@ pub(super) const ROWS: &[Method] = &[
     .about("LogPiece", "GET reads a piece of a job's log, POST appends one."),
     Method::get("job", "why", Right::Read, &[JOB_ID], handler!(own::job_why::handle)).own().about("Why", "Why a job is where it is."),
     Method::get("task", "why", Right::Read, &[TASK_ID], handler!(own::task_why::handle)).own().about("Why", "Why a task is where it is."),
-    Method::get("task", "outputs", Right::Read, &[TASK_ID], handler!(own::task_outputs::handle))
+    Method::get(
+        "task",
+        "outputs",
+        Right::Read,
+        &[TASK_ID, optional("after", Kind::Text), int("limit").or(Default::Int(1000))],
+        handler!(own::task_outputs::handle),
+    )
+    .own()
+    .about("Outputs", "Registered outputs of a task."),
+    Method::get("task", "output", Right::Read, &[TASK_ID, required("lfn", Kind::Text)], handler!(own::task_output::handle))
         .own()
-        .about("Outputs", "Registered outputs of a task."),
+        .about("Bytes", "The bytes of one registered output."),
     Method::post(
         "dataset",
         "add",
