@@ -133,3 +133,7 @@ fn matching<S: State>(from: Option<S>, to: S) -> impl Iterator<Item = &'static R
     let moves = from != Some(to);
     S::TABLE.iter().filter(move |rule| moves && starts(rule, from) && rule.to.contains(&to))
 }
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -22,12 +22,16 @@ pub fn scope(name: &str) -> String {
 #[must_use]
 pub fn lfn(template: &str, task: i64, job: i64, serial: i64) -> String {
     let padded = format!("{serial:0SERIAL_DIGITS$}");
-    template
-        .replace("${SN/P}", &padded)
-        .replace("${SN}", &padded)
-        .replace("$JEDITASKID", &task.to_string())
-        .replace("$JOBSETID", &format!("{task:06}"))
-        .replace("$PANDAID", &format!("{job:05}"))
+    numbers(&template.replace("${SN/P}", &padded).replace("${SN}", &padded), task, job)
+}
+
+/// A text with `$JEDITASKID`, `$JOBSETID` (the task's number serves as job set) and `$PANDAID` replaced.
+#[must_use]
+pub fn numbers(text: &str, task: i64, job: i64) -> String {
+    if !text.contains('$') {
+        return text.to_owned();
+    }
+    text.replace("$JEDITASKID", &task.to_string()).replace("$JOBSETID", &format!("{task:06}")).replace("$PANDAID", &format!("{job:05}"))
 }
 
 /// The pre-merge twin of a data set, template or file name.

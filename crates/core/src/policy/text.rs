@@ -75,6 +75,17 @@ pub fn names(text: &str) -> Result<Vec<String>, TextError> {
     Ok(all)
 }
 
+/// Whether every placeholder of a text will have a value and a known format, given the streams and words that jobs will have. To be asked
+/// when a task is submitted, so that no job fails on its text.
+pub fn check(text: &str, streams: &[&str], words: &[&str]) -> Result<(), TextError> {
+    let values = Values {
+        streams: streams.iter().map(|name| ((*name).to_owned(), Vec::new())).collect(),
+        words: words.iter().map(|name| ((*name).to_owned(), "0".to_owned())).collect(),
+        ..Values::default()
+    };
+    fill(text, &values).map(drop)
+}
+
 /// Replaces every placeholder.
 pub fn fill(text: &str, values: &Values) -> Result<String, TextError> {
     let mut out = String::with_capacity(text.len() + 64);
@@ -254,6 +265,15 @@ mod tests {
         assert!(matches!(fill("${IN/X}", &values()), Err(TextError::Format(_))));
         assert!(matches!(fill("${IN[a:b]}", &values()), Err(TextError::Slice(_))));
         assert!(matches!(fill("${IN", &values()), Err(TextError::Open(_))));
+    }
+
+    #[test]
+    fn texts_are_checked_before_there_are_jobs() {
+        let ok = |text: &str| check(text, &["IN"], &["SN", "TRN_OUTPUT:OUTPUT"]).is_ok();
+        assert!(ok("${IN/T} ${IN[0:3]/L} ${SN} ${SN/P} ${TRN_OUTPUT:OUTPUT}"));
+        for bad in ["${IN2}", "${IN/X}", "${IN[1]}", "${SN", "${TRN_LOG:LOG}", "${}", "${SEQNUMBER}"] {
+            assert!(!ok(bad), "{bad}");
+        }
     }
 
     #[test]
