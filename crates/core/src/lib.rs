@@ -27,3 +27,18 @@ pub mod queue;
 pub mod task;
 pub mod time;
 pub mod worker;
+
+#[cfg(test)]
+mod tests {
+    /// What this crate may lean on at run time: nothing that could read a clock, a file or the network.
+    const ALLOWED: &[&str] = &["thiserror"];
+
+    #[test]
+    fn dependencies_stay_few() {
+        let manifest = include_str!("../Cargo.toml");
+        let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+        let found: Vec<&str> =
+            section.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty()).collect();
+        assert_eq!(found, ALLOWED);
+    }
+}
