@@ -5,6 +5,7 @@
 
 pub mod blob;
 pub mod clock;
+pub mod dataset;
 mod error;
 pub mod job;
 pub mod json;
@@ -12,6 +13,7 @@ pub mod live;
 pub mod people;
 pub mod pilot;
 pub mod queue;
+pub mod statistics;
 pub mod storage;
 pub mod task;
 pub mod why;
@@ -43,6 +45,9 @@ pub struct Options {
     pub max_active_tasks: i64,
     /// How often a job's input is tried, when the task does not say.
     pub max_attempt: i64,
+    /// Whether everybody may register files of the server's machine by their paths; else production only. On when the server serves its own
+    /// machine only.
+    pub local_paths: bool,
 }
 
 impl Options {
@@ -50,7 +55,10 @@ impl Options {
     #[must_use]
     pub fn new(base_url: &str, data_dir: PathBuf) -> Self {
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Self { vos: Vec::new(), monitor_url: base_url.clone(), base_url, data_dir, max_active_tasks: 10_000, max_attempt: 3 }
+        let host = base_url.split("://").nth(1).unwrap_or_default();
+        let local_paths = ["127.0.0.1", "localhost", "[::1]"].iter().any(|h| host.strip_prefix(h).is_some_and(|r| r.is_empty() || r.starts_with([':', '/'])));
+        let monitor_url = base_url.clone();
+        Self { vos: Vec::new(), monitor_url, base_url, data_dir, max_active_tasks: 10_000, max_attempt: 3, local_paths }
     }
 }
 

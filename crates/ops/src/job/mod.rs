@@ -1,9 +1,11 @@
 //! Jobs: submitting without a task, reading, killing, debugging, logs, and the dictionary that pilots get.
 
 pub mod account;
+pub mod broker;
 pub mod debug;
 pub mod describe;
 pub mod dictionary;
 pub mod kill;
 pub mod log;
 pub mod read;
+pub mod submit;

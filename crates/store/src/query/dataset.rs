@@ -55,6 +55,7 @@ statements! {
     read LIST = "dataset.list", "SELECT id, vo, name, scope, state, person_id, n_files, n_bytes, created_us FROM dataset WHERE vo = :vo AND name > :after ORDER BY name LIMIT :n";
     insert ADD = "dataset.add" => dataset (id: Int, vo: Text, name: Text, scope: Text, state: Text, person_id: Int, n_files: Int, n_bytes: Int, created_us: Int), "";
     write GROW = "dataset.grow", "UPDATE dataset SET n_files = n_files + :files, n_bytes = n_bytes + :bytes WHERE id = :id";
+    write RECOUNT = "dataset.recount", "UPDATE dataset SET n_files = (SELECT COUNT(*) FROM dataset_file f WHERE f.dataset_id = dataset.id), n_bytes = (SELECT COALESCE(SUM(f.fsize), 0) FROM dataset_file f WHERE f.dataset_id = dataset.id) WHERE id = :id";
     write SET_STATE = "dataset.set_state", "UPDATE dataset SET state = :state WHERE id = :id";
     [hot] read FILES = "dataset.files", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n";
     [hot] read FILE = "dataset.file", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1";
@@ -119,6 +120,10 @@ pub fn add(batch: &mut Batch, d: &DatasetRow) {
 /// Adds to the counters.
 pub fn grow(batch: &mut Batch, id: i64, files: i64, bytes: i64) {
     batch.exec(&GROW, vec![("files", files.into()), ("bytes", bytes.into()), ("id", id.into())]);
+}
+/// Counts files and bytes anew from the file rows.
+pub fn recount(batch: &mut Batch, id: i64) {
+    batch.exec(&RECOUNT, vec![("id", id.into())]);
 }
 /// Opens or closes.
 pub fn set_state(batch: &mut Batch, id: i64, state: &str) {

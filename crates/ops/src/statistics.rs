@@ -1,0 +1,86 @@
+//! Counts of jobs, recounted at most once a second a process.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use panda_core::job::state::JobState;
+use panda_store::query::job::{self, list::Count};
+use serde_json::Value;
+
+use crate::{Ops, OpsError};
+
+/// How old a count may be, microseconds: recounting reads an index over all jobs.
+const MAX_AGE_US: i64 = 1_000_000;
+
+/// States that are always listed, with 0 when there is none: clients look for them.
+const ALWAYS: [&str; 3] = ["assigned", "activated", "running"];
+
+/// Jobs by state, queue, label and resource type, at most a second old. Callers that come while it is recounted wait for the same count.
+pub async fn counts(ops: &Ops) -> Result<Arc<Vec<Count>>, OpsError> {
+    let mut held = ops.live.counts.lock().await;
+    let now = ops.now().0;
+    if let Some((at, counts)) = held.as_ref()
+        && now - at < MAX_AGE_US
+    {
+        return Ok(counts.clone());
+    }
+    let counts = Arc::new(job::list::counts(&ops.store).await?);
+    *held = Some((now, counts.clone()));
+    Ok(counts)
+}
+
+/// Live jobs that are with a queue; jobs that wait for a merge are not counted, as upstream does.
+fn active(c: &Count) -> bool {
+    JobState::parse(&c.state).is_ok_and(|s| !s.is_final() && s != JobState::Merging)
+}
+
+/// `{queue: {state: n}}`.
+pub async fn active_by_site(ops: &Ops) -> Result<Value, OpsError> {
+    let queues = ops.queues().await?;
+    let mut sites: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
+    let counts = counts(ops).await?;
+    for c in counts.iter().filter(|c| active(c)) {
+        if let Some(q) = c.queue_id.and_then(|q| queues.by_id.get(&q)) {
+            *sites.entry(&q.name).or_insert_with(|| ALWAYS.iter().map(|s| (*s, 0)).collect()).entry(&c.state).or_default() += c.n;
+        }
+    }
+    Ok(serde_json::to_value(sites).unwrap_or_default())
+}
+
+/// `{queue: {resource type: {label: {state: n}}}}`.
+pub async fn active_detailed_by_site(ops: &Ops) -> Result<Value, OpsError> {
+    type States<'a> = BTreeMap<&'a str, i64>;
+    let queues = ops.queues().await?;
+    let mut sites: BTreeMap<&str, BTreeMap<&str, BTreeMap<&str, States<'_>>>> = BTreeMap::new();
+    let counts = counts(ops).await?;
+    for c in counts.iter().filter(|c| active(c)) {
+        if let Some(q) = c.queue_id.and_then(|q| queues.by_id.get(&q)) {
+            let types = sites.entry(&q.name).or_default();
+            *types.entry(&c.resource_type).or_default().entry(&c.label).or_default().entry(&c.state).or_default() += c.n;
+        }
+    }
+    Ok(serde_json::to_value(sites).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, alice};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn live_jobs_by_queue() {
+        let w = World::new().await;
+        let q = w.queue("LOCAL").await;
+        for state in [JobState::Activated, JobState::Running, JobState::Finished] {
+            w.job(&alice(), None, q, state).await;
+        }
+        let want = json!({"LOCAL": {"activated": 1, "assigned": 0, "running": 1}});
+        assert_eq!(active_by_site(&w.ops).await.unwrap(), want);
+        let detailed = json!({"LOCAL": {"SCORE": {"user": {"activated": 1, "running": 1}}}});
+        assert_eq!(active_detailed_by_site(&w.ops).await.unwrap(), detailed);
+        w.job(&alice(), None, q, JobState::Activated).await;
+        assert_eq!(active_by_site(&w.ops).await.unwrap(), want, "a second old at most");
+        w.pass(2);
+        assert_eq!(active_by_site(&w.ops).await.unwrap()["LOCAL"]["activated"], 2);
+    }
+}
