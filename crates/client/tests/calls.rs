@@ -94,3 +94,13 @@ async fn files_go_up_and_come_down() {
     let error = client.upload_cache_file("n", &dir.path().join("absent")).await.unwrap_err();
     assert!(matches!(error, ClientError::File { .. }));
 }
+
+#[tokio::test]
+async fn names_are_resolved() {
+    let server = MockServer::start().await;
+    Mock::given(path("/cache/x.json")).respond_with(ResponseTemplate::new(200).set_body_json(json!({"a": 1}))).mount(&server).await;
+    let url = server.uri().replace("127.0.0.1", "localhost");
+    let client = Client::builder(url).build().unwrap();
+    let value: serde_json::Value = client.get_json("/cache/x.json").await.unwrap();
+    assert_eq!(value["a"], 1);
+}
