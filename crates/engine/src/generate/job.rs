@@ -5,7 +5,7 @@ use panda_core::{
     id::{JobId, LaneId},
     job::{record::JobKind, state::JobState},
     policy::{
-        names,
+        names, params,
         text::{self, Values},
     },
     queue::resource_type,
@@ -317,13 +317,11 @@ pub fn values(setting: &Setting<'_>, master: &[&TaskFile], reads: &[Reads], outp
 }
 
 /// The finished command line: placeholders, then the numbers of task and job, then pre-merge names when outputs are merged later.
-pub fn command_line(setting: &Setting<'_>, template: &str, v: &Values, job: JobId, pre_merge: &[(String, String)]) -> Result<String, EngineError> {
+pub fn command_line(setting: &Setting<'_>, template: &str, v: &Values, job: JobId, pre_merge: &[String]) -> Result<String, EngineError> {
     let text = text::fill(template, v).map_err(|e| EngineError::Internal(format!("task {}: {e}", setting.task.id)))?;
-    let mut text = names::lfn(&text, setting.task.id.0, job.0, 0);
-    for (final_name, um_name) in pre_merge {
-        text = text.replace(final_name.as_str(), um_name);
-    }
-    Ok(text)
+    let text = names::lfn(&text, setting.task.id.0, job.0, 0);
+    let finals: Vec<&str> = pre_merge.iter().map(String::as_str).collect();
+    Ok(params::pre_merge_text(&text, &finals))
 }
 
 /// Name of the merge runner's address.

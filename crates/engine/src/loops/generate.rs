@@ -243,7 +243,7 @@ fn make(
         let final_name = if o.template.starts_with("regex|") { o.template.clone() } else { names::lfn(&o.template, setting.task.id.0, id.0, o.offset + serial) };
         let lfn = if merging { format!("{}{final_name}", names::PRE_MERGE) } else { final_name.clone() };
         if merging {
-            pre_merge.push((final_name, lfn.clone()));
+            pre_merge.push(final_name);
         }
         named.push((o.stream.clone(), lfn.clone()));
         let row_id = rows.next().unwrap_or_default();

@@ -20,6 +20,9 @@ use crate::{MAX_CONFLICTS, Ops, OpsError};
 /// Sub-state of a job that its pilot holds, as long as the final report is not in.
 pub const PILOT_HOLDS: &str = "pilot_holds";
 
+/// Sub-state of a job that failed because its pilot fell silent: should the pilot come back, it still has a payload to stop.
+pub const LOST_HEARTBEAT: &str = "lost_heartbeat";
+
 /// A status update, decoded (`spec/api_v1.md` section 10.2).
 #[derive(Debug, Clone)]
 pub struct Update {
@@ -72,7 +75,11 @@ pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
 
 /// Whether the update can only be a heartbeat: no report, no result, no metadata, no other batch job.
 fn is_pure(u: &Update) -> bool {
-    matches!(u.state, Reported::Running | Reported::Starting) && u.report.is_none() && u.meta.is_none() && u.errors.is_empty() && u.batch_id.is_none()
+    matches!(u.state, Reported::Running | Reported::Starting)
+        && u.report.is_none()
+        && u.meta.is_none()
+        && u.errors.is_empty()
+        && u.batch_id.is_none()
 }
 
 fn decide(row: Option<&JobRow>, u: &Update) -> UpdateDecision {
@@ -80,7 +87,7 @@ fn decide(row: Option<&JobRow>, u: &Update) -> UpdateDecision {
         state: j.state,
         attempt: j.attempt,
         batch_id: j.batch_id.as_deref(),
-        final_report_in: j.sub_state.as_deref() != Some(PILOT_HOLDS),
+        final_report_in: !matches!(j.sub_state.as_deref(), Some(PILOT_HOLDS | LOST_HEARTBEAT)),
         command: j.command.as_deref(),
         debug: j.debug,
     });
@@ -112,7 +119,8 @@ fn build(batch: &mut Batch, before: &JobRow, u: &Update, decision: &UpdateDecisi
         }
         Effect::To(state) => {
             after.state = *state;
-            after.sub_state = if matches!(state, JobState::Holding | JobState::Transferring) { Some(PILOT_HOLDS.into()) } else { u.sub_state.clone() };
+            after.sub_state =
+                if matches!(state, JobState::Holding | JobState::Transferring) { Some(PILOT_HOLDS.into()) } else { u.sub_state.clone() };
             job::transition::move_to(batch, before, &after, Actor::Pilot, now, None)?;
             job::report::set_live(batch, before.id, before.attempt, now, metrics.as_deref());
         }

@@ -1,11 +1,10 @@
 //! From task parameters to a plan: which data sets a task has, how it is split, what its jobs' command lines look like
 //! (`spec/payload_runners.md` section 10, `spec/engine.md` section 5.2). Pure; whatever is refused here is refused at submission.
 
-use std::collections::BTreeMap;
-
 use panda_core::policy::{
     chunk::{Limits, MAX_FILES},
     names,
+    split::ceil_div,
     text,
 };
 use panda_wire::{
@@ -253,7 +252,7 @@ fn read_output(parameter: &JobParameter, is_log: bool, n: usize) -> Result<Outpu
     }
     if !template.starts_with("regex|") {
         let sample = names::lfn(template, 10_000_000, 1_000_000_000, 1);
-        let sample = sample.replace("${MIDDLENAME}", "x").replace("${SEGMENT_ID}", "1");
+        let sample = sample.replace("${MIDDLENAME}", "x").replace("${SEGMENT_ID}", "1").replace("${SEGMENT_NAME}", "x");
         if let Some(problem) = names::problem(&sample) {
             return Err(wrong(key, problem));
         }
@@ -336,7 +335,7 @@ fn read_input(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError> {
             input.master = false;
         }
         let jobs = match (plan.n_events, per_job, positive("nJobs", p.n_jobs)?) {
-            (Some(events), Some(per_job), _) => (events + per_job - 1) / per_job,
+            (Some(events), Some(per_job), _) => ceil_div(events, per_job),
             (_, _, Some(jobs)) => jobs,
             (Some(events), None, None) => events,
             (None, _, None) => plan.n_files.unwrap_or(1),
@@ -376,15 +375,15 @@ fn read_limits(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError> {
         events: if plan.pseudo.is_some() { None } else { events },
     };
     if let (Some(files), Some(events), Some(per_file)) = (files, events, per_file)
-        && files * per_file != events
+        && files.saturating_mul(per_file) != events
         && plan.pseudo.is_none()
     {
-        return Err(wrong("nEventsPerJob", format!("is {events}, but {files} files of {per_file} events are {}; leave one of them out", files * per_file)));
+        return Err(wrong("nEventsPerJob", format!("is {events}, but {files} files of {per_file} events are {}; leave one of them out", files.saturating_mul(per_file))));
     }
     // Files are cut by events when a job takes fewer than a file has.
     plan.events_per_row = if files.is_none() && plan.pseudo.is_none() { events } else { None };
     if let (Some(per_row), Some(per_file), Some(n)) = (plan.events_per_row, per_file, plan.n_files)
-        && n.saturating_mul((per_file + per_row - 1) / per_row) > MAX_JOBS
+        && n.saturating_mul(ceil_div(per_file, per_row)) > MAX_JOBS
     {
         return Err(wrong("nEventsPerJob", format!("makes more than {MAX_JOBS} jobs; use more events a job")));
     }
@@ -409,9 +408,9 @@ fn read_requirements(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanErro
     let ram = not_negative("ramCount", p.ram_count)?;
     let base = not_negative("baseRamCount", p.base_ram_count)?;
     plan.ram_mb = match (ram, per_core) {
-        (0, _) => RAM_MB * plan.cores,
-        (mb, true) => mb * plan.cores + base,
-        (mb, false) => mb + base,
+        (0, _) => RAM_MB.saturating_mul(plan.cores),
+        (mb, true) => mb.saturating_mul(plan.cores).saturating_add(base),
+        (mb, false) => mb.saturating_add(base),
     };
     plan.walltime_s = not_negative("maxWalltime", p.max_walltime)?.saturating_mul(3_600).max(not_negative("walltime", p.walltime)?);
     let disk = |value: Option<f64>, unit: Option<&str>| {
@@ -518,34 +517,30 @@ const WORDS: &[&str] = &[
     "SN", "SURL", "MAXEVENTS", "SKIPEVENTS", "FIRSTEVENT", "ATTEMPTNR", "MIDDLENAME", "SEGMENT_ID", "SEGMENT_NAME", "TRF", "TRF_ARGS",
 ];
 
+/// Words that are known in the command line of a merge.
+const MERGE_WORDS: &[&str] = &["SURL", "LIB", "TRN_OUTPUT:OUTPUT", "TRN_LOG:LOG", "TRN_LOG_MERGE:LOG_MERGE"];
+
 fn check_placeholders(plan: &Plan) -> Result<(), PlanError> {
-    let mut known: BTreeMap<&str, ()> = WORDS.iter().map(|w| (*w, ())).collect();
-    known.extend(plan.inputs.iter().map(|i| (i.stream.as_str(), ())));
-    known.extend(plan.outputs.iter().map(|o| (o.stream.as_str(), ())));
+    let mut streams: Vec<&str> = plan.inputs.iter().map(|i| i.stream.as_str()).chain(plan.outputs.iter().map(|o| o.stream.as_str())).collect();
+    let mut words = WORDS.to_vec();
     if plan.sequence.is_some() {
-        known.insert("SEQNUMBER", ());
+        words.push("SEQNUMBER");
     }
     if plan.random_seed.is_some() {
-        known.insert("RNDMSEED", ());
+        words.push("RNDMSEED");
     }
     if plan.build.is_some() {
-        known.insert("LIB", ());
+        words.push("LIB");
     }
     if !plan.pfns.is_empty() {
-        known.insert("IN", ());
+        streams.push("IN");
     }
-    for name in text::names(&plan.template).map_err(|e| wrong("jobParameters", e.to_string()))? {
-        if !known.contains_key(name.as_str()) {
-            let words: Vec<&str> = known.keys().copied().collect();
-            return Err(wrong("jobParameters", format!("unknown placeholder `${{{name}}}`; known in this task: {}", words.join(", "))));
-        }
-    }
+    text::check(&plan.template, &streams, &words).map_err(|e| wrong("jobParameters", e.to_string()))?;
     if let Some(build) = &plan.build {
-        for name in text::names(&build.text).map_err(|e| wrong("buildSpec", e.to_string()))? {
-            if !["IN", "OUT", "SURL"].contains(&name.as_str()) {
-                return Err(wrong("buildSpec", format!("unknown placeholder `${{{name}}}`; known: IN, OUT, SURL")));
-            }
-        }
+        text::check(&build.text, &[], &["IN", "OUT", "SURL"]).map_err(|e| wrong("buildSpec", e.to_string()))?;
+    }
+    if let Some(merge) = &plan.merge {
+        text::check(merge, &[], MERGE_WORDS).map_err(|e| wrong("mergeSpec", e.to_string()))?;
     }
     Ok(())
 }

@@ -1,0 +1,265 @@
+//! A database, a queue, a person, and a pilot that does what the test says.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use panda_access::{Principal, Role};
+use panda_core::{
+    id::{QueueId, TaskId},
+    job::report::Reported,
+    time::{Clock, Micros},
+};
+use panda_engine::{
+    EngineOptions,
+    loops::{self, LoopKind},
+};
+use panda_ops::{
+    Ops, Options,
+    pilot::{
+        acquire::{Ask, acquire},
+        update::{Update, update},
+    },
+    storage, task,
+};
+use panda_store::{
+    Batch, IdKind, Store,
+    query::{
+        dataset::{self, DatasetFile, DatasetRow},
+        queue::{self, QueueRow, RseRow},
+        task::TaskRow,
+    },
+};
+use serde_json::{Map, Value, json};
+
+pub struct Hand(AtomicI64);
+impl Clock for Hand {
+    fn now(&self) -> Micros {
+        Micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+pub struct World {
+    pub ops: Arc<Ops>,
+    pub clock: Arc<Hand>,
+    pub dir: tempfile::TempDir,
+}
+
+pub fn who(subject: &str, roles: &[Role]) -> Principal {
+    Principal {
+        issuer: "test".into(),
+        subject: subject.into(),
+        name: subject.into(),
+        nickname: subject.into(),
+        vo: Some("amber".into()),
+        roles: roles.iter().cloned().collect(),
+        groups: vec!["amber".into()],
+        email: None,
+    }
+}
+pub fn alice() -> Principal {
+    who("alice", &[])
+}
+pub fn pilot() -> Principal {
+    who("pilot", &[Role::Pilot])
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("panda.db").display()), true).await.unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_767_323_045_000_000)));
+        let ops = Ops::new(store, clock.clone(), Options::new("http://127.0.0.1:25080", dir.path().join("data")));
+        ops.blobs.create().unwrap();
+        let w = Self { ops: Arc::new(ops), clock, dir };
+        w.queue("LOCAL", "native").await;
+        w
+    }
+    pub async fn queue(&self, name: &str, family: &str) -> QueueId {
+        let id = self.ops.store.id(IdKind::Row).await.unwrap();
+        let rse = RseRow { id, name: format!("{name}_DISK"), root: self.dir.path().join("storage").display().to_string(), state: "active".into() };
+        std::fs::create_dir_all(&rse.root).unwrap();
+        let q = QueueRow {
+            id: QueueId(self.ops.store.id(IdKind::Row).await.unwrap()),
+            name: name.into(),
+            site: name.into(),
+            state: "online".into(),
+            pilot_family: family.into(),
+            rse_id: rse.id,
+            script_base: None,
+            core_count: 1,
+            max_ram_mb: 4_000,
+            max_disk_mb: 0,
+            max_walltime_s: 0,
+            doc: "{}".into(),
+            rev: 0,
+        };
+        let mut batch = Batch::new();
+        queue::add_rse(&mut batch, &rse);
+        queue::add(&mut batch, &q, self.ops.now().0);
+        self.ops.store.apply(batch).await.unwrap();
+        self.ops.queues_changed().await.unwrap();
+        q.id
+    }
+    pub fn pass(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    }
+    /// A data set in the catalogue with files of these names; nothing lies on the storage.
+    pub async fn dataset(&self, name: &str, files: &[&str]) {
+        let id = self.ops.store.id(IdKind::Row).await.unwrap();
+        let mut batch = Batch::new();
+        dataset::add(
+            &mut batch,
+            &DatasetRow {
+                id,
+                vo: "amber".into(),
+                name: name.into(),
+                scope: "user.bob".into(),
+                state: "closed".into(),
+                person_id: None,
+                n_files: files.len() as i64,
+                n_bytes: 0,
+                created_us: 0,
+            },
+        );
+        for lfn in files {
+            let file = DatasetFile {
+                id: self.ops.store.id(IdKind::Row).await.unwrap(),
+                dataset_id: id,
+                lfn: (*lfn).into(),
+                scope: "user.bob".into(),
+                fsize: Some(700),
+                checksum: Some("ad:00000001".into()),
+                ..DatasetFile::default()
+            };
+            dataset::add_file(&mut batch, &file);
+        }
+        self.ops.store.apply(batch).await.unwrap();
+    }
+    pub async fn submit(&self, params: Value) -> TaskId {
+        task::submit::submit(&self.ops, &alice(), params, None).await.unwrap().task_id
+    }
+    /// Steps every loop until none has anything to do.
+    pub async fn settle(&self) {
+        let options = EngineOptions::new("test");
+        for _ in 0..100 {
+            let mut done = 0;
+            for kind in LoopKind::ALL {
+                let report = loops::step(*kind, &self.ops, &options, self.ops.now()).await.unwrap();
+                done += report.done;
+                self.clock.0.fetch_add(1, Ordering::Relaxed);
+            }
+            if done == 0 {
+                return;
+            }
+        }
+        panic!("the loops do not come to rest");
+    }
+    pub async fn task(&self, id: TaskId) -> TaskRow {
+        panda_store::query::task::list::get(&self.ops.store, id).await.unwrap().unwrap()
+    }
+    /// The next job, as a pilot gets it.
+    pub async fn job(&self) -> Option<Value> {
+        let ask = Ask { queue: "LOCAL".into(), label: Some("unified".into()), n: 1, ..Ask::default() };
+        let jobs = acquire(&self.ops, &pilot(), &ask).await.unwrap();
+        jobs.first().map(|j| serde_json::from_str(j).unwrap())
+    }
+    pub async fn report(&self, job: &Value, state: Reported, fill: impl FnOnce(&mut Update)) -> String {
+        let mut u = Update {
+            job_id: panda_core::id::JobId(job["PandaID"].as_i64().unwrap()),
+            state,
+            attempt: Some(0),
+            node: Some("node".into()),
+            batch_id: None,
+            sub_state: None,
+            report: None,
+            meta: None,
+            errors: Map::new(),
+            metrics: Map::new(),
+        };
+        fill(&mut u);
+        update(&self.ops, &u).await.unwrap().to_string()
+    }
+    /// Stores `content` for each output of the job and reports it finished.
+    pub async fn finish(&self, job: &Value, content: &str) {
+        self.report(job, Reported::Running, |_| {}).await;
+        let report = self.store(job, content);
+        self.report(job, Reported::Finished, |u| u.report = Some(report)).await;
+    }
+    /// Stores `content` under each output name; the answer is the output report.
+    pub fn store(&self, job: &Value, content: &str) -> String {
+        let mut report = Map::new();
+        for lfn in job["outFiles"].as_str().unwrap().split(',').filter(|l| !l.is_empty()) {
+            let scope = panda_core::policy::names::scope(lfn);
+            let path = storage::path(&self.dir.path().join("storage"), &scope, lfn);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, content).unwrap();
+            report.insert(lfn.into(), entry(&path, content));
+        }
+        Value::Object(report).to_string()
+    }
+    pub async fn fail(&self, job: &Value, code: i64) {
+        self.report(job, Reported::Running, |_| {}).await;
+        self.report(job, Reported::Failed, |u| {
+            u.errors.insert("trans_exit_code".into(), json!(code));
+            u.errors.insert("pilot_error_code".into(), json!(1305));
+            u.errors.insert("pilot_error_diag".into(), json!("payload failed"));
+        })
+        .await;
+    }
+    /// Data sets of a task as (role, stream, files, finished, failed).
+    pub async fn counters(&self, id: TaskId) -> Vec<(String, String, i64, i64, i64)> {
+        let all = panda_store::query::task::dataset::of_task(&self.ops.store, id).await.unwrap();
+        all.iter().map(|d| (d.role.to_string(), d.stream.clone().unwrap_or_default(), d.n_files, d.n_finished, d.n_failed)).collect()
+    }
+}
+
+pub fn entry(path: &Path, content: &str) -> Value {
+    json!({"guid": "", "fsize": content.len(), "adler32": format!("{:08x}", adler2::adler32_slice(content.as_bytes())), "surl": storage::surl(path)})
+}
+
+/// Task parameters as prun sends them for `--noBuild --nJobs n`.
+pub fn prun(name: &str, n: i64) -> Value {
+    json!({
+        "taskName": format!("{name}/"), "uniqueTaskName": true, "vo": "atlas", "architecture": null, "transUses": "", "transHome": null,
+        "processingType": "panda-client-2.2.0-jedi-run", "prodSourceLabel": "user", "site": null, "excludedSite": [], "includedSite": null,
+        "nEvents": n, "nEventsPerJob": 1, "cliParams": "prun", "osInfo": "Linux", "nMaxFilesPerJob": 200, "respectSplitRule": true,
+        "sourceURL": "http://127.0.0.1:35080", "noInput": true,
+        "log": {"dataset": format!("{name}.log/"), "container": format!("{name}.log/"), "type": "template", "param_type": "log",
+                "value": format!("{name}.log.$JEDITASKID.${{SN}}.log.tgz")},
+        "jobParameters": [
+            {"type": "constant", "value": "-j \"\" --sourceURL ${SURL}"}, {"type": "constant", "value": "-r ."},
+            {"type": "constant", "value": "__delimiter__", "hidden": true}, {"type": "constant", "value": "-a jobO.x.tar.gz"},
+            {"type": "constant", "value": "-p \"", "padding": false}, {"type": "constant", "value": "echo%20hello%20", "padding": false},
+            {"type": "template", "value": "${SEQNUMBER}", "param_type": "pseudo_input", "dataset": "seq_number", "offset": 100, "padding": false},
+            {"type": "constant", "value": "", "padding": false}, {"type": "constant", "value": "\""}]
+    })
+}
+
+/// Adds an output to task parameters.
+pub fn with_output(mut params: Value, name: &str) -> Value {
+    let base = params["taskName"].as_str().unwrap().trim_end_matches('/').to_owned();
+    let template = format!("user.alice.$JEDITASKID._${{SN/P}}.{name}");
+    let items = params["jobParameters"].as_array_mut().unwrap();
+    items.insert(4, json!({"type": "template", "value": template, "param_type": "output", "dataset": format!("{base}_{name}/"), "container": format!("{base}_{name}/"), "hidden": true}));
+    items.insert(5, json!({"type": "constant", "value": format!("-o \"{{'{name}': '{template}'}}\"")}));
+    params
+}
+
+/// Turns task parameters into ones with an input.
+pub fn with_input(mut params: Value, dataset: &str, files_per_job: i64) -> Value {
+    let map = params.as_object_mut().unwrap();
+    for key in ["noInput", "nEvents", "nEventsPerJob"] {
+        map.remove(key);
+    }
+    map.insert("nFilesPerJob".into(), json!(files_per_job));
+    map.insert("dsForIN".into(), json!(dataset));
+    let items = map.get_mut("jobParameters").unwrap().as_array_mut().unwrap();
+    items.retain(|i| i["param_type"] != json!("pseudo_input"));
+    items.insert(4, json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": dataset, "exclude": "\\.log\\.tgz(\\.\\d+)*$", "expand": true}));
+    params
+}
