@@ -1,17 +1,17 @@
 //! Methods of `file_server`, and the door to where files are kept.
 //!
-//! Owns the caps by file name and the trait [`BlobStore`]. Must not know the
-//! layout of the place behind it.
+//! Owns the caps by file name and the trait [`BlobStore`]; [`store`] is the usual
+//! one, the data folder with a row a file. Must not know who may call.
 
 pub mod delete_cache_file;
-mod directory;
+mod stored;
 pub mod touch_cache_file;
 pub mod upload_cache_file;
 pub mod upload_file_recovery_request;
 pub mod upload_jedi_log;
 pub mod validate_cache_file;
 
-pub use directory::Directory;
+pub use stored::store;
 
 use crate::ctx::BoxFuture;
 use crate::upload::Upload;

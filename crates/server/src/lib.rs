@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod args;
+pub mod bans;
 pub mod body;
 pub mod creds;
 pub mod ctx;

@@ -7,6 +7,7 @@ use crate::answer::Rejection;
 use crate::body::{self, CHUNK_TIMEOUT};
 use axum::body::Body;
 use multer::{Constraints, Multipart, SizeLimit};
+use panda_ops::blob::is_safe_name;
 use std::path::Path;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
@@ -14,8 +15,8 @@ use tokio::io::AsyncWriteExt;
 /// Longest text field beside a file.
 const FIELD_LIMIT: u64 = 1 << 20;
 
-/// Longest file name: what common file systems hold.
-pub const MAX_NAME: usize = 255;
+/// Header and trailer of an empty gzip file, bytes.
+const SHORTEST_GZIP: u64 = 18;
 
 /// A received file. The temporary file goes when this is dropped.
 #[derive(Debug)]
@@ -61,21 +62,22 @@ impl Upload {
     /// holds, from its trailer; Adler-32 for other files (client sheet 4.1).
     #[must_use]
     pub fn sandbox_checksum(&self) -> u32 {
-        let Ends { head, tail, seen } = self.ends;
-        if head == [0x1f, 0x8b] && seen >= 18 { u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]) } else { self.adler32 }
+        let tail = self.ends.tail;
+        if self.is_gzip() { u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]) } else { self.adler32 }
+    }
+
+    /// Whether it starts as gzip does and is long enough to be one.
+    #[must_use]
+    pub fn is_gzip(&self) -> bool {
+        self.ends.head == [0x1f, 0x8b] && self.ends.seen >= SHORTEST_GZIP
     }
 }
 
-/// The last component of a path that a client sent as file name, if it is made
-/// of safe characters: letters, digits and `._-+=@:~`, no leading dot.
+/// The last component of a path that a client sent as file name, if it is one
+/// that the server keeps files under ([`is_safe_name`]).
 #[must_use]
 pub fn safe_name(sent: &str) -> Option<&str> {
-    let name = sent.rsplit(['/', '\\']).next()?;
-    let ok = !name.is_empty()
-        && name.len() <= MAX_NAME
-        && !name.starts_with('.')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-+=@:~".contains(&b));
-    ok.then_some(name)
+    sent.rsplit(['/', '\\']).next().filter(|name| is_safe_name(name))
 }
 
 /// A multipart body in pieces.
@@ -133,7 +135,7 @@ pub async fn receive(body: Body, content_type: &str, intake: Option<Intake<'_>>)
 
 async fn store(field: &mut multer::Field<'_>, sent: &str, intake: Intake<'_>) -> Result<Upload, Rejection> {
     let name = safe_name(sent)
-        .ok_or_else(|| Rejection::unreadable("the file name is not allowed; use letters, digits and ._-+=@:~ without a leading dot"))?;
+        .ok_or_else(|| Rejection::unreadable("the file name is not allowed; use letters, digits and . _ - + : without a leading dot"))?;
     let cap = (intake.cap)(name);
     let disk = |error: std::io::Error| {
         tracing::error!(%error, folder = %intake.folder.display(), "cannot store an upload");
@@ -183,7 +185,7 @@ mod tests {
         assert_eq!(safe_name("/home/alice/pre_1.dat.gz"), Some("pre_1.dat.gz"));
         assert_eq!(safe_name("C:\\x\\a.gz"), Some("a.gz"));
         let long = "a".repeat(256);
-        for bad in ["", "..", ".", "a/..", "a/", ".hidden", "a b", "a\0", "é", "a%2f", long.as_str()] {
+        for bad in ["", "..", ".", "a/..", "a/", ".hidden", "a b", "a\0", "é", "a%2f", "tmp", "a~", long.as_str()] {
             assert_eq!(safe_name(bad), None, "{bad:?}");
         }
     }

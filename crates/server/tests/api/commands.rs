@@ -113,3 +113,33 @@ async fn queues_and_callers() {
     let specs = get("/api/v1/metaconfig/get_site_specs?type=all").send(&s).await.json();
     assert_eq!(specs["data"]["Q1"]["sitename"], "SITE");
 }
+
+#[tokio::test]
+async fn bans_come_from_rows() {
+    let s = server().await;
+    // The caller's row is made by a call, then locked.
+    get("/api/v1/task/get_tasks_detailed_info_since").by("eve").send(&s).await;
+    let eve = panda_store::query::person::by_key(&s.state.ops.store, "test", "eve").await.unwrap().unwrap();
+    let mut batch = panda_store::Batch::new();
+    panda_store::query::person::set_state(&mut batch, eve.id, "disabled");
+    s.state.ops.store.apply(batch).await.unwrap();
+    let bans = panda_server::bans::of(&s.state.ops);
+    let who = |subject: &str| panda_access::Principal {
+        issuer: "test".into(),
+        subject: subject.into(),
+        name: subject.into(),
+        nickname: subject.into(),
+        vo: None,
+        roles: [].into(),
+        groups: vec![],
+        email: None,
+    };
+    for _ in 0..200 {
+        if bans.is_banned(&who("eve")) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(bans.is_banned(&who("eve")) && !bans.is_banned(&who("alice")));
+    assert_eq!(bans.names(), ["EVE Example"]);
+}

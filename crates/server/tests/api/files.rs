@@ -7,6 +7,13 @@ use serde_json::json;
 const UPLOAD: &str = "/api/v1/file_server/upload_cache_file";
 const VALIDATE: &str = "/api/v1/file_server/validate_cache_file";
 
+/// Files that are kept, and temporary ones.
+fn left(s: &crate::support::Server) -> (usize, usize) {
+    let cache = s.folder.path().join("data/cache");
+    let count = |path: &std::path::Path| std::fs::read_dir(path).unwrap().filter(|e| e.as_ref().unwrap().path().is_file()).count();
+    (count(&cache), count(&cache.join("tmp")))
+}
+
 #[tokio::test]
 async fn a_sandbox_goes_up_and_is_found_again() {
     let s = server().await;
@@ -36,13 +43,14 @@ async fn a_sandbox_goes_up_and_is_found_again() {
         @r#"200 {"success": false, "message": "ERROR: cannot overwrite file", "data": null}"#
     );
     assert_eq!(get("/cache/jobO.1-2.tar.gz").send(&s).await.bytes, sandbox);
+    assert!(post(UPLOAD).by("bob").file("x.__ow__", b"bob").send(&s).await.text().contains("true"));
+    assert!(post(UPLOAD).by("alice").file("x.__ow__", b"not hers").send(&s).await.text().contains("cannot overwrite"));
     for content in [b"one".as_slice(), b"two"] {
-        assert!(post(UPLOAD).by("alice").file("x.__ow__", content).send(&s).await.text().contains("true"));
-        assert_eq!(get("/cache/x.__ow__").send(&s).await.bytes, content);
+        assert!(post(UPLOAD).by("alice").file("y.__ow__", content).send(&s).await.text().contains("true"));
+        assert_eq!(get("/cache/y.__ow__").send(&s).await.bytes, content);
     }
     // Nothing temporary is left.
-    let left: Vec<_> = std::fs::read_dir(s.folder.path().join("cache")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(left(&s), (3, 0));
 }
 
 #[tokio::test]
@@ -71,7 +79,7 @@ async fn refused_uploads() {
     );
     assert_snapshot!(
         post(UPLOAD).by("alice").file("a b", b"x").send(&s).await.line(),
-        @"400 ERROR : the file name is not allowed; use letters, digits and ._-+=@:~ without a leading dot"
+        @"400 ERROR : the file name is not allowed; use letters, digits and . _ - + : without a leading dot"
     );
     for name in [".hidden", "..", "x/..", "a%2fb", "a;b"] {
         assert_eq!(post(UPLOAD).by("alice").file(name, b"x").send(&s).await.status, 400, "{name}");
@@ -94,8 +102,7 @@ async fn refused_uploads() {
         post(UPLOAD).by("alice").header("content-type", "multipart/form-data").body("x").send(&s).await.line(),
         @"400 ERROR : the multipart body names no boundary in its Content-Type"
     );
-    let left = std::fs::read_dir(s.folder.path().join("cache")).unwrap().count();
-    assert_eq!(left, 1, "only the one that was accepted is there");
+    assert_eq!(left(&s), (1, 0), "only the one that was accepted is there");
 }
 
 #[tokio::test]
@@ -145,9 +152,9 @@ async fn scripts() {
 #[tokio::test]
 async fn path_tricks() {
     let s = server().await;
-    std::fs::write(s.folder.path().join("secret"), b"secret").unwrap();
-    std::fs::create_dir(s.folder.path().join("cache/folder")).unwrap();
-    std::os::unix::fs::symlink(s.folder.path().join("secret"), s.folder.path().join("cache/link")).unwrap();
+    std::fs::write(s.folder.path().join("data/secret"), b"secret").unwrap();
+    std::fs::create_dir(s.folder.path().join("data/cache/folder")).unwrap();
+    std::os::unix::fs::symlink(s.folder.path().join("data/secret"), s.folder.path().join("data/cache/link")).unwrap();
     for path in [
         "/cache/../secret",
         "/cache/..%2fsecret",

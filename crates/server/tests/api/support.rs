@@ -8,7 +8,6 @@ use panda_core::id::QueueId;
 use panda_ops::Ops;
 use panda_ops::clock::SystemClock;
 use panda_server::ctx::{AuthDocuments, Bans, NoObserver, Options, ServerState};
-use panda_server::file_server::Directory;
 use panda_server::serve;
 use panda_store::query::queue::{self, QueueRow, RseRow};
 use panda_store::{Batch, IdKind, Store};
@@ -121,18 +120,22 @@ pub async fn server() -> Server {
     options.vos = vec!["amber".into()];
     let ops = Ops::new(store, Arc::new(SystemClock), options);
     ops.blobs.create().unwrap();
+    let ops = Arc::new(ops);
     let runner = folder.path().join("runner");
     std::fs::write(&runner, b"\x7fELF the runner").unwrap();
-    let cache = folder.path().join("cache");
-    std::fs::create_dir(&cache).unwrap();
     let state = ServerState {
-        ops: Arc::new(ops),
+        ops: ops.clone(),
         identity: Arc::new(Names),
         bans: Arc::new(BanMallory),
-        files: Arc::new(Directory::new(cache.clone())),
+        files: panda_server::file_server::store(&ops),
         auth: Arc::new(Papers),
         observer: Arc::new(NoObserver),
-        options: Options { listen: "127.0.0.1:25080".parse().unwrap(), public_url: None, upload_folder: cache, runner: Some(runner) },
+        options: Options {
+            listen: "127.0.0.1:25080".parse().unwrap(),
+            public_url: None,
+            upload_folder: ops.blobs.incoming(),
+            runner: Some(runner),
+        },
     };
     Server { folder, state: Arc::new(state) }
 }

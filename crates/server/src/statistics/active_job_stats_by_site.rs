@@ -1,0 +1,11 @@
+//! `GET statistics/active_job_stats_by_site`: live jobs, counted.
+
+use crate::answer::{Answer, Refusal};
+use crate::args::Args;
+use crate::ctx::Ctx;
+use panda_ops::statistics::active_by_site;
+
+/// Counts by queue; an installation without jobs has none.
+pub async fn handle(ctx: Ctx, _: Args) -> Result<Answer, Refusal> {
+    Ok(Answer::data(active_by_site(ctx.ops()).await?))
+}
