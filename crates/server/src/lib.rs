@@ -19,6 +19,7 @@ pub mod job;
 pub mod legacy;
 pub mod metaconfig;
 pub mod methods;
+pub mod openapi;
 pub mod own;
 pub mod pilot;
 pub mod query;

@@ -1,5 +1,8 @@
 //! Methods of our own namespace.
 
+pub mod dataset_add;
+pub mod dataset_list;
+pub mod dataset_show;
 pub mod job_log;
 pub mod job_why;
 pub mod pilot_wait;
@@ -7,18 +10,6 @@ pub mod task_output;
 pub mod task_outputs;
 pub mod task_why;
 pub mod whoami;
-pub mod dataset_add {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod dataset_list {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod dataset_show {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
 pub mod queue_add {
     //! Not served yet.
     pub use crate::unserved::handle;

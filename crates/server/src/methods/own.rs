@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Method] = &[
         "dataset",
         "list",
         Right::Read,
-        &[optional("pattern", Kind::Text), int("after"), int("limit").or(Default::Int(100))],
+        &[optional("pattern", Kind::Text), optional("after", Kind::Text), int("limit").or(Default::Int(100))],
         handler!(own::dataset_list::handle),
     )
     .own()
@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Method] = &[
         "dataset",
         "show",
         Right::Read,
-        &[NAME, int("after"), int("limit").or(Default::Int(1000))],
+        &[NAME, optional("after", Kind::Text), int("limit").or(Default::Int(1000))],
         handler!(own::dataset_show::handle),
     )
     .own()

@@ -1,0 +1,13 @@
+//! `GET dataset/show`: a data set with its files, page by page.
+
+use crate::answer::{Answer, Refusal};
+use crate::args::Args;
+use crate::ctx::Ctx;
+use panda_ops::dataset::read::show;
+
+/// The data set with `files` and `next`.
+pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
+    let after = args.text("after").unwrap_or_default();
+    let limit = usize::try_from(args.int("limit").unwrap_or(0)).unwrap_or(0);
+    Ok(Answer::data(show(ctx.ops(), ctx.caller()?, args.text("name").unwrap_or_default(), after, limit).await?))
+}
