@@ -163,7 +163,7 @@ impl Submission<'_> {
         if string(a, "transformation").is_empty() {
             return Err(OpsError::refused("transformation is missing; give the address of the script to run"));
         }
-        let need = need(a, spec);
+        let need = need(a);
         let named = match need.only.first() {
             Some(name) => {
                 let unknown =
@@ -443,14 +443,13 @@ fn scope_of(dataset: &str, lfn: &str) -> String {
     }
 }
 
-fn need(a: &Attributes, spec: &JobSpec) -> Need {
+fn need(a: &Attributes) -> Need {
     let mega = |value: &str, unit: &str| {
         let n = a.int(value).unwrap_or(0).max(0);
         if string(a, unit).to_ascii_uppercase().starts_with('G') { n.saturating_mul(1_000) } else { n }
     };
     let site = string(a, "computingSite");
     let container = !string(a, "container_name").is_empty();
-    let pattern = spec.files.iter().any(|f| string(f, "lfn").contains("regex|"));
     Need {
         only: if site.is_empty() { Vec::new() } else { vec![site.to_owned()] },
         never: Vec::new(),
@@ -459,7 +458,7 @@ fn need(a: &Attributes, spec: &JobSpec) -> Need {
         disk_mb: mega("maxDiskCount", "maxDiskUnit"),
         walltime_s: a.int("maxWalltime").unwrap_or(0).max(0),
         container,
-        native: pattern.then_some("an output is a pattern"),
+        native: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Queues, storage endpoints and dispatch lanes, cached and reread.
 
+pub mod change;
+
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;

@@ -19,6 +19,7 @@ statements! {
     [hot] read OF_TASK_IN = "job.of_task_in", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) ORDER BY id LIMIT :n");
     [hot] read WAITING = "job.waiting", concat!("SELECT ", job_columns!(), " FROM job WHERE wait_job = :job AND state IN (:states*) ORDER BY id LIMIT :n");
     [hot] read IN_STATE = "job.in_state", concat!("SELECT ", job_columns!(), " FROM job WHERE state = :state AND id > :after ORDER BY id LIMIT :n");
+    [hot] read UNPLACED = "job.unplaced", concat!("SELECT ", job_columns!(), " FROM job WHERE state = 'defined' AND queue_id IS NULL AND task_id IS NULL AND id > :after ORDER BY id LIMIT :n");
     [hot] read ALONE = "job.alone", concat!("SELECT ", job_columns!(), " FROM job WHERE person_id = :person AND task_id IS NULL ORDER BY modified_us DESC LIMIT :n");
     read RECENT = "job.recent", concat!("SELECT ", job_columns!(), " FROM job WHERE id < :before ORDER BY id DESC LIMIT :n");
     [hot] read IDS_OF_TASK = "job.ids_of_task", "SELECT id FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
@@ -86,6 +87,10 @@ pub async fn waiting_for(store: &Store, job: JobId, states: &[JobState], n: i64)
 pub async fn in_state(store: &Store, state: JobState, after: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
     let binds = vec![("state", state.as_str().into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&IN_STATE, binds).await?.iter().map(read).collect()
+}
+/// Jobs without a task above `after` that no queue could take yet, by id; at most `n` and 1,000.
+pub async fn unplaced(store: &Store, after: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
+    store.fetch(&UNPLACED, vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())]).await?.iter().map(read).collect()
 }
 /// A person's jobs without a task, newest first; at most `n` and 1,000.
 pub async fn alone(store: &Store, person: i64, n: i64) -> Result<Vec<JobRow>, Error> {

@@ -2,7 +2,7 @@
 //! guarded by the revision it was decided on, and writes its event row in the same batch.
 
 use panda_core::{
-    id::JobId,
+    id::{JobId, LaneId, QueueId},
     job::{state::JobState, transition},
     machine::{Actor, IllegalTransition},
 };
@@ -25,6 +25,8 @@ statements! {
     [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, sup_error_code = :sup, diag = :diag, modified_us = :now, state_us = :now, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :code, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write PLACE = "job.place", "UPDATE job SET queue_id = :queue, lane_id = :lane WHERE id = :id AND rev = :rev";
+    write DOC_SET = "job.doc_set", "UPDATE job_doc SET doc = :doc WHERE job_id = :id";
     [hot] write COMMAND = "job.command", "UPDATE job SET command = :command, modified_us = :now WHERE id = :id AND state IN ('sent', 'starting', 'running', 'transferring', 'merging', 'holding')";
 }
 
@@ -162,6 +164,15 @@ pub fn set(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
     );
 }
 
+/// Gives a job that still has `before.rev` a queue and lane; [`move_to`] follows in the same batch.
+pub fn place(batch: &mut Batch, before: &JobRow, queue: QueueId, lane: LaneId) {
+    let binds = vec![("queue", queue.into()), ("lane", lane.into()), ("id", before.id.into()), ("rev", before.rev.into())];
+    batch.guard(&PLACE, binds, 1);
+}
+/// Replaces a job's own document fragment.
+pub fn set_doc(batch: &mut Batch, id: JobId, doc: &str) {
+    batch.guard(&DOC_SET, vec![("doc", doc.into()), ("id", id.into())], 1);
+}
 /// Notes a further error code of the system on an ended job that still has `before.rev`.
 pub fn mark(batch: &mut Batch, before: &JobRow, code: i64, now_us: i64) {
     let binds = vec![("code", code.into()), ("now", now_us.into()), ("id", before.id.into()), ("rev", before.rev.into())];

@@ -1,0 +1,80 @@
+//! Lets jobs go that no queue could take when they came.
+
+use panda_core::{id::JobId, job::state::JobState, machine::Actor, policy::broker::Need};
+use panda_store::{
+    Batch,
+    query::{
+        decision,
+        job::{self, JobRow},
+        queue::{QueueRow, RseRow},
+    },
+};
+use panda_wire::job_dict;
+use serde_json::{Map, Value};
+
+use super::{
+    broker::{self, Broker, Place},
+    submit::SHARE,
+};
+use crate::{Ops, OpsError, json as text};
+
+/// Most jobs placed by one call; the next call goes on.
+const MAX_PLACED: usize = 5_000;
+/// Jobs read at a time.
+const PAGE: i64 = 200;
+
+/// Places jobs without a task that wait for a queue; the answer is how many were placed. Run when a queue comes online, and from time to time.
+pub async fn waiting(ops: &Ops) -> Result<usize, OpsError> {
+    let mut after = JobId(0);
+    let (mut placed, mut seen) = (0, 0);
+    let mut broker = None;
+    while seen < MAX_PLACED {
+        let page = job::list::unplaced(&ops.store, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        seen += page.len();
+        let broker = match &mut broker {
+            Some(broker) => broker,
+            None => broker.insert(Broker::new(ops).await?),
+        };
+        for j in &page {
+            placed += usize::from(one(ops, broker, j).await?);
+        }
+    }
+    Ok(placed)
+}
+
+async fn one(ops: &Ops, broker: &mut Broker, j: &JobRow) -> Result<bool, OpsError> {
+    let Some((own, common)) = job::list::doc(&ops.store, j.id).await? else { return Ok(false) };
+    let mut own: Map<String, Value> = serde_json::from_str(&text::join(&[&own])).unwrap_or_default();
+    let container = own.contains_key("container_name") || common.contains("\"container_name\":");
+    let need = Need { cores: j.core_count, ram_mb: j.ram_mb, disk_mb: j.disk_mb, walltime_s: j.walltime_s, container, ..Need::default() };
+    let place = broker.place(&need);
+    let Place::Queue(id) = &place else { return Ok(false) };
+    let snapshot = broker.snapshot();
+    let (Some(queue), now) = (snapshot.by_id.get(id), ops.now().0) else { return Ok(false) };
+    let rse = snapshot.rses.get(&queue.rse_id);
+    at(&mut own, queue, rse.map(AsRef::as_ref));
+    let lane = ops.lane(*id, &j.resource_type, &j.label, SHARE, j.ram_mb).await?;
+    let mut batch = Batch::new();
+    let after = JobRow { state: JobState::Activated, queue_id: Some(*id), lane_id: Some(lane), ..j.clone() };
+    job::transition::place(&mut batch, j, *id, lane);
+    job::transition::move_to(&mut batch, j, &after, Actor::Engine, now, Some(&format!("queue {} fits", queue.name)))?;
+    job::transition::set_doc(&mut batch, j.id, &text::members(&own));
+    decision::set(&mut batch, j.id.0, broker::STAGE, now, &broker::record(&place, snapshot).to_string());
+    match ops.store.apply(batch).await {
+        Ok(()) => Ok(true),
+        Err(e) if e.is_conflict() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Puts the names of the queue and its storage where the dictionary has none yet.
+fn at(own: &mut Map<String, Value>, queue: &QueueRow, rse: Option<&RseRow>) {
+    let storage = rse.map(|r| r.name.as_str());
+    for (key, value) in [("ddmEndPointOut", storage), ("ddmEndPointIn", storage), ("fileDestinationSE", Some(queue.name.as_str()))] {
+        let Some(Value::String(list)) = own.get_mut(key) else { continue };
+        let filled = job_dict::join(job_dict::split(list).map(|old| old.or(value)));
+        *list = filled;
+    }
+}
