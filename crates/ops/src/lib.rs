@@ -5,8 +5,10 @@
 
 pub mod blob;
 pub mod clock;
+pub mod creds;
 pub mod dataset;
 mod error;
+pub mod file;
 pub mod job;
 pub mod json;
 pub mod live;

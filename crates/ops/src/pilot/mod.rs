@@ -4,3 +4,4 @@ pub mod acquire;
 pub mod seen;
 pub mod update;
 pub mod wait;
+pub mod worker;
