@@ -6,7 +6,4 @@ pub mod get_metadata_for_analysis_jobs;
 pub mod get_status;
 pub mod kill;
 pub mod set_debug_mode;
-pub mod submit {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
+pub mod submit;

@@ -117,3 +117,68 @@ async fn unknown_jobs() {
         @r#"200 {"success": false, "message": "stream must be stdout or stderr, got `x`", "data": null}"#
     );
 }
+
+#[tokio::test]
+async fn a_job_without_a_task_reaches_a_pilot() {
+    use panda_wire::job_spec::{Attributes, JobSpec, encode};
+    let s = server().await;
+    let map = |v: Value| Attributes(v.as_object().unwrap().clone());
+    let spec = JobSpec {
+        attributes: map(json!({
+            "jobName": "lonely", "transformation": "http://127.0.0.1:25080/trf/user/runGen-00-00-02", "jobParameters": "-p x",
+            "computingSite": "Q1", "prodSourceLabel": "user", "destinationDBlock": "user.alice.lonely",
+        })),
+        files: vec![
+            map(
+                json!({"lfn": "user.alice.lonely.out", "type": "output", "dataset": "user.alice.lonely", "destinationDBlock": "user.alice.lonely"}),
+            ),
+            map(
+                json!({"lfn": "user.alice.lonely.log.tgz", "type": "log", "dataset": "user.alice.lonely", "destinationDBlock": "user.alice.lonely"}),
+            ),
+        ],
+    };
+    let submit = async |jobs: String| post("/api/v1/job/submit").by("alice").json(&json!({"jobs": jobs})).send(&s).await.json();
+    assert_eq!(submit("[]".into()).await["success"], false);
+    assert_eq!(submit("[[1,2]]".into()).await["message"], "the last value of job 0 must be the list of its files");
+    let reply = submit(encode(&[spec])).await;
+    assert_eq!(reply["success"], true, "{reply}");
+    let id = reply["data"][0][0].as_i64().unwrap();
+    assert!(id >= 1_000_000_000);
+    // The old wire hands it out flat, and it is gone for the next pilot.
+    let ask = || post("/server/panda/getJob").by("pilot").body("siteName=Q1&prodSourceLabel=user&diskSpace=14336&mem=3000");
+    let reply = ask().send(&s).await;
+    let job = reply.json();
+    assert_eq!((&job["StatusCode"], &job["PandaID"], &job["jobPars"]), (&json!(0), &json!(id), &json!("-p x")), "{job}");
+    assert_eq!((reply.bytes.first(), reply.bytes.last()), (Some(&b'{'), Some(&b'}')));
+    for key in panda_wire::job_dict::ALWAYS {
+        assert!(job.get(key).is_some(), "{key} is missing");
+    }
+    assert_eq!(ask().send(&s).await.json()["StatusCode"], 20);
+    let beat =
+        |state: &str| post("/server/panda/updateJob").by("pilot").body(format!("jobId={id}&state={state}&attemptNr=0&node=n1&coreCount=1"));
+    assert_snapshot!(beat("starting").send(&s).await.text(), @r#"{"StatusCode":0,"command":"NULL"}"#);
+    assert_snapshot!(beat("running").send(&s).await.text(), @r#"{"StatusCode":0,"command":"NULL"}"#);
+    assert_snapshot!(beat("running").send(&s).await.text(), @r#"{"StatusCode":0,"command":"NULL"}"#);
+    // Its log, in pieces, and the way it is read.
+    let log = format!("/api/panda/v1/job/log?job_id={id}&attempt=0&stream=stdout");
+    let append = async |offset: u32, text: &str| post(&format!("{log}&offset={offset}")).by("pilot").body(text).send(&s).await.json();
+    assert_eq!(append(0, "hello ").await["data"]["size"], 6);
+    assert_eq!(append(6, "world\n").await["data"]["size"], 12);
+    assert_eq!(append(6, "world\n").await["data"]["size"], 12, "a piece sent twice is written once");
+    let piece = get(&format!("{log}&offset=3")).by("bob").send(&s).await.json()["data"].clone();
+    assert_eq!((&piece["text"], &piece["next"]), (&json!("lo world\n"), &json!(12)));
+    assert_eq!(get(&format!("{log}&raw=true")).by("bob").send(&s).await.bytes, b"hello world\n");
+    // Its owner has it killed: the pilot is told.
+    let kill = post("/api/v1/job/kill").by("alice").json(&json!({"job_ids": [id]})).send(&s).await.json();
+    assert_eq!(kill["data"], json!([true]));
+    assert_snapshot!(beat("running").send(&s).await.text(), @r#"{"StatusCode":0,"command":"tobekilled"}"#);
+    let described = get(&format!("/api/v1/job/get_description?job_ids={id}")).by("bob").send(&s).await.json();
+    assert_eq!(described["data"][0]["jobStatus"], "running");
+    assert_eq!(described["data"][0]["Files"].as_array().unwrap().len(), 2);
+    let why = get(&format!("/api/panda/v1/job/why?job_id={id}")).by("bob").send(&s).await.json();
+    assert_eq!(why["data"]["state"], "running", "{why}");
+    // Counts are up to a second old, and brokerage has counted.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let stats = get("/api/v1/statistics/active_job_stats_by_site").send(&s).await.json();
+    assert_eq!(stats["data"]["Q1"]["running"], 1, "{stats}");
+}
