@@ -20,6 +20,8 @@ struct Kind {
     variable: &'static str,
     /// Tried in this order; the second is the account that we make.
     urls: [&'static str; 2],
+    /// The database that every server of this kind has.
+    database: &'static str,
     packages: [&'static str; 1],
     client: &'static str,
     start: fn() -> Outcome,
@@ -33,6 +35,7 @@ const POSTGRES: Kind = Kind {
     name: "PostgreSQL",
     variable: "PANDA_TEST_POSTGRES",
     urls: ["postgres://postgres@127.0.0.1:5432", "postgres://panda_test:panda_test@127.0.0.1:5432"],
+    database: "postgres",
     packages: ["postgresql"],
     client: "psql",
     start: start_postgres,
@@ -43,7 +46,7 @@ const POSTGRES: Kind = Kind {
     },
     answers: |url| {
         let ask = ["--no-psqlrc", "--no-password", "--tuples-only", "--command", "SELECT 1"];
-        let url = if url.matches('/').count() < 3 { format!("{url}/postgres") } else { url.to_owned() };
+        let url = with_database(url.to_owned(), "postgres");
         output(Command::new("psql").env("PGCONNECT_TIMEOUT", "5").arg(url).args(ask)).map(drop)
     },
     by_hand: "pg_ctlcluster VERSION main start",
@@ -53,6 +56,7 @@ const MARIADB: Kind = Kind {
     name: "MariaDB",
     variable: "PANDA_TEST_MYSQL",
     urls: ["mysql://root@127.0.0.1:3306", "mysql://panda_test:panda_test@127.0.0.1:3306"],
+    database: "mysql",
     packages: ["mariadb-server"],
     client: "mariadb",
     start: start_mariadb,
@@ -65,9 +69,20 @@ const MARIADB: Kind = Kind {
     by_hand: "start-stop-daemon --start --oknodo --background --exec /usr/sbin/mariadbd -- --user=mysql",
 };
 
-/// Makes both servers ready and tells their addresses as (variable, URL).
+/// Makes both servers ready and tells their addresses as (variable, URL). Each URL names the server's own database: tests make
+/// theirs beside it.
 pub(crate) fn ensure() -> Outcome<Vec<(&'static str, String)>> {
-    [&POSTGRES, &MARIADB].into_iter().map(|kind| Ok((kind.variable, kind.ensure()?))).collect()
+    [&POSTGRES, &MARIADB].into_iter().map(|kind| Ok((kind.variable, with_database(kind.ensure()?, kind.database)))).collect()
+}
+
+/// A URL without the name of a database: `scheme://login@host:port`.
+pub(crate) fn server_of(url: &str) -> &str {
+    let place = url.find("://").map_or(0, |at| at + 3);
+    url[place..].find(['/', '?']).map_or(url, |at| &url[..place + at])
+}
+
+fn with_database(url: String, database: &str) -> String {
+    if server_of(&url) == url { format!("{url}/{database}") } else { url }
 }
 
 impl Kind {
@@ -157,4 +172,18 @@ fn mariadb_answers(url: &str) -> Outcome {
     let mut ask = Command::new("mariadb");
     ask.env("MYSQL_PWD", password).args(["--no-defaults", "--protocol=tcp", "--connect-timeout=5"]);
     output(ask.args(["--user", user, "--host", host, "--port", port, "--execute", "SELECT 1"])).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_database() {
+        let with = |url: &str| with_database(url.to_owned(), "d");
+        assert_eq!(with("mysql://u:p@h:1"), "mysql://u:p@h:1/d");
+        assert_eq!(with("mysql://u:p@h:1/own?x=y"), "mysql://u:p@h:1/own?x=y");
+        assert_eq!(server_of("postgres://u@h:1/own?x=y"), "postgres://u@h:1");
+        assert_eq!(server_of("postgres://u@h:1"), "postgres://u@h:1");
+    }
 }

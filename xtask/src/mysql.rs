@@ -24,7 +24,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn variables(&self) -> [(&'static str, String); 1] {
-        [("PANDA_TEST_REAL_MYSQL", format!("mysql://root@127.0.0.1:{PORT}"))]
+        [("PANDA_TEST_REAL_MYSQL", format!("mysql://root@127.0.0.1:{PORT}/mysql"))]
     }
 }
 
