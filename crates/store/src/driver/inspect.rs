@@ -93,9 +93,21 @@ impl Inspector {
                 let values = if binds.is_empty() { String::new() } else { format!("({})", vec!["NULL"; binds.len()].join(",")) };
                 let lines = client.query(&format!("EXPLAIN EXECUTE one{values}"), &[]).await.map_err(|e| e.to_string())?;
                 let lines: Vec<String> = lines.iter().map(|r| r.get(0)).collect();
+                // Walking over a partial index is what it is made for.
+                let partial = client
+                    .query(
+                        "SELECT i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indpred IS NOT NULL",
+                        &[],
+                    )
+                    .await
+                    .map_err(|e| e.to_string())?;
+                let partial: BTreeSet<String> = partial.iter().map(|r| r.get(0)).collect();
                 let mut found = vec![];
                 for (i, line) in lines.iter().enumerate() {
                     let bounded = lines.get(i + 1).is_some_and(|next| next.contains("Index Cond") || next.contains("Recheck Cond"));
+                    if line.split(' ').any(|word| partial.contains(word)) {
+                        continue;
+                    }
                     if line.contains("Seq Scan on") || (line.contains("Index") && line.contains("Scan using") && !bounded) {
                         found.push(line.trim().to_owned());
                     }

@@ -4,6 +4,7 @@
 
 mod batches;
 mod claims;
+mod durability;
 mod fixtures;
 mod opening;
 
@@ -42,5 +43,6 @@ on_every_backend!(
     claims::heartbeats_of_many_callers,
     opening::the_schema_is_recorded,
     opening::a_newer_or_foreign_schema_is_refused,
+    opening::refusals_are_one_clear_sentence,
     opening::a_restart_continues_half_a_migration,
 );

@@ -139,3 +139,85 @@ impl Driver for Sqlite {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::{
+        driver::READ_LIMIT,
+        testing::{Backend, TestDb},
+    };
+
+    crate::statements! {
+        write PUT = "test.put", "INSERT INTO wake (name, n) VALUES (:name, :k)";
+        read COUNT = "test.count", "SELECT COUNT(*) FROM wake LIMIT 1";
+        read ENDLESS = "test.endless", "WITH RECURSIVE s(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM s) SELECT COUNT(*) FROM s LIMIT 1";
+        read WRITING = "test.writing", "INSERT INTO wake (name, n) VALUES ('x', 1) RETURNING n";
+    }
+
+    async fn database() -> (TestDb, Sqlite) {
+        let db = TestDb::fresh(Backend::Sqlite).await;
+        let path = db.url().strip_prefix("sqlite:").unwrap().to_owned();
+        let driver = open(db.url(), Path::new(&path), true, Wake::default()).await.unwrap();
+        (db, driver)
+    }
+    fn put(s: &Session, k: i64) -> Result<u64, Error> {
+        s.execute(&PUT, &vec![("name", format!("row {k}").into()), ("k", k.into())])
+    }
+
+    #[tokio::test]
+    async fn sqlite_a_panic_or_an_error_undoes_its_unit_only() {
+        let (_db, driver) = database().await;
+        // Sent together, so that they share a group; each unit first writes, then goes its way.
+        let units = (0..30).map(|k| {
+            driver.writer.run(move |s| {
+                put(s, k)?;
+                match k % 3 {
+                    0 => panic!("unit {k}"),
+                    1 => Err(Error::Conflict("test")),
+                    _ => Ok(k),
+                }
+            })
+        });
+        for (k, answer) in futures::future::join_all(units).await.into_iter().enumerate() {
+            match k % 3 {
+                0 => assert!(answer.unwrap_err().to_string().contains("panicked")),
+                1 => assert!(matches!(answer, Err(Error::Conflict("test")))),
+                _ => assert_eq!(answer.unwrap(), i64::try_from(k).unwrap()),
+            }
+        }
+        assert_eq!(driver.fetch(&COUNT, vec![]).await.unwrap()[0].int(0).unwrap(), 10);
+    }
+
+    #[tokio::test]
+    async fn sqlite_a_lost_transaction_is_told_to_every_caller_of_the_group() {
+        let (_db, driver) = database().await;
+        let units = (0..9).map(|k| {
+            driver.writer.run(move |s| {
+                put(s, k)?;
+                if k == 5 {
+                    // As SQLite itself does on a full disk.
+                    s.conn.execute_batch("ROLLBACK").unwrap();
+                }
+                Ok(k)
+            })
+        });
+        let answers = futures::future::join_all(units).await;
+        let stored = driver.fetch(&COUNT, vec![]).await.unwrap()[0].int(0).unwrap();
+        let told = i64::try_from(answers.iter().filter(|a| a.is_ok()).count()).unwrap();
+        assert!(answers[5].is_err());
+        assert_eq!(told, stored, "{answers:?}");
+        assert!(driver.writer.run(|s| put(s, 100)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn sqlite_readers_cannot_write_and_are_stopped() {
+        let (_db, driver) = database().await;
+        assert!(driver.fetch(&WRITING, vec![]).await.unwrap_err().to_string().contains("readonly"));
+        let start = std::time::Instant::now();
+        let e = driver.fetch(&ENDLESS, vec![]).await.unwrap_err();
+        assert!(e.to_string().contains("was stopped"), "{e}");
+        assert!(start.elapsed() < READ_LIMIT * 2);
+    }
+}
