@@ -12,7 +12,6 @@ use crate::answer::{Answer, Refusal};
 use crate::args::{self, Given};
 use crate::ctx::Ctx;
 use crate::methods::{self, Space};
-use panda_wire::StatusCode;
 use panda_wire::pilot::{GET_JOB_NAMES, UPDATE_JOB_NAMES, WORKER_STATUS_NAMES, rename};
 use serde_json::{Map, Value, json};
 
@@ -59,12 +58,11 @@ const METHODS: &[Old] = &[
         names: &[("publicKeyName", "public_key_name"), ("privateKeyName", "private_key_name")],
         answer: answers::key_pair,
     },
-    // No token cache is kept for others: a pilot uses the token it was given. The answer says so in its own terms.
     Old {
         name: "get_access_token",
-        target: "",
-        names: &[],
-        answer: |_, _| answers::coded(StatusCode::KeyMissing, "this server keeps no tokens for others; use the token you have"),
+        target: "creds/get_access_token",
+        names: &[("client_name", "client_name"), ("token_key", "token_key")],
+        answer: answers::proxy,
     },
     Old { name: "get_user_secrets", target: "creds/get_user_secrets", names: &[("keys", "keys")], answer: answers::secrets },
     // The event service is not part of this system yet: there are no ranges, and none is taken back.

@@ -29,7 +29,6 @@ pub mod statics;
 pub mod statistics;
 pub mod system;
 pub mod task;
-mod unserved;
 pub mod upload;
 
 pub use answer::{Answer, Data, Refusal, Rejection};

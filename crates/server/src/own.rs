@@ -6,17 +6,11 @@ pub mod dataset_show;
 pub mod job_log;
 pub mod job_why;
 pub mod pilot_wait;
+pub mod queue_add;
+pub mod queue_list;
+pub mod queue_set;
+pub mod queue_show;
 pub mod task_output;
 pub mod task_outputs;
 pub mod task_why;
 pub mod whoami;
-pub mod queue_add {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod queue_list;
-pub mod queue_show;
-pub mod queue_set {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}

@@ -5,15 +5,6 @@ pub mod update_job;
 pub mod update_jobs_bulk;
 
 pub mod get_job_status;
-pub mod update_worker_status {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod update_worker_node {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
-pub mod update_worker_node_gpu {
-    //! Not served yet.
-    pub use crate::unserved::handle;
-}
+pub mod update_worker_node;
+pub mod update_worker_node_gpu;
+pub mod update_worker_status;

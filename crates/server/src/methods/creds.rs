@@ -37,4 +37,12 @@ pub(super) const ROWS: &[Method] = &[
         handler!(creds::get_proxy::handle),
     )
     .about("Proxy", "A proxy certificate, where the server keeps some."),
+    Method::get(
+        "creds",
+        "get_access_token",
+        Right::Credentials,
+        &[required("client_name", Kind::Text), optional("token_key", Kind::Text)],
+        handler!(creds::get_access_token::handle),
+    )
+    .about("Proxy", "An access token, where the server keeps some."),
 ];

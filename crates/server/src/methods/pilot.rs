@@ -133,6 +133,7 @@ pub(super) const ROWS: &[Method] = &[
             required("status", Kind::Text),
             TIMEOUT,
             optional("node_id", Kind::Any),
+            text("site"),
         ],
         handler!(pilot::update_worker_status::handle),
     )

@@ -143,3 +143,107 @@ async fn bans_come_from_rows() {
     assert!(bans.is_banned(&who("eve")) && !bans.is_banned(&who("alice")));
     assert_eq!(bans.names(), ["EVE Example"]);
 }
+
+#[tokio::test]
+async fn secrets_are_the_callers_own() {
+    let s = server().await;
+    let set = async |body| post("/api/v1/creds/set_user_secrets").by("alice").json(&body).send(&s).await.line();
+    let get_all = async |by: &str| get("/api/v1/creds/get_user_secrets").by(by).send(&s).await.json()["data"].clone();
+    assert_eq!(get_all("alice").await, json!("{}"), "a text, also when there is nothing");
+    assert_snapshot!(set(json!({"key": "k", "value": "v"})).await, @r#"200 {"success": true, "message": "OK", "data": null}"#);
+    set(json!({"key": "k2", "value": "v2"})).await;
+    assert_eq!(get_all("alice").await, json!(r#"{"k":"v","k2":"v2"}"#));
+    assert_eq!(get_all("bob").await, json!("{}"));
+    let old = post("/server/panda/get_user_secrets").by("alice").json(&json!({"get_json": true, "keys": "k"})).send(&s).await;
+    assert_snapshot!(old.line(), @r#"200 [true,{"k":"v"}]"#);
+    set(json!({"key": "k", "value": null})).await;
+    assert_eq!(get_all("alice").await, json!(r#"{"k2":"v2"}"#));
+    set(json!({"key": null, "value": null})).await;
+    assert_eq!(get_all("alice").await, json!("{}"));
+}
+
+#[tokio::test]
+async fn credentials_need_a_role() {
+    let s = server().await;
+    assert_snapshot!(
+        get("/api/v1/creds/get_proxy?role=production").by("pilot").send(&s).await.line(),
+        @r#"200 {"success": false, "message": "'proxy' not found for PILOT Example", "data": null}"#
+    );
+    assert!(get("/api/v1/creds/get_proxy").by("alice").send(&s).await.text().contains("role required"));
+    let pair = async |by: &str| post("/server/panda/getKeyPair").by(by).body("publicKeyName=a&privateKeyName=../b").send(&s).await.line();
+    assert_snapshot!(pair("pilot").await, @r#"200 {"StatusCode":80,"errorDialog":"key `a` not found"}"#);
+    assert_snapshot!(pair("alice").await, @r#"200 {"StatusCode":60,"errorDialog":"production or pilot role required"}"#);
+    assert_snapshot!(
+        post("/server/panda/getProxy").by("pilot").body("role=production").send(&s).await.line(),
+        @r#"200 {"StatusCode":90,"errorDialog":"'proxy' not found for PILOT Example"}"#
+    );
+}
+
+#[tokio::test]
+async fn workers_and_machines() {
+    let s = server().await;
+    let old = post("/server/panda/updateWorkerPilotStatus").by("pilot");
+    let old = old.json(&json!({"workerID": "777", "harvesterID": "harv01", "status": "started", "site": "Q1", "node_id": "n"}));
+    assert_snapshot!(old.send(&s).await.line(), @r#"200 {"StatusCode":0}"#);
+    let status = async |word: &str| {
+        let body = json!({"worker_id": 777, "harvester_id": "harv01", "status": word});
+        post("/api/v1/pilot/update_worker_status").by("pilot").json(&body).send(&s).await.line()
+    };
+    assert_snapshot!(status("finished").await, @r#"200 {"success": true, "message": "", "data": null}"#);
+    assert!(status("odd").await.contains("Invalid worker state."));
+    let node = async || {
+        let body = json!({"site": "SITE", "host_name": "n1", "cpu_model": "x", "n_logical_cpus": 2, "clock_speed": 2596.118, "cpu_architecture_level": ""});
+        post("/api/v1/pilot/update_worker_node").by("pilot").json(&body).send(&s).await.json()
+    };
+    assert_eq!(node().await["message"], "inserted");
+    assert_eq!(node().await["message"], "updated");
+    let gpu = json!({"site": "SITE", "host_name": "n1", "vendor": "v", "model": "m", "count": "2"});
+    let gpu = post("/api/v1/pilot/update_worker_node_gpu").by("pilot").json(&gpu).send(&s).await.json();
+    assert_eq!(gpu["success"], true, "{gpu}");
+}
+
+#[tokio::test]
+async fn queues_are_added_and_changed() {
+    let s = server().await;
+    let storage = s.folder.path().join("storage2");
+    std::fs::create_dir(&storage).unwrap();
+    let body = json!({"name": "Q2", "config": {"corecount": 8, "timefloor": 10}, "storage": storage, "pilot": "official-generic"});
+    let add = async |by: &str| post("/api/panda/v1/queue/add").by(by).json(&body).send(&s).await.json();
+    assert_eq!(add("alice").await["message"], "production or pilot role required");
+    let added = add("prod").await;
+    assert_eq!((&added["data"]["core_count"], &added["data"]["pilot"]), (&json!(8), &json!("official-generic")), "{added}");
+    let doc = get("/cache/schedconfig/Q2.all.json").send(&s).await.json();
+    assert_eq!((&doc["timefloor"], &doc["corecount"]), (&json!(10), &json!(8)));
+    let set = post("/api/panda/v1/queue/set").by("prod").json(&json!({"name": "Q2", "values": {"state": "offline"}}));
+    assert_eq!(set.send(&s).await.json()["data"]["state"], "offline");
+    assert_eq!(get("/cache/schedconfig/Q2.all.json").send(&s).await.json()["status"], "offline");
+}
+
+#[tokio::test]
+async fn data_sets() {
+    let s = server().await;
+    let folder = s.folder.path().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("f1.txt"), b"one").unwrap();
+    let storage = s.folder.path().join("store");
+    std::fs::create_dir(&storage).unwrap();
+    let queue = json!({"name": "Q3", "storage": storage});
+    assert_eq!(post("/api/panda/v1/queue/add").by("prod").json(&queue).send(&s).await.json()["success"], true);
+    let add = json!({"name": "user.prod:user.prod.in/", "dir": folder, "queue": "Q3"});
+    let added = post("/api/panda/v1/dataset/add").by("prod").json(&add).send(&s).await.json();
+    assert_eq!(
+        (&added["data"]["n_files"], &added["data"]["n_bytes"], &added["data"]["added"]),
+        (&json!(1), &json!(3), &json!(1)),
+        "{added}"
+    );
+    let list = get("/api/panda/v1/dataset/list?pattern=user.*").by("prod").send(&s).await.json();
+    assert_eq!(list["data"]["datasets"][0]["name"], "user.prod.in", "{list}");
+    let show = get("/api/panda/v1/dataset/show?name=user.prod.in").by("prod").send(&s).await.json();
+    assert_eq!(show["data"]["files"][0]["lfn"], "f1.txt", "{show}");
+    assert_snapshot!(
+        post("/api/panda/v1/dataset/add").by("prod").json(&json!({"name": "x"})).send(&s).await.line(),
+        @r#"200 {"success": false, "message": "give either `dir` or `files`", "data": null}"#
+    );
+    let recover = post("/api/v1/file_server/upload_file_recovery_request").by("prod").json(&json!({"task_id": 5, "dry_run": true}));
+    assert_snapshot!(recover.send(&s).await.line(), @r#"200 {"success": false, "message": "jediTaskID=5 not found", "data": null}"#);
+}

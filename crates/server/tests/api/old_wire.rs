@@ -48,6 +48,6 @@ async fn refusals_have_codes() {
     );
     assert_snapshot!(
         get("/server/panda/get_access_token?client_name=pilot_server&token_key=K").by("pilot").send(&s).await.line(),
-        @r#"200 {"StatusCode":80,"errorDialog":"this server keeps no tokens for others; use the token you have"}"#
+        @r#"200 {"StatusCode":90,"errorDialog":"'token' not found for pilot_server"}"#
     );
 }
