@@ -51,7 +51,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     }
     if options.mysql {
         let server = mysql::start()?;
-        let mut command = nextest(&options, "run", &["--package", "panda-store", "-E", &any_of(&["db_"])]);
+        let mut command = nextest(&options, "run", &["--package", "panda-store", "--no-fail-fast", "-E", &any_of(&["db_"])]);
         return execute(command.envs(databases::ensure()?).envs(server.variables()));
     }
     let all = list(&options, None)?;
