@@ -12,6 +12,7 @@ pub mod job_spec;
 pub mod lenient;
 pub mod literal;
 pub mod pilot;
+mod record;
 pub mod status_code;
 pub mod task_params;
 

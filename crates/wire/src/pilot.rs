@@ -4,7 +4,7 @@
 //! to the same things. Must not know what a server does with them. Reading is
 //! lenient, since pilots of all ages send numbers as texts.
 
-use crate::lenient::record;
+use crate::record::record;
 use serde_json::{Map, Value};
 
 record! {
