@@ -24,8 +24,8 @@ impl<'a> Database<'a> {
         for text in session(dialect).iter().take(3) {
             this.run(text).await?;
         }
-        // Ends with the connection.
-        this.run(&format!("DO GET_LOCK(CONCAT('panda_migrate_', MD5(DATABASE())), {PATIENCE_S})")).await?;
+        // Ends with the connection. (SHA2, since MySQL 9.6 dropped MD5; a lock name has at most 64 characters.)
+        this.run(&format!("DO GET_LOCK(CONCAT('panda_migrate_', LEFT(SHA2(DATABASE(), 256), 40)), {PATIENCE_S})")).await?;
         Ok(this)
     }
     async fn run(&mut self, text: &str) -> Result<(), OpenError> {
