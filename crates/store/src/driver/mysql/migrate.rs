@@ -24,7 +24,7 @@ impl<'a> Database<'a> {
         for text in session(dialect).iter().take(3) {
             this.run(text).await?;
         }
-        // Ends with the connection. (SHA2, since MySQL 9.6 dropped MD5; a lock name has at most 64 characters.)
+        // Ends with the connection. (SHA2, since MySQL 9.7 has no MD5; a lock name has at most 64 characters.)
         this.run(&format!("DO GET_LOCK(CONCAT('panda_migrate_', LEFT(SHA2(DATABASE(), 256), 40)), {PATIENCE_S})")).await?;
         Ok(this)
     }
