@@ -1,0 +1,204 @@
+//! Ties the rooms together: store, operations, API, pages, loops, worker.
+//!
+//! Owns the order of starting and ending. What ends first is what depends on the rest: worker, loops, API, database. Must not know any verb.
+
+mod listen;
+mod pages;
+mod queue;
+mod signal;
+mod worker;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use panda_access::{Identity, dev::Issuer};
+use panda_engine::{Engine, EngineOptions};
+use panda_ops::Ops;
+use panda_ops::clock::SystemClock;
+use panda_server::{ServerState, ctx, file_server, serve};
+use panda_store::Store;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::builder::Builder;
+use crate::config::Config;
+use crate::failure::{Failure, io};
+use crate::session;
+use crate::verb::db;
+
+pub(crate) use signal::wait as signal;
+
+/// A running system.
+pub struct Running {
+    url: String,
+    address: SocketAddr,
+    ops: Arc<Ops>,
+    config: Config,
+    engine: Option<Arc<Engine>>,
+    worker: Option<worker::Worker>,
+    server: JoinHandle<std::io::Result<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Starts what the builder was told to.
+pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
+    let config = builder.config.clone();
+    let roles = builder.roles;
+    make_private_folder(&config.data)?;
+    // First the port: it is the commonest obstacle, and nothing is to be undone when it is there.
+    let listener = listen::bind(config.server.listen, builder.free_port).await?;
+    let address = listener.local_addr().map_err(|error| Failure::new(format!("the listener has no address: {error}")))?;
+    let issuer = session::issuer(&config)?;
+    let identity = match builder.identity.take() {
+        Some(identity) => identity,
+        None => Arc::new(issuer.for_listener(address).map_err(|error| Failure::usage(error.to_string()))?) as Arc<dyn Identity>,
+    };
+    let ops = open_ops(&builder, address).await?;
+    if roles.server || roles.worker {
+        queue::ensure(&ops, &config).await?;
+    }
+    let engine = roles.engine.then(|| Arc::new(Engine::start(ops.clone(), engine_options(&config))));
+    let pages = pages::state(&ops, engine.as_ref());
+    let routes = routes(&mut builder, &ops, identity, &issuer, address, pages)?;
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(serve::serve(listener, routes, stopped));
+    let url = format!("http://{address}");
+    let worker = if roles.worker { Some(worker::start(&config, &url, issuer)?) } else { None };
+    listen::announce(&config, &url)?;
+    Ok(Running { url, address, ops, config, engine, worker, server, stop })
+}
+
+/// The database and what works on it.
+async fn open_ops(builder: &Builder, address: SocketAddr) -> Result<Arc<Ops>, Failure> {
+    let config = &builder.config;
+    if builder.migrate {
+        db::make_folder(&config.database)?;
+    }
+    let store = Store::open(&config.database, builder.migrate).await.map_err(db::failure)?;
+    let base = config.server.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let mut options = panda_ops::Options::new(&base, config.data.clone());
+    options.vos.clone_from(&config.vos);
+    options.max_active_tasks = config.limits.active_tasks;
+    options.max_attempt = config.limits.attempts;
+    let ops = Ops::new(store, Arc::new(SystemClock), options);
+    ops.blobs.create().map_err(io("make folders below", &config.data))?;
+    Ok(Arc::new(ops))
+}
+
+/// All that the listener serves.
+fn routes(
+    builder: &mut Builder,
+    ops: &Arc<Ops>,
+    identity: Arc<dyn Identity>,
+    issuer: &Arc<Issuer>,
+    address: SocketAddr,
+    pages: panda_monitor::MonitorState,
+) -> Result<Router, Failure> {
+    let config = &builder.config;
+    let runner = std::env::current_exe().map_err(|error| Failure::new(format!("the running program is not to be found: {error}")))?;
+    let state = Arc::new(ServerState {
+        ops: ops.clone(),
+        identity,
+        bans: panda_server::bans::of(ops),
+        files: file_server::store(ops),
+        auth: issuer.clone(),
+        observer: Arc::new(ctx::NoObserver),
+        options: ctx::Options {
+            listen: address,
+            public_url: config.server.public_url.clone(),
+            upload_folder: ops.blobs.incoming(),
+            runner: Some(runner),
+        },
+    });
+    let mut router = Router::new();
+    if builder.roles.server {
+        router = router.merge(serve::router(state.clone()));
+    }
+    if builder.roles.monitor {
+        router = router.merge(pages(ops, config));
+    }
+    if let Some(make) = builder.routes.take() {
+        router = router.merge(make(ops));
+    }
+    Ok(serve::fallback(router, state))
+}
+
+fn engine_options(config: &Config) -> EngineOptions {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    EngineOptions {
+        period: config.engine.period,
+        lost_heartbeat: config.engine.lost_heartbeat,
+        ..EngineOptions::new(format!("{host}:{}", std::process::id()))
+    }
+}
+
+/// The data folder holds a key and people's files: it is its owner's alone when we make it.
+fn make_private_folder(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("make the data folder", path))
+}
+
+impl Running {
+    /// The address as callers on this machine write it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Address and port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The operations.
+    #[must_use]
+    pub fn ops(&self) -> &Arc<Ops> {
+        &self.ops
+    }
+
+    /// Runs until SIGTERM or SIGINT, or until the listener breaks; then ends in order.
+    ///
+    /// # Errors
+    /// When the listener broke.
+    pub async fn until_signal(mut self) -> Result<(), Failure> {
+        let broken = tokio::select! {
+            name = signal() => {
+                tracing::info!(signal = name, "ending");
+                None
+            }
+            ended = &mut self.server => Some(match ended {
+                Ok(Ok(())) => Failure::new("the listener ended by itself"),
+                Ok(Err(error)) => Failure::new(format!("the listener broke: {error}")),
+                Err(error) => Failure::new(format!("the listener broke: {error}")),
+            }),
+        };
+        self.stop().await;
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// Ends: payloads of the worker are ended and go back to the queue, running calls are answered, the database is closed.
+    pub async fn stop(self) {
+        listen::withdraw(&self.config, &self.url);
+        if let Some(worker) = self.worker {
+            worker.stop().await;
+        }
+        if let Some(engine) = &self.engine {
+            engine.shutdown().await;
+        }
+        self.stop.send_replace(true);
+        if !self.server.is_finished()
+            && let Err(error) = self.server.await
+        {
+            tracing::error!(%error, "the listener broke");
+        }
+        self.ops.store.close().await;
+    }
+}
+
+/// The monitor's pages.
+fn pages(ops: &Arc<Ops>, _config: &Config) -> Router {
+    panda_monitor::router(panda_monitor::MonitorState { ops: ops.clone(), engine_status: None, title: String::new() })
+}

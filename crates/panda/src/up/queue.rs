@@ -1,0 +1,39 @@
+//! The queue of the local worker, made at the first start.
+
+use std::sync::Arc;
+
+use panda_access::{Principal, Role};
+use panda_ops::{Ops, OpsError, queue};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// Who makes it: the program itself.
+const ISSUER: &str = "panda";
+
+/// Makes the configured queue when there is none of that name: native, online, with as many cores as the worker has slots in all.
+pub(super) async fn ensure(ops: &Arc<Ops>, config: &Config) -> Result<(), Failure> {
+    let name = &config.worker.queue;
+    let failed = |error: OpsError| Failure::new(format!("the local queue `{name}`: {error}"));
+    if ops.queues_changed().await.map_err(failed)?.by_name.contains_key(name) {
+        return Ok(());
+    }
+    let me = Principal {
+        issuer: ISSUER.to_owned(),
+        subject: ISSUER.to_owned(),
+        name: "PanDA".to_owned(),
+        nickname: ISSUER.to_owned(),
+        vo: None,
+        roles: [Role::Production].into(),
+        groups: Vec::new(),
+        email: None,
+    };
+    let values: Map<String, Value> = [("cores".to_owned(), Value::from(0))].into_iter().collect();
+    match queue::change::add(ops, &me, name, Some(&config.storage()), &values).await {
+        Ok(_) => Ok(()),
+        // Another process of the same database was first.
+        Err(OpsError::Refused { .. }) if ops.queues_changed().await.map_err(failed)?.by_name.contains_key(name) => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}

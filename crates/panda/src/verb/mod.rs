@@ -1,0 +1,30 @@
+//! One verb a file, and what several share. Each `run` answers with the exit code.
+
+pub mod completions;
+pub mod config;
+pub mod dataset;
+pub mod db;
+pub mod demo;
+pub mod doctor;
+pub mod download;
+pub mod env;
+pub mod follow;
+pub mod jobs;
+pub mod kill;
+pub mod logs;
+pub mod man;
+pub mod outputs;
+pub mod pilot;
+pub mod queue;
+pub mod retry;
+pub mod run;
+pub mod selftest;
+pub mod serve;
+pub mod status;
+pub mod submit;
+pub mod tasks;
+pub mod token;
+pub mod up;
+pub mod view;
+pub mod whoami;
+pub mod why;

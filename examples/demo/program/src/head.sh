@@ -1,0 +1,3 @@
+#!/bin/sh
+# analyse FILE,FILE,...: writes summary.csv and histogram.txt of daily weather.
+set -eu
