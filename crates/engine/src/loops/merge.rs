@@ -150,15 +150,19 @@ async fn make(
     words.words.insert("TRN_OUTPUT:OUTPUT".into(), streams.join(" "));
     words.words.insert("TRN_LOG:LOG".into(), logs.join(" "));
     words.words.insert("TRN_LOG_MERGE:LOG_MERGE".into(), String::new());
-    if let Some(lib) = datasets.iter().find(|d| d.role == FileRole::Lib) {
-        let found = job::file::of_dataset(&ops.store, lib.id, &[FileState::Finished], 0, 1).await?;
-        if let Some(f) = found.first() {
-            words.words.insert("LIB".into(), f.lfn.clone());
-        }
+    let mut reads: Vec<Reads> = all.iter().map(|f| reads_of(f, datasets)).collect();
+    if merge.contains("${LIB}") {
+        let lib = datasets.iter().find(|d| d.role == FileRole::Lib && d.pattern.as_deref() == Some(&queue.name));
+        let found = match lib {
+            Some(d) => job::file::of_dataset(&ops.store, d.id, &[FileState::Finished], 0, WINDOW).await?.into_iter().next_back(),
+            None => None,
+        };
+        let lib = found.ok_or_else(|| EngineError::Internal(format!("task {} has no library on queue {}", t.id, queue.name)))?;
+        words.words.insert("LIB".into(), lib.lfn.clone());
+        reads.push(reads_of(&lib, datasets));
     }
     let text = text::fill(merge, &words).map_err(|e| EngineError::Internal(format!("merge of task {}: {e}", t.id)))?;
     let job_pars = names::lfn(&text, t.id.0, id.0, 0);
-    let reads: Vec<Reads> = all.iter().map(|f| reads_of(f, datasets)).collect();
     let lane = ops.lane(queue.id, resource_type(refined.plan.cores, refined.plan.ram_mb), &t.label, SHARE, refined.plan.ram_mb).await?;
     let failed = job::list::of_task_in(&ops.store, t.id, &[JobState::Failed], WINDOW).await?;
     let mut row = setting.row(id, JobKind::Merge, lane, PRIORITY.max(t.priority));

@@ -117,7 +117,7 @@ fn routes(
         router = router.merge(serve::router(state.clone()));
     }
     if builder.roles.monitor {
-        router = router.merge(pages(ops, config));
+        router = router.merge(panda_monitor::router(pages));
     }
     if let Some(make) = builder.routes.take() {
         router = router.merge(make(ops));
@@ -196,9 +196,4 @@ impl Running {
         }
         self.ops.store.close().await;
     }
-}
-
-/// The monitor's pages.
-fn pages(ops: &Arc<Ops>, _config: &Config) -> Router {
-    panda_monitor::router(panda_monitor::MonitorState { ops: ops.clone(), engine_status: None, title: String::new() })
 }
