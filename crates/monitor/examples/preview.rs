@@ -31,7 +31,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut offset = world.log(ids.job_running, log::Stream::Stdout, 0, "", false).await;
         for n in 2.. {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            offset = world.log(ids.job_running, log::Stream::Stdout, offset, &format!("fit {n} of 40: chi2 = 1.0{}\n", n % 10), false).await;
+            offset =
+                world.log(ids.job_running, log::Stream::Stdout, offset, &format!("fit {n} of 40: chi2 = 1.0{}\n", n % 10), false).await;
         }
     });
     axum::serve(listener, fallback(router(state.clone()), state)).await?;

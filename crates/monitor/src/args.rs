@@ -11,11 +11,25 @@ pub(crate) const DEFAULT_ROWS: i64 = 100;
 const MAX_VALUE: usize = 200;
 /// Most days that a filter may look back: a century means "ever".
 const MAX_DAYS: i64 = 36_500;
+/// Keys that need no value; of others an empty value says nothing (forms send them) and is left out of links.
+const FLAGS: [&str; 2] = ["json", "datasets"];
 /// Microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
 /// What is written as `%XX` in a query or path segment; blank included.
-const ENCODED: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'/').add(b'<').add(b'>').add(b'?').add(b'=').add(b'\'').add(b'`');
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'=')
+    .add(b'\'')
+    .add(b'`');
 
 /// Text for a place in a URL.
 pub(crate) fn encode(text: &str) -> String {
@@ -74,7 +88,8 @@ impl Query {
     }
     /// This query as a link to `path`, with some keys set, or taken out by None.
     pub(crate) fn link(&self, path: &str, changes: &[(&str, Option<&str>)]) -> String {
-        let kept = self.0.iter().filter(|(k, v)| !v.is_empty() && changes.iter().all(|c| c.0 != k)).map(|(k, v)| (k.as_str(), v.as_str()));
+        let says = |k: &str, v: &str| !v.is_empty() || FLAGS.contains(&k);
+        let kept = self.0.iter().filter(|(k, v)| says(k, v) && changes.iter().all(|c| c.0 != k)).map(|(k, v)| (k.as_str(), v.as_str()));
         let set = changes.iter().filter_map(|(k, v)| v.map(|v| (*k, v)));
         let pairs: Vec<String> = kept
             .chain(set)

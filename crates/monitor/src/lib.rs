@@ -50,7 +50,6 @@ impl std::fmt::Debug for MonitorState {
 
 /// The pages: `/`, `/tasks/`, `/task/<id>/`, `/jobs/`, `/job/<id>/`, `/queues/`, `/queue/<name>/`, `/search`, the addresses of the
 /// original that mean the same, and `/static/`. It has no fallback, so that it can be merged with other routes; see [`fallback`].
-#[must_use]
 pub fn router(state: MonitorState) -> Router {
     let app = Arc::new(App::new(state));
     Router::new()
@@ -83,7 +82,6 @@ pub fn router(state: MonitorState) -> Router {
 }
 
 /// Answers every other address with a page that says what to do; for a process that serves nothing but pages.
-#[must_use]
 pub fn fallback(router: Router, state: MonitorState) -> Router {
     router.fallback_service(any(page::missing::page).with_state(Arc::new(App::new(state))))
 }

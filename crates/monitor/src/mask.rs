@@ -5,6 +5,9 @@ use serde_json::Value;
 /// What stands in place of a secret.
 const MASK: &str = "(hidden)";
 
+/// Most bytes of a document on a page: browsers stall on more, and nobody reads it.
+const MAX_SHOWN: usize = 200_000;
+
 /// Pieces of key names whose values are secrets. `useSecrets` and the like are answers of yes or no and stay.
 const SECRET: [&str; 6] = ["secret", "password", "passwd", "accesstoken", "idtoken", "privatekey"];
 
@@ -34,9 +37,14 @@ pub(crate) fn parsed(doc: &str) -> Value {
     value
 }
 
-/// For reading: indented, several lines.
+/// For reading: indented, several lines, at most [`MAX_SHOWN`] bytes.
 pub(crate) fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    if text.len() > MAX_SHOWN {
+        text.truncate(text.floor_char_boundary(MAX_SHOWN));
+        text.push_str("\n… cut here; this page as JSON has the rest");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -53,5 +61,7 @@ mod tests {
             json!({"secrets": MASK, "useSecrets": true, "deep": [{"PANDA_ID_TOKEN": MASK, "password": MASK}], "token": "ATLASDATADISK"})
         );
         assert_eq!(parsed("{not json"), Value::Null);
+        let long = pretty(&json!("ä".repeat(MAX_SHOWN)));
+        assert!(long.len() < MAX_SHOWN + 100 && long.contains("ä\n… cut here"));
     }
 }

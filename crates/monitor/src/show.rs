@@ -5,11 +5,7 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use askama::filters::HtmlSafe;
-use panda_core::{
-    file::FileState,
-    job::state::JobState,
-    task::state::TaskState,
-};
+use panda_core::{file::FileState, job::state::JobState, task::state::TaskState};
 
 /// What a state means to the reader; becomes a class of the stylesheet. The state's word always stands beside the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,17 +137,29 @@ impl HtmlSafe for Tag {}
 pub(crate) struct When {
     at_us: Option<i64>,
     now_us: i64,
-    whole: bool,
+    form: Form,
+}
+
+/// How an instant is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Ago,
+    Lasts,
+    Whole,
 }
 
 impl When {
     /// `3 min ago`; the time itself shows when one points at it.
     pub(crate) fn ago(at_us: impl Into<Option<i64>>, now_us: i64) -> Self {
-        Self { at_us: at_us.into(), now_us, whole: false }
+        Self { at_us: at_us.into(), now_us, form: Form::Ago }
+    }
+    /// `3 min`, what has passed since.
+    pub(crate) fn lasts(at_us: i64, now_us: i64) -> Self {
+        Self { at_us: Some(at_us), now_us, form: Form::Lasts }
     }
     /// `2026-01-02 03:04:05`, with the distance when one points at it.
     pub(crate) fn at(at_us: impl Into<Option<i64>>, now_us: i64) -> Self {
-        Self { at_us: at_us.into(), now_us, whole: true }
+        Self { at_us: at_us.into(), now_us, form: Form::Whole }
     }
 }
 
@@ -159,9 +167,11 @@ impl Display for When {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Some(at) = self.at_us else { return f.write_str("<span class=\"none\">–</span>") };
         let text = stamp(at);
-        let distance = distance(self.now_us - at);
-        let (shown, title) =
-            if self.whole { (text.clone(), distance) } else { (distance, format!("{text} UTC")) };
+        let (shown, title) = match self.form {
+            Form::Whole => (text.clone(), distance(self.now_us - at)),
+            Form::Ago => (distance(self.now_us - at), format!("{text} UTC")),
+            Form::Lasts => (span(self.now_us - at), format!("since {text} UTC")),
+        };
         write!(f, "<time datetime=\"{}Z\" title=\"{}\">{}</time>", text.replace(' ', "T"), Escaped(&title), Escaped(&shown))
     }
 }
@@ -255,7 +265,11 @@ impl Bar {
 
 impl Display for Bar {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "<svg class=\"bar\" role=\"img\" aria-label=\"{0}\" width=\"100%\" height=\"100%\"><title>{0}</title>", Escaped(&self.words()))?;
+        write!(
+            f,
+            "<svg class=\"bar\" role=\"img\" aria-label=\"{0}\" width=\"100%\" height=\"100%\"><title>{0}</title>",
+            Escaped(&self.words())
+        )?;
         let mut left = 0;
         for (tone, _, n) in &self.parts {
             let share = self.share(*n);
@@ -304,10 +318,16 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!([count(0), count(999), count(1_000), count(-12_345_678)], ["0", "999", "1\u{202f}000", "−12\u{202f}345\u{202f}678"]);
-        assert_eq!([bytes(0), bytes(999), bytes(1_500), bytes(123_456_789), bytes(i64::MAX)], ["0 B", "999 B", "1.5 kB", "123 MB", "9.2 EB"]);
+        assert_eq!(
+            [bytes(0), bytes(999), bytes(1_500), bytes(123_456_789), bytes(i64::MAX)],
+            ["0 B", "999 B", "1.5 kB", "123 MB", "9.2 EB"]
+        );
         assert_eq!(limit(0, "MB"), "no limit");
         let s = 1_000_000;
-        assert_eq!([span(59 * s), span(60 * s), span(185 * s), span(7_200 * s), span(90_000 * s)], ["59 s", "1 min", "3 min 5 s", "2 h", "1 d 1 h"]);
+        assert_eq!(
+            [span(59 * s), span(60 * s), span(185 * s), span(7_200 * s), span(90_000 * s)],
+            ["59 s", "1 min", "3 min 5 s", "2 h", "1 d 1 h"]
+        );
     }
 
     #[test]

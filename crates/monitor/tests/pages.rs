@@ -56,7 +56,7 @@ impl Site {
         assert_eq!((got.status, got.kind.as_str()), (StatusCode::OK, "text/html; charset=utf-8"), "{path}: {}", got.text);
         assert!(got.policy.contains("script-src 'self'"), "{path}: {}", got.policy);
         check(path, &got.text);
-        got.text
+        named(&got.text)
     }
     async fn json(&self, path: &str) -> Value {
         let got = self.ask(path, "*/*").await;
@@ -66,14 +66,20 @@ impl Site {
     }
 }
 
+/// With names for the characters that are escaped, as both our own code and the templates mean them.
+fn named(html: &str) -> String {
+    html.replace("&#60;", "&lt;").replace("&#62;", "&gt;").replace("&#38;", "&amp;").replace("&#34;", "&quot;")
+}
+
 /// What holds for every page.
 fn check(path: &str, html: &str) {
+    let html = &named(html);
     assert!(html.starts_with("<!doctype html>"), "{path}");
     assert!(!html.contains("very-secret-value") && !html.contains("hunter2"), "{path} shows a secret");
     assert!(!html.contains("<script>alert") && !html.contains("<b>exit code"), "{path} does not escape");
     assert!(!html.contains("style=\"") && !html.contains(" onclick"), "{path} has inline style or code, which the policy forbids");
     assert!(!html.contains("http://") || !html.contains("src=\"http"), "{path} loads from elsewhere");
-    assert!(html.contains("Amber &amp; Co") || html.contains("Amber &#38; Co"), "{path} does not name the site");
+    assert!(html.contains("Amber &amp; Co"), "{path} does not name the site");
     for tag in ["section", "table", "tbody", "tr", "td", "th", "ul", "dl", "details", "div", "nav", "form", "pre", "span", "a"] {
         let opened = html.matches(&format!("<{tag} ")).count() + html.matches(&format!("<{tag}>")).count();
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{path}: <{tag}> is not closed");
@@ -86,13 +92,16 @@ async fn every_page_is_shown() {
     let ids = &site.ids;
     for (path, words) in [
         ("/".to_owned(), vec!["Jobs by state", "LOCAL", "&lt;oops&gt;", "/tasks/?state=running", "/jobs/?queue=LOCAL&amp;state=running"]),
-        ("/tasks/".to_owned(), vec!["user.alice.fit.v2/", "64 %", "no queue fits"]),
+        ("/tasks/".to_owned(), vec!["user.alice.fit.v2/", "42 %", "no queue fits"]),
         (format!("/task/{}/", ids.running), vec!["In work", "panda outputs task/", "trans 3", "Data sets", "history"]),
         (format!("/task/{}/", ids.pending), vec!["32000 MB asked for, 16000 MB there", "Decision: broker", "AMBER_GRID, LOCAL"]),
         (format!("/task/{}/", ids.failed), vec!["What failed jobs died of"]),
-        ("/jobs/".to_owned(), vec!["slot1@node07.example.org", "any state"]),
-        (format!("/jobs/?jeditaskid={}&state=failed", ids.running), vec!["Errors of the jobs listed", "user.alice.fit.v2/"]),
-        (format!("/job/{}/", ids.job_failed), vec!["What went wrong", "1305", "payload &lt;b&gt;exit code 3&lt;/b&gt;", "max_rss", "points.00007.csv"]),
+        ("/jobs/".to_owned(), vec!["slot1@node07.example.org", "/jobs/?state=activated"]),
+        (format!("/jobs/?jeditaskid={}&state=failed", ids.running), vec!["Errors of the jobs listed", "any state", "user.alice.fit.v2/"]),
+        (
+            format!("/job/{}/", ids.job_failed),
+            vec!["What went wrong", "1305", "payload &lt;b&gt;exit code 3&lt;/b&gt;", "max_rss", "points.00007.csv"],
+        ),
         (format!("/job/{}/?stream=stderr", ids.job_failed), vec!["ValueError: &lt;no column y&gt;", "data-ended"]),
         (format!("/job/{}/", ids.job_running), vec!["chi2 = 1.03 χ²", "written now"]),
         (format!("/job/{}/", ids.job_waiting), vec!["no pilot of queue AMBER_GRID was seen yet"]),
@@ -130,7 +139,10 @@ async fn json_has_the_keys_that_scripts_know() {
         assert!(!job[key].is_null(), "{key}");
     }
     let files = job["datasets"].as_array().unwrap();
-    assert!(files.iter().any(|f| f["lfn"] == "points.00005.csv" && f["datasetname"] == "user.alice.points" && f["datasetid"].is_i64()), "{files:?}");
+    assert!(
+        files.iter().any(|f| f["lfn"] == "points.00005.csv" && f["datasetname"] == "user.alice.points" && f["datasetid"].is_i64()),
+        "{files:?}"
+    );
     let job = site.json(&format!("/job/{}/?json=1", ids.job_failed)).await;
     for key in ["files", "job", "dsfiles"] {
         assert!(!job[key].is_null(), "{key}");
@@ -160,8 +172,16 @@ async fn lists_are_filtered_and_paged() {
     let page = site.html("/tasks/?limit=4&owner=alice").await;
     assert!(!page.contains("rel=\"next\""), "alice has four tasks");
     let page = site.html("/tasks/?limit=4").await;
-    assert!(page.contains(&format!("/tasks/?limit=4&amp;before={}", first[3])) || page.contains(&format!("/tasks/?limit=4&#38;before={}", first[3])), "{page}");
-    for (query, n) in [("owner=bob", 2), ("username=bob&status=failed", 1), ("owner=nobody", 0), ("state=running,done", 2), ("hours=1", 4), ("days=1", 6), ("state=done&owner=bob", 0)] {
+    assert!(page.contains(&format!("/tasks/?limit=4&amp;before={}", first[3])), "{page}");
+    for (query, n) in [
+        ("owner=bob", 2),
+        ("username=bob&status=failed", 1),
+        ("owner=nobody", 0),
+        ("state=running,done", 2),
+        ("hours=1", 3),
+        ("days=1", 6),
+        ("state=done&owner=bob", 0),
+    ] {
         assert_eq!(ids(&site.json(&format!("/tasks/?json&{query}")).await).len(), n, "{query}");
     }
     let jobs = async |query: &str| site.json(&format!("/jobs/?json&{query}")).await["jobs"].as_array().unwrap().clone();
@@ -193,7 +213,7 @@ async fn what_is_not_there_says_what_to_do() {
         ("/jobs/?queue=NOWHERE", StatusCode::NOT_FOUND, "no queue"),
         ("/nothing/here", StatusCode::NOT_FOUND, "/tasks/"),
         ("/search?q=nobody%20knows", StatusCode::NOT_FOUND, "whole name of a queue"),
-        ("/tasks/?state=<b>", StatusCode::BAD_REQUEST, "unknown task state"),
+        ("/tasks/?state=%3Cb%3E", StatusCode::BAD_REQUEST, "unknown task state"),
         ("/tasks/?limit=0", StatusCode::BAD_REQUEST, "at least 1"),
         ("/jobs/?before=x", StatusCode::BAD_REQUEST, "no whole number"),
         ("/job/1/?stream=stdin", StatusCode::NOT_FOUND, "no job 1"),

@@ -181,7 +181,9 @@ fn as_json(d: &Data) -> Value {
     let role = |id: i64| d.dataset(id).map_or(FileRole::Input, |d| d.role).as_str();
     let inputs: Vec<Value> = d.inputs.iter().map(|f| task_file_json(f, name(Some(f.dataset_id)), role(f.dataset_id))).collect();
     let mut files: Vec<Value> = d.files.iter().map(|f| job_file_json(f, name(f.dataset_id))).collect();
-    files.extend(d.named_inputs().into_iter().map(|(lfn, scope)| json!({"pandaid": d.job.id.0, "type": "input", "lfn": lfn, "scope": scope})));
+    files.extend(
+        d.named_inputs().into_iter().map(|(lfn, scope)| json!({"pandaid": d.job.id.0, "type": "input", "lfn": lfn, "scope": scope})),
+    );
     files.extend(inputs.iter().cloned());
     let mut why = d.why.clone();
     mask::mask(&mut why);
@@ -213,7 +215,8 @@ fn file_lines(d: &Data) -> Vec<FileLine> {
 fn errors(d: &Data) -> Vec<ErrorLine> {
     let text = |key: &str| d.errors.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let known = codes(&d.job);
-    let one = |(source, code): &(&'static str, i64)| ErrorLine { source, code: code.to_string(), diag: text(&format!("{source}_error_diag")) };
+    let one =
+        |(source, code): &(&'static str, i64)| ErrorLine { source, code: code.to_string(), diag: text(&format!("{source}_error_diag")) };
     let mut all: Vec<ErrorLine> = known.iter().map(one).collect();
     for source in ["ddm", "brokerage", "job_dispatcher", "task_buffer"] {
         let code = d.errors.get(&format!("{source}_error_code")).and_then(Value::as_i64).filter(|c| *c != 0);
@@ -244,7 +247,7 @@ fn view(app: &App, asked: &Asked, d: &Data, log: LogView) -> Page {
         queue,
         owner_link: format!("/tasks/?owner={}", crate::args::encode(&owner)),
         owner,
-        since: When::ago(j.state_us, now),
+        since: When::lasts(j.state_us, now),
         command: j.command.clone().unwrap_or_default(),
         diag,
         errors,
@@ -294,7 +297,8 @@ async fn log_view(app: &App, asked: &Asked, j: &JobRow) -> Result<LogView, Troub
     let at = |stream: &str| asked.query.link(&asked.path, &[("stream", Some(stream))]) + "#log";
     let log = format!("/job/{}/log?stream={stream}&attempt={}", j.id, t.attempt);
     let attempt = |n: i64| {
-        let link = if n == t.attempt { String::new() } else { asked.query.link(&asked.path, &[("attempt", Some(&n.to_string()))]) + "#log" };
+        let link =
+            if n == t.attempt { String::new() } else { asked.query.link(&asked.path, &[("attempt", Some(&n.to_string()))]) + "#log" };
         (n, link)
     };
     // A log belongs to an attempt; a job has few.

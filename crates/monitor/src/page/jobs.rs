@@ -73,7 +73,11 @@ async fn load(app: &App, asked: &Asked) -> Result<Response, Trouble> {
     let queue = match queue_name {
         Some(name) => {
             let found = app.ops.queue(name).await?;
-            Some(found.ok_or_else(|| Trouble::missing(format!("There is no queue `{name}`."), "The list of queues shows what there is."))?.id)
+            Some(
+                found
+                    .ok_or_else(|| Trouble::missing(format!("There is no queue `{name}`."), "The list of queues shows what there is."))?
+                    .id,
+            )
         }
         None => None,
     };

@@ -31,7 +31,8 @@ fn finish(app: &App, asked: &Asked, page: Result<Response, Trouble>) -> Response
 /// A number in a path.
 fn number(text: &str, what: &str) -> Result<i64, Trouble> {
     let shown: String = text.chars().take(40).collect();
-    text.parse().map_err(|_| Trouble::missing(format!("`{shown}` is no {what} number."), format!("Look for the {what} in the list of {what}s.")))
+    text.parse()
+        .map_err(|_| Trouble::missing(format!("`{shown}` is no {what} number."), format!("Look for the {what} in the list of {what}s.")))
 }
 
 /// A name and what it is, for lists of facts; the value is text.

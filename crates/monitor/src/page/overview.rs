@@ -30,7 +30,7 @@ use crate::{
 const TASKS: i64 = 10;
 
 /// Columns of jobs by state: heading, tone, states.
-pub(crate) const COLUMNS: [(&str, Tone, &[JobState]); 8] = {
+pub(crate) const COLUMNS: [(&str, Tone, &[JobState]); 9] = {
     use JobState::{
         Activated, Assigned, Cancelled, Closed, Defined, Failed, Finished, Holding, Merging, Pending, Running, Sent, Starting, Throttled,
         Transferring, Waiting,
@@ -43,7 +43,8 @@ pub(crate) const COLUMNS: [(&str, Tone, &[JobState]); 8] = {
         ("running", Tone::Run, &[Running]),
         ("ending", Tone::Run, &[Holding, Transferring, Merging]),
         ("finished", Tone::Ok, &[Finished]),
-        ("failed", Tone::Bad, &[Failed, Cancelled, Closed]),
+        ("failed", Tone::Bad, &[Failed]),
+        ("cancelled", Tone::Off, &[Cancelled, Closed]),
     ]
 };
 

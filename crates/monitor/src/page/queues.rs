@@ -69,7 +69,8 @@ async fn load(app: &App, asked: &Asked) -> Result<Response, Trouble> {
         let one = |q: &Arc<QueueRow>| {
             let mut value = queue_json(q, &storage(q));
             let states = jobs.get(&Some(q.id)).into_iter().flatten();
-            value["jobs"] = states.map(|(s, n)| (s.as_str().to_owned(), Value::from(*n))).collect::<serde_json::Map<String, Value>>().into();
+            value["jobs"] =
+                states.map(|(s, n)| (s.as_str().to_owned(), Value::from(*n))).collect::<serde_json::Map<String, Value>>().into();
             value
         };
         return Ok(frame::json(&queues.sorted().iter().map(one).collect()));

@@ -20,10 +20,14 @@ use crate::{
 /// Goes to what the text means.
 pub(crate) async fn page(State(app): State<Arc<App>>, asked: Asked) -> Response {
     let found = find(&app, &asked).await;
-    finish(&app, &asked, found.map(|place| match HeaderValue::from_str(&place) {
-        Ok(place) => (StatusCode::FOUND, [(header::LOCATION, place)]).into_response(),
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
-    }))
+    finish(
+        &app,
+        &asked,
+        found.map(|place| match HeaderValue::from_str(&place) {
+            Ok(place) => (StatusCode::FOUND, [(header::LOCATION, place)]).into_response(),
+            Err(_) => StatusCode::NOT_FOUND.into_response(),
+        }),
+    )
 }
 
 async fn find(app: &App, asked: &Asked) -> Result<String, Trouble> {

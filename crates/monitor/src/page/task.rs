@@ -7,12 +7,7 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use panda_core::{
-    file::FileState,
-    id::TaskId,
-    job::state::JobState,
-    task::state::TaskState,
-};
+use panda_core::{file::FileState, id::TaskId, job::state::JobState, task::state::TaskState};
 use panda_ops::why;
 use panda_store::query::{
     job::{self, list::Event, page::ErrorGroup},
@@ -216,7 +211,7 @@ async fn html(app: &App, asked: &Asked, d: Data) -> Result<Response, Trouble> {
         children: children.iter().map(|c| Child { id: c.id.0, name: c.name.clone(), state: Tag::task(c.state) }).collect(),
         history: steps(&d.events, Tag::task_word, now, !t.state.is_final()),
         params: mask::pretty(&d.params),
-        since: When::ago(t.state_us, now),
+        since: When::lasts(t.state_us, now),
     }))
 }
 
@@ -249,7 +244,10 @@ fn dataset_line(d: &TaskDataset, size: Option<i64>) -> DatasetLine {
         stream: d.stream.clone().unwrap_or_default(),
         master: d.is_master,
         state: d.state.clone(),
-        bar: Bar::new(vec![(Tone::Ok, "done", d.n_finished), (Tone::Run, "in work", in_work), (Tone::Bad, "failed", d.n_failed)], d.n_files),
+        bar: Bar::new(
+            vec![(Tone::Ok, "done", d.n_finished), (Tone::Run, "in work", in_work), (Tone::Bad, "failed", d.n_failed)],
+            d.n_files,
+        ),
         files: some(d.n_files),
         used: some(d.n_used),
         finished: some(d.n_finished),

@@ -108,7 +108,9 @@ fn presets(asked: &Asked) -> Vec<Preset> {
     let one = |(word, states): (&'static str, String)| Preset {
         word,
         on: if now == states { "page" } else { "false" },
-        link: asked.query.link(&asked.path, &[("state", Some(states.as_str()).filter(|s| !s.is_empty())), ("status", None), ("before", None)]),
+        link: asked
+            .query
+            .link(&asked.path, &[("state", Some(states.as_str()).filter(|s| !s.is_empty())), ("status", None), ("before", None)]),
     };
     choices.into_iter().map(one).collect()
 }

@@ -111,7 +111,8 @@ impl World {
     }
     pub async fn queue(&self, name: &str, state: &str, family: &str, doc: &str) -> QueueId {
         let mut batch = Batch::new();
-        let rse = RseRow { id: self.row_id().await, name: format!("{name}_DISK"), root: format!("/storage/{name}"), state: "active".into() };
+        let rse =
+            RseRow { id: self.row_id().await, name: format!("{name}_DISK"), root: format!("/storage/{name}"), state: "active".into() };
         queue::add_rse(&mut batch, &rse);
         let q = QueueRow {
             id: QueueId(self.row_id().await),
@@ -195,8 +196,21 @@ impl World {
             id,
             task_id: t.id,
             role,
-            name: if role.is_input() { "user.alice.points".into() } else { format!("{stem}.{}/", if role.is_log() { "log" } else { "fit.csv" }) },
-            stream: Some(if role.is_input() { "IN" } else if role.is_log() { "LOG0" } else { "OUTPUT0" }.into()),
+            name: if role.is_input() {
+                "user.alice.points".into()
+            } else {
+                format!("{stem}.{}/", if role.is_log() { "log" } else { "fit.csv" })
+            },
+            stream: Some(
+                if role.is_input() {
+                    "IN"
+                } else if role.is_log() {
+                    "LOG0"
+                } else {
+                    "OUTPUT0"
+                }
+                .into(),
+            ),
             is_master: role.is_input(),
             state: if count(FileState::Finished) == n_files { "done" } else { "ready" }.into(),
             pattern: None,
@@ -356,12 +370,21 @@ impl World {
         let grid = self.queue("AMBER_GRID", "online", "official-generic", r#"{"status":"online"}"#).await;
         self.queue("OLD", "offline", "any", "{}").await;
         let doc = r#""jobPars":"-j \"\" -p \"python%20fit.py\" -i \"['points.00001.csv']\"","transformation":"http://127.0.0.1:25080/trf/user/runGen-00-00-02","inFiles":"points.00001.csv","scopeIn":"user.alice","secrets":"very-secret-value""#;
-        let sent: &[(JobState, Actor, i64)] = &[(J::Activated, Actor::Engine, 0), (J::Sent, Actor::Pilot, 12), (J::Starting, Actor::Pilot, 1), (J::Running, Actor::Pilot, 2)];
+        let sent: &[(JobState, Actor, i64)] =
+            &[(J::Activated, Actor::Engine, 0), (J::Sent, Actor::Pilot, 12), (J::Starting, Actor::Pilot, 1), (J::Running, Actor::Pilot, 2)];
         let finished = [sent, &[(J::Holding, Actor::Pilot, 95), (J::Finished, Actor::Finisher, 1)]].concat();
         let failed = [sent, &[(J::Holding, Actor::Pilot, 20), (J::Failed, Actor::Finisher, 1)]].concat();
         let run = |task, path, error| Spec { task: Some(task), kind: JobKind::Run, queue: Some(local), path, error, doc, age_s: 600 };
 
-        let done = self.task("alice", "user.alice.fit.v1/", 9_000, &[(T::Defined, 1), (T::Ready, 1), (T::Running, 3), (T::Prepared, 400), (T::Done, 2)], None).await;
+        let done = self
+            .task(
+                "alice",
+                "user.alice.fit.v1/",
+                9_000,
+                &[(T::Defined, 1), (T::Ready, 1), (T::Running, 3), (T::Prepared, 400), (T::Done, 2)],
+                None,
+            )
+            .await;
         let out = self.dataset(&done, FileRole::Output, 1, &[(F::Finished, None); 3]).await;
         let log = self.dataset(&done, FileRole::Log, 2, &[(F::Finished, None); 3]).await;
         let mut files = Vec::new();
@@ -374,9 +397,23 @@ impl World {
         self.dataset(&done, FileRole::Input, 0, &files).await;
 
         let broken = self
-            .task("bob", "user.bob.typo/", 5_000, &[(T::Tobroken, 2), (T::Broken, 1)], Some("parameter `nFilesPerJob`: expected a number, found \"two\""))
+            .task(
+                "bob",
+                "user.bob.typo/",
+                5_000,
+                &[(T::Tobroken, 2), (T::Broken, 1)],
+                Some("parameter `nFilesPerJob`: expected a number, found \"two\""),
+            )
             .await;
-        let bad = self.task("bob", "user.bob.<script>alert('x')</script>/", 4_000, &[(T::Defined, 1), (T::Ready, 1), (T::Running, 2), (T::Prepared, 90), (T::Failed, 1)], None).await;
+        let bad = self
+            .task(
+                "bob",
+                "user.bob.<script>alert('x')</script>/",
+                4_000,
+                &[(T::Defined, 1), (T::Ready, 1), (T::Running, 2), (T::Prepared, 90), (T::Failed, 1)],
+                None,
+            )
+            .await;
         let died = (3, 1305, "payload <b>exit code 3</b>: ValueError: no column `y` in points.00001.csv");
         let mut files = Vec::new();
         for _ in 0..2 {
@@ -388,7 +425,13 @@ impl World {
         self.task("alice", "user.alice.mistake/", 3_000, &aborting, Some("killed by alice")).await;
 
         let pending = self
-            .task("alice", "user.alice.bigmem/", 1_200, &[(T::Defined, 1), (T::Ready, 1), (T::Pending, 2)], Some("no queue fits: 32000 MB asked for"))
+            .task(
+                "alice",
+                "user.alice.bigmem/",
+                1_200,
+                &[(T::Defined, 1), (T::Ready, 1), (T::Pending, 2)],
+                Some("no queue fits: 32000 MB asked for"),
+            )
             .await;
         self.dataset(&pending, FileRole::Input, 0, &[(F::Ready, None); 4]).await;
         let funnel = r#"{"considered":3,"funnel":[{"criterion":"state","why":"the queue is not online","removed":1,"queues":["OLD"]},{"criterion":"memory","why":"32000 MB asked for, 16000 MB there","removed":2,"queues":["AMBER_GRID","LOCAL"]}],"left":[],"chosen":null}"#;
@@ -408,7 +451,14 @@ impl World {
         self.output(job_failed, &running, out, FileRole::Output, F::Failed).await;
         files.push((F::Failed, Some(job_failed)));
         self.log(job_failed, log::Stream::Stdout, 0, "reading points.00001.csv\n", true).await;
-        self.log(job_failed, log::Stream::Stderr, 0, "Traceback (most recent call last):\n  File \"fit.py\", line 12\nValueError: <no column y>\n", true).await;
+        self.log(
+            job_failed,
+            log::Stream::Stderr,
+            0,
+            "Traceback (most recent call last):\n  File \"fit.py\", line 12\nValueError: <no column y>\n",
+            true,
+        )
+        .await;
         let job_running = self.job(run(&running, sent, None)).await;
         self.output(job_running, &running, out, FileRole::Output, F::Defined).await;
         files.extend([(F::Running, Some(job_running)); 2]);
