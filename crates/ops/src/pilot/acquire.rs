@@ -69,6 +69,7 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
     if queue.state == "offline" || queue.state == "paused" {
         return Ok(Vec::new());
     }
+    super::seen::note(ops, queue.id).await?;
     let classes = classes_for(ask.label.as_deref());
     let mut lanes: Vec<LaneId> = queues
         .lanes

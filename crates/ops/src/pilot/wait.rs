@@ -14,6 +14,7 @@ pub async fn wait(ops: &Ops, queue: &str, timeout: Duration) -> Result<bool, Ops
     let Some(queue) = ops.queue(queue).await? else {
         return Err(OpsError::NotFound(format!("queue `{queue}` does not exist; add it with `panda queue add {queue}`")));
     };
+    super::seen::note(ops, queue.id).await?;
     let mut woken = ops.store.wake().subscribe(Topic::Ready(queue.id));
     // What was activated before we subscribed shows in the lanes.
     if has_work(ops, queue.id).await? {

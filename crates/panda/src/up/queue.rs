@@ -12,7 +12,8 @@ use crate::failure::Failure;
 /// Who makes it: the program itself.
 const ISSUER: &str = "panda";
 
-/// Makes the configured queue when there is none of that name: native, online, with as many cores as the worker has slots in all.
+/// Makes the configured queue when there is none of that name: native, online, with the cores and the memory of this machine as its limits, so
+/// that what could never run here is held with that reason.
 pub(super) async fn ensure(ops: &Arc<Ops>, config: &Config) -> Result<(), Failure> {
     let name = &config.worker.queue;
     let failed = |error: OpsError| Failure::new(format!("the local queue `{name}`: {error}"));
@@ -29,7 +30,11 @@ pub(super) async fn ensure(ops: &Arc<Ops>, config: &Config) -> Result<(), Failur
         groups: Vec::new(),
         email: None,
     };
-    let values: Map<String, Value> = [("cores".to_owned(), Value::from(0))].into_iter().collect();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let info = rustix::system::sysinfo();
+    let memory_mb = info.totalram.saturating_mul(u64::from(info.mem_unit)) >> 20;
+    let values: Map<String, Value> =
+        [("cores".to_owned(), Value::from(cores)), ("max_ram_mb".to_owned(), Value::from(memory_mb))].into_iter().collect();
     match queue::change::add(ops, &me, name, Some(&config.storage()), &values).await {
         Ok(_) => Ok(()),
         // Another process of the same database was first.
