@@ -6,9 +6,7 @@ use serde_json::json;
 
 use crate::world::{World, alice, prun, with_input, with_output};
 
-#[tokio::test]
-async fn no_input_runs_to_done() {
-    let w = World::new().await;
+async fn no_input_runs_to_done(w: &World) {
     let id = w.submit(with_output(prun("user.alice.t", 2), "out.txt")).await;
     w.settle().await;
     assert_eq!(w.task(id).await.state, TaskState::Running);
@@ -40,9 +38,7 @@ async fn no_input_runs_to_done() {
     assert_eq!((registered.n_files, registered.n_bytes), (2, 20));
 }
 
-#[tokio::test]
-async fn inputs_are_split_and_accounted() {
-    let w = World::new().await;
+async fn inputs_are_split_and_accounted(w: &World) {
     w.dataset("user.bob.in", &["f1", "f2", "f3", "f4", "f5", "x.log.tgz"]).await;
     let id = w.submit(with_output(with_input(prun("user.alice.t", 1), "user.bob:user.bob.in/", 2), "out.root")).await;
     w.settle().await;
@@ -59,9 +55,7 @@ async fn inputs_are_split_and_accounted() {
     assert_eq!(w.counters(id).await[0], ("input".into(), "IN".into(), 5, 5, 0));
 }
 
-#[tokio::test]
-async fn a_failing_file_is_tried_to_its_limit() {
-    let w = World::new().await;
+async fn a_failing_file_is_tried_to_its_limit(w: &World) {
     let mut params = with_output(prun("user.alice.t", 2), "out.txt");
     params["maxAttempt"] = json!(2);
     let id = w.submit(params).await;
@@ -89,9 +83,7 @@ async fn a_failing_file_is_tried_to_its_limit() {
     assert_eq!(w.counters(id).await[0], ("pseudo_input".into(), "pseudo".into(), 2, 2, 0));
 }
 
-#[tokio::test]
-async fn run_jobs_wait_for_the_library() {
-    let w = World::new().await;
+async fn run_jobs_wait_for_the_library(w: &World) {
     let mut params = with_output(prun("user.alice.t", 2), "out.txt");
     params["buildSpec"] = json!({"prodSourceLabel": "panda", "archiveName": "sources.x.tar.gz", "jobParameters": "-i ${IN} -o ${OUT} --sourceURL ${SURL} -r . --bexec \"make\" "});
     params["jobParameters"][3] = json!({"type": "constant", "value": "-l ${LIB}"});
@@ -116,9 +108,7 @@ async fn run_jobs_wait_for_the_library() {
     assert_eq!(w.task(id).await.state, TaskState::Done);
 }
 
-#[tokio::test]
-async fn a_failed_build_fails_its_dependents_and_is_tried_again() {
-    let w = World::new().await;
+async fn a_failed_build_fails_its_dependents_and_is_tried_again(w: &World) {
     let mut params = prun("user.alice.t", 1);
     params["buildSpec"] = json!({"prodSourceLabel": "panda", "archiveName": "sources.x.tar.gz", "jobParameters": "-i ${IN} -o ${OUT} --sourceURL ${SURL} -r ."});
     params["jobParameters"][3] = json!({"type": "constant", "value": "-l ${LIB}"});
@@ -134,9 +124,7 @@ async fn a_failed_build_fails_its_dependents_and_is_tried_again() {
     assert_eq!(w.task(id).await.state, TaskState::Failed);
 }
 
-#[tokio::test]
-async fn outputs_are_merged() {
-    let w = World::new().await;
+async fn outputs_are_merged(w: &World) {
     let mut params = with_output(prun("user.alice.t", 3), "out.txt");
     params["mergeOutput"] = json!(true);
     params["mergeSpec"] = json!({"useLocalIO": 1, "jobParameters": "-r . -a jobO.x.tar.gz --sourceURL ${SURL} ${TRN_OUTPUT:OUTPUT} ${TRN_LOG:LOG}"});
@@ -173,9 +161,7 @@ async fn outputs_are_merged() {
     assert_eq!((merged.n_files, merged.n_bytes), (1, 6));
 }
 
-#[tokio::test]
-async fn an_output_counts_only_when_it_is_there() {
-    let w = World::new().await;
+async fn an_output_counts_only_when_it_is_there(w: &World) {
     let mut params = with_output(prun("user.alice.t", 1), "out.txt");
     params["maxAttempt"] = json!(1);
     let id = w.submit(params).await;
@@ -189,9 +175,7 @@ async fn an_output_counts_only_when_it_is_there() {
     assert!(jobs[0].diag.as_deref().unwrap().contains("5 bytes at file://localhost"), "{:?}", jobs[0].diag);
 }
 
-#[tokio::test]
-async fn a_kill_ends_queued_jobs_at_once_and_tells_pilots() {
-    let w = World::new().await;
+async fn a_kill_ends_queued_jobs_at_once_and_tells_pilots(w: &World) {
     let id = w.submit(prun("user.alice.t", 3)).await;
     w.settle().await;
     let job = w.job().await.unwrap();
@@ -207,9 +191,7 @@ async fn a_kill_ends_queued_jobs_at_once_and_tells_pilots() {
     assert_eq!(w.task(id).await.state, TaskState::Aborted);
 }
 
-#[tokio::test]
-async fn a_missing_data_set_holds_the_task_with_its_reason() {
-    let w = World::new().await;
+async fn a_missing_data_set_holds_the_task_with_its_reason(w: &World) {
     let id = w.submit(with_input(prun("user.alice.t", 1), "user.bob.later/", 1)).await;
     w.settle().await;
     let t = w.task(id).await;
@@ -221,9 +203,7 @@ async fn a_missing_data_set_holds_the_task_with_its_reason() {
     assert_eq!(w.task(id).await.state, TaskState::Running);
 }
 
-#[tokio::test]
-async fn what_no_queue_can_do_is_held_with_the_funnel() {
-    let w = World::new().await;
+async fn what_no_queue_can_do_is_held_with_the_funnel(w: &World) {
     let mut params = prun("user.alice.t", 1);
     params["ramCount"] = json!(9_000);
     let id = w.submit(params).await;
@@ -233,9 +213,7 @@ async fn what_no_queue_can_do_is_held_with_the_funnel() {
     assert_eq!(t.reason.as_deref(), Some("no queue of 1 can take it: 1 not for jobs of 9000 MB of memory (LOCAL)"));
 }
 
-#[tokio::test]
-async fn a_silent_pilot_loses_its_job() {
-    let w = World::new().await;
+async fn a_silent_pilot_loses_its_job(w: &World) {
     let id = w.submit(prun("user.alice.t", 1)).await;
     w.settle().await;
     let job = w.job().await.unwrap();
@@ -251,9 +229,7 @@ async fn a_silent_pilot_loses_its_job() {
     assert_eq!(w.task(id).await.state, TaskState::Done);
 }
 
-#[tokio::test]
-async fn a_lost_worker_spends_no_attempt() {
-    let w = World::new().await;
+async fn a_lost_worker_spends_no_attempt(w: &World) {
     let mut params = prun("user.alice.t", 1);
     params["maxAttempt"] = json!(1);
     let id = w.submit(params).await;
@@ -270,9 +246,7 @@ async fn a_lost_worker_spends_no_attempt() {
     assert_eq!(w.task(id).await.state, TaskState::Done);
 }
 
-#[tokio::test]
-async fn the_same_name_again() {
-    let w = World::new().await;
+async fn the_same_name_again(w: &World) {
     let params = prun("user.alice.t", 1);
     let id = w.submit(params.clone()).await;
     let again = task::submit::submit(&w.ops, &alice(), params.clone(), None).await.unwrap_err().to_string();
@@ -293,3 +267,43 @@ async fn the_same_name_again() {
     assert_eq!(w.task(id).await.state, TaskState::Done);
     assert_eq!(w.counters(id).await[0].2, 2);
 }
+
+/// Runs each case on one backend.
+macro_rules! on {
+    ($backend:ident: $($case:ident),* $(,)?) => { $(
+        #[tokio::test]
+        async fn $case() {
+            let w = crate::world::World::on(panda_store::testing::Backend::$backend).await;
+            super::$case(&w).await;
+            w.close().await;
+        }
+    )* };
+}
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            on!(Sqlite: $($case),*);
+        }
+        mod db_postgres {
+            on!(Postgres: $($case),*);
+        }
+        mod db_mariadb {
+            on!(Mysql: $($case),*);
+        }
+    };
+}
+cases!(
+    no_input_runs_to_done,
+    inputs_are_split_and_accounted,
+    a_failing_file_is_tried_to_its_limit,
+    run_jobs_wait_for_the_library,
+    a_failed_build_fails_its_dependents_and_is_tried_again,
+    outputs_are_merged,
+    an_output_counts_only_when_it_is_there,
+    a_kill_ends_queued_jobs_at_once_and_tells_pilots,
+    a_missing_data_set_holds_the_task_with_its_reason,
+    what_no_queue_can_do_is_held_with_the_funnel,
+    a_silent_pilot_loses_its_job,
+    a_lost_worker_spends_no_attempt,
+    the_same_name_again,
+);

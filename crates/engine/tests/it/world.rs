@@ -27,7 +27,8 @@ use panda_ops::{
     storage, task,
 };
 use panda_store::{
-    Batch, IdKind, Store,
+    Batch, IdKind,
+    testing::{Backend, TestDb},
     query::{
         dataset::{self, DatasetFile, DatasetRow},
         queue::{self, QueueRow, RseRow},
@@ -47,6 +48,7 @@ pub struct World {
     pub ops: Arc<Ops>,
     pub clock: Arc<Hand>,
     pub dir: tempfile::TempDir,
+    db: TestDb,
 }
 
 pub fn who(subject: &str, roles: &[Role]) -> Principal {
@@ -69,13 +71,14 @@ pub fn pilot() -> Principal {
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub async fn on(backend: Backend) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", dir.path().join("panda.db").display()), true).await.unwrap();
+        let db = TestDb::fresh(backend).await;
+        let store = db.open().await;
         let clock = Arc::new(Hand(AtomicI64::new(1_767_323_045_000_000)));
         let ops = Ops::new(store, clock.clone(), Options::new("http://127.0.0.1:25080", dir.path().join("data")));
         ops.blobs.create().unwrap();
-        let w = Self { ops: Arc::new(ops), clock, dir };
+        let w = Self { ops: Arc::new(ops), clock, dir, db };
         w.queue("LOCAL", "native").await;
         w
     }
@@ -262,4 +265,23 @@ pub fn with_input(mut params: Value, dataset: &str, files_per_job: i64) -> Value
     items.retain(|i| i["param_type"] != json!("pseudo_input"));
     items.insert(4, json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": dataset, "exclude": "\\.log\\.tgz(\\.\\d+)*$", "expand": true}));
     params
+}
+
+impl World {
+    /// Checks that every counter equals what its file rows say, then closes the database.
+    pub async fn close(self) {
+        let tasks = panda_store::query::task::list::recent(&self.ops.store, TaskId(i64::MAX), 100).await.unwrap();
+        for t in tasks {
+            for d in panda_store::query::task::dataset::of_task(&self.ops.store, t.id).await.unwrap().iter().filter(|d| d.role.is_input()) {
+                let counts = panda_store::query::task::file::count(&self.ops.store, d.id).await.unwrap();
+                let n = |states: &[&str]| counts.iter().filter(|(s, _)| states.contains(&s.as_str())).map(|(_, n)| *n).sum::<i64>();
+                let all: i64 = counts.iter().map(|(_, n)| *n).sum();
+                let found = (all, all - n(&["ready"]), n(&["finished"]), n(&["failed", "cancelled"]));
+                assert_eq!((d.n_files, d.n_used, d.n_finished, d.n_failed), found, "counters of {} {}: {counts:?}", t.id, d.name);
+            }
+        }
+        self.ops.store.close().await;
+        drop(self.ops);
+        drop(self.db);
+    }
 }
