@@ -93,7 +93,17 @@ fn database(args: &Args, backend: Backend) -> anyhow::Result<Option<String>> {
         Backend::Postgres => {
             let base = args.postgres.trim_end_matches('/');
             let base = if base.matches('/').count() > 2 { base.rsplit_once('/').map_or(base, |(b, _)| b) } else { base };
-            sql("psql", &["-q", &format!("{base}/postgres"), "-c", &format!("DROP DATABASE IF EXISTS {name}"), "-c", &format!("CREATE DATABASE {name}")])?;
+            sql(
+                "psql",
+                &[
+                    "-q",
+                    &format!("{base}/postgres"),
+                    "-c",
+                    &format!("DROP DATABASE IF EXISTS {name}"),
+                    "-c",
+                    &format!("CREATE DATABASE {name}"),
+                ],
+            )?;
             Ok(Some(format!("{base}/{name}")))
         }
         Backend::Mariadb => {
@@ -101,7 +111,10 @@ fn database(args: &Args, backend: Backend) -> anyhow::Result<Option<String>> {
             let base = if base.matches('/').count() > 2 { base.rsplit_once('/').map_or(base, |(b, _)| b) } else { base };
             let host = base.rsplit_once('@').map_or("127.0.0.1:3306", |(_, h)| h);
             let (host, port) = host.split_once(':').unwrap_or((host, "3306"));
-            sql("mariadb", &["-h", host, "-P", port, "-u", "root", "-e", &format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}")])?;
+            sql(
+                "mariadb",
+                &["-h", host, "-P", port, "-u", "root", "-e", &format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}")],
+            )?;
             Ok(Some(format!("{base}/{name}")))
         }
     }
@@ -218,7 +231,8 @@ impl Bench {
 
     fn submit(&self, jobs: usize, callers: usize) -> anyhow::Result<Figure> {
         let calls = jobs.div_ceil(JOBS_A_CALL);
-        let requests: Vec<Vec<u8>> = self.queues.iter().map(|q| self.user.post("/api/v1/job/submit", &jobs::submit_body(q, JOBS_A_CALL, 0))).collect();
+        let requests: Vec<Vec<u8>> =
+            self.queues.iter().map(|q| self.user.post("/api/v1/job/submit", &jobs::submit_body(q, JOBS_A_CALL, 0))).collect();
         let next = AtomicUsize::new(0);
         self.measure(callers, &AtomicUsize::new(0), &|_, _, c| {
             let n = next.fetch_add(1, Ordering::Relaxed);
@@ -270,7 +284,9 @@ impl Bench {
 
     fn heartbeat(&self, claimed: &[i64], callers: usize, time: Duration) -> anyhow::Result<Figure> {
         let mine = &claimed[..claimed.len().min(5_000)];
-        let body = |id: i64| json!({"job_id": id, "job_status": "running", "attempt_nr": 0, "node": "bench", "site_name": "BENCH", "core_count": 1, "max_rss": 123_456}).to_string();
+        let body = |id: i64| {
+            json!({"job_id": id, "job_status": "running", "attempt_nr": 0, "node": "bench", "site_name": "BENCH", "core_count": 1, "max_rss": 123_456}).to_string()
+        };
         let requests: Vec<Vec<u8>> = mine.iter().map(|id| self.pilot.post("/api/v1/pilot/update_job", &body(*id))).collect();
         // The first update of each is a transition: not measured.
         let next = AtomicUsize::new(0);
@@ -312,7 +328,8 @@ impl Bench {
 
     fn details(&self, tasks: &[i64], callers: usize, time: Duration) -> anyhow::Result<Figure> {
         let until = Instant::now() + time;
-        let requests: Vec<Vec<u8>> = tasks.iter().take(1_000).map(|id| self.user.get(&format!("/api/v1/task/get_details?task_id={id}"))).collect();
+        let requests: Vec<Vec<u8>> =
+            tasks.iter().take(1_000).map(|id| self.user.get(&format!("/api/v1/task/get_details?task_id={id}"))).collect();
         self.measure(callers, &AtomicUsize::new(0), &|caller, n, c| {
             if Instant::now() > until {
                 return Ok(None);

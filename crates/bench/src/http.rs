@@ -42,7 +42,8 @@ impl Head {
     /// A whole GET request.
     #[must_use]
     pub fn get(&self, path: &str) -> Vec<u8> {
-        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nAccept: application/json\r\n\r\n", self.address, self.token).into_bytes()
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nAccept: application/json\r\n\r\n", self.address, self.token)
+            .into_bytes()
     }
 }
 

@@ -30,7 +30,15 @@ pub fn submit_body(queue: &str, n: usize, seed: usize) -> String {
                 ],
             );
             let file = |lfn: String, kind: &str| {
-                array(&FILE_ATTRIBUTES, &[("lfn", json!(lfn)), ("type", json!(kind)), ("dataset", json!("user.bench.out")), ("destinationDBlock", json!("user.bench.out"))])
+                array(
+                    &FILE_ATTRIBUTES,
+                    &[
+                        ("lfn", json!(lfn)),
+                        ("type", json!(kind)),
+                        ("dataset", json!("user.bench.out")),
+                        ("destinationDBlock", json!("user.bench.out")),
+                    ],
+                )
             };
             job.push(json!([file(format!("{name}.out"), "output"), file(format!("{name}.log.tgz"), "log")]));
             json!(job)

@@ -1,8 +1,6 @@
 //! Time from submission to the payload's first line and to the end of the task, on an idle machine.
 
-use std::{
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use serde_json::Value;
@@ -35,13 +33,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         first.push(wait(begin, || line(&mut c, &head, task))?);
         done.push(wait(begin, || {
             let status = c.json(&head.get(&format!("/api/v1/task/get_status?task_id={task}")))?;
-            Ok(status["data"] == Value::from("done"))
+            Ok(status["data"] == "done")
         })?);
     }
     for (what, mut latencies) in [("submission to first line", first), ("submission to done", done)] {
         latencies.sort_unstable();
         let f = Figure { done: latencies.len(), other: 0, wall: LIMIT, latencies, server_cpu: 0.0, database_cpu: 0.0 };
-        println!("{what}: p50 {:.0} ms, p99 {:.0} ms over {} tasks", f.quantile(0.5).as_secs_f64() * 1e3, f.quantile(0.99).as_secs_f64() * 1e3, f.done);
+        println!(
+            "{what}: p50 {:.0} ms, p99 {:.0} ms over {} tasks",
+            f.quantile(0.5).as_secs_f64() * 1e3,
+            f.quantile(0.99).as_secs_f64() * 1e3,
+            f.done
+        );
     }
     println!("peak memory of the server: {} MiB", cpu::peak_mib(server.pid()));
     Ok(())

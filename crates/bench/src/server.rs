@@ -51,8 +51,12 @@ impl Server {
         let mut server = Self { child, dir, address };
         let started = Instant::now();
         loop {
-            let alive = Connection::open(&server.address)
-                .and_then(|mut c| c.json(format!("GET /api/v1/system/is_alive HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\r\n", server.address).as_bytes()));
+            let alive = Connection::open(&server.address).and_then(|mut c| {
+                c.json(
+                    format!("GET /api/v1/system/is_alive HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\r\n", server.address)
+                        .as_bytes(),
+                )
+            });
             if alive.is_ok() {
                 return Ok(server);
             }

@@ -109,7 +109,13 @@ impl Engine {
     }
 }
 
-async fn keep_lease(ops: Arc<Ops>, options: Arc<EngineOptions>, leading: Arc<AtomicBool>, lead: watch::Sender<bool>, mut stopped: watch::Receiver<bool>) {
+async fn keep_lease(
+    ops: Arc<Ops>,
+    options: Arc<EngineOptions>,
+    leading: Arc<AtomicBool>,
+    lead: watch::Sender<bool>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut held = None;
     loop {
         match lease::keep(&ops, &options.holder, held).await {

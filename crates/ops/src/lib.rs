@@ -18,9 +18,9 @@ pub mod queue;
 pub mod statistics;
 pub mod storage;
 pub mod task;
-pub mod why;
 #[cfg(test)]
 mod testing;
+pub mod why;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -58,7 +58,9 @@ impl Options {
     pub fn new(base_url: &str, data_dir: PathBuf) -> Self {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let host = base_url.split("://").nth(1).unwrap_or_default();
-        let local_paths = ["127.0.0.1", "localhost", "[::1]"].iter().any(|h| host.strip_prefix(h).is_some_and(|r| r.is_empty() || r.starts_with([':', '/'])));
+        let local_paths = ["127.0.0.1", "localhost", "[::1]"]
+            .iter()
+            .any(|h| host.strip_prefix(h).is_some_and(|r| r.is_empty() || r.starts_with([':', '/'])));
         let monitor_url = base_url.clone();
         Self { vos: Vec::new(), monitor_url, base_url, data_dir, max_active_tasks: 10_000, max_attempt: 3, local_paths }
     }
@@ -93,7 +95,15 @@ impl Ops {
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, options: Options) -> Self {
         let blobs = blob::Blobs::new(&options.data_dir);
-        Self { store, clock, options, blobs, people: people::People::default(), queues: queue::Queues::default(), live: live::Live::default() }
+        Self {
+            store,
+            clock,
+            options,
+            blobs,
+            people: people::People::default(),
+            queues: queue::Queues::default(),
+            live: live::Live::default(),
+        }
     }
     /// The present time.
     #[must_use]

@@ -2,13 +2,7 @@
 
 use std::collections::HashMap;
 
-use panda_core::{
-    file::FileState,
-    id::JobId,
-    job::state::JobState,
-    machine::Actor,
-    time::Micros,
-};
+use panda_core::{file::FileState, id::JobId, job::state::JobState, machine::Actor, time::Micros};
 use panda_ops::{
     Ops,
     job::account::{self, Deltas, End},
@@ -50,7 +44,8 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
                 job::transition::move_to(&mut batch, j, &after, Actor::Finisher, now.0, Some("its library is ready"))?;
             }
         } else {
-            fail(ops, &mut batch, &mut deltas, &jobs, BUILD_FAILED, &format!("build job {build} {}: its library is missing", b.state), now).await?;
+            fail(ops, &mut batch, &mut deltas, &jobs, BUILD_FAILED, &format!("build job {build} {}: its library is missing", b.state), now)
+                .await?;
         }
         deltas.flush(&mut batch);
         match ops.store.apply(batch).await {
@@ -75,11 +70,20 @@ async fn load(ops: &Ops, ids: &[JobId]) -> Result<(HashMap<JobId, Vec<JobFile>>,
     Ok((files, inputs))
 }
 
-async fn fail(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, jobs: &[JobRow], code: i64, diag: &str, now: Micros) -> Result<(), EngineError> {
+async fn fail(
+    ops: &Ops,
+    batch: &mut Batch,
+    deltas: &mut Deltas,
+    jobs: &[JobRow],
+    code: i64,
+    diag: &str,
+    now: Micros,
+) -> Result<(), EngineError> {
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
     let (files, inputs) = load(ops, &ids).await?;
     for j in jobs {
-        let after = JobRow { state: JobState::Failed, sup_error_code: Some(code), diag: Some(diag.to_owned()), ended_us: Some(now.0), ..j.clone() };
+        let after =
+            JobRow { state: JobState::Failed, sup_error_code: Some(code), diag: Some(diag.to_owned()), ended_us: Some(now.0), ..j.clone() };
         let outputs: &[JobFile] = files.get(&j.id).map_or(&[], Vec::as_slice);
         let takes: &[TaskFile] = inputs.get(&j.id).map_or(&[], Vec::as_slice);
         let end = End {
@@ -115,7 +119,12 @@ pub async fn merged(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, merge: &J
         let takes: &[TaskFile] = inputs.get(&j.id).map_or(&[], Vec::as_slice);
         let after = JobRow { state: JobState::Finished, ..j.clone() };
         let reason = Some(format!("merged by job {}", merge.id));
-        account::end(batch, deltas, &End { before: j, after, inputs: takes, open_outputs: Vec::new(), actor: Actor::Finisher, reason }, now.0)?;
+        account::end(
+            batch,
+            deltas,
+            &End { before: j, after, inputs: takes, open_outputs: Vec::new(), actor: Actor::Finisher, reason },
+            now.0,
+        )?;
     }
     let merged: Vec<i64> = taken.iter().filter(|f| f.state == FileState::Ready).map(|f| f.id).collect();
     for chunk in merged.chunks(panda_store::MAX_IN_LIST) {

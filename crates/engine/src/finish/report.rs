@@ -107,7 +107,9 @@ fn read_files(files: &Map<String, Value>, report: &mut Final) {
             Some(Value::String(s)) => s.trim().parse().ok(),
             _ => None,
         };
-        let checksum = text("adler32").map(|a| format!("ad:{:0>8}", a.to_lowercase())).or_else(|| text("md5sum").map(|m| format!("md5:{}", m.to_lowercase())));
+        let checksum = text("adler32")
+            .map(|a| format!("ad:{:0>8}", a.to_lowercase()))
+            .or_else(|| text("md5sum").map(|m| format!("md5:{}", m.to_lowercase())));
         match (size, checksum) {
             (Some(size), Some(checksum)) => report.stored.push(Stored {
                 lfn: lfn.clone(),

@@ -8,11 +8,7 @@ use panda_core::{
 use panda_ops::{Ops, task::spec::Plan};
 use panda_store::{
     Batch,
-    query::{
-        decision,
-        job,
-        queue::QueueRow,
-    },
+    query::{decision, job, queue::QueueRow},
 };
 use serde_json::json;
 
@@ -40,11 +36,15 @@ pub fn need(plan: &Plan) -> Need {
 pub async fn choose(ops: &Ops, need: &Need) -> Result<Decision, EngineError> {
     let queues = ops.queues().await?;
     let counts = job::list::counts(&ops.store).await?;
-    let load = |id: QueueId, states: &[&str]| counts.iter().filter(|c| c.queue_id == Some(id) && states.contains(&c.state.as_str())).map(|c| c.n).sum();
+    let load = |id: QueueId, states: &[&str]| {
+        counts.iter().filter(|c| c.queue_id == Some(id) && states.contains(&c.state.as_str())).map(|c| c.n).sum()
+    };
     let candidates: Vec<Candidate> = queues
         .sorted()
         .iter()
-        .map(|q| candidate(q, need, load(q.id, &["running", "starting", "sent"]), load(q.id, &["activated", "defined", "assigned", "waiting"])))
+        .map(|q| {
+            candidate(q, need, load(q.id, &["running", "starting", "sent"]), load(q.id, &["activated", "defined", "assigned", "waiting"]))
+        })
         .collect();
     Ok(decide(&candidates, need))
 }

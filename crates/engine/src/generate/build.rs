@@ -57,7 +57,13 @@ fn reads(file: &JobFile, dataset: &str) -> Reads {
     }
 }
 
-async fn make(ops: &Ops, batch: &mut Batch, setting: &Setting<'_>, build: &Build, known: Option<&TaskDataset>) -> Result<Library, EngineError> {
+async fn make(
+    ops: &Ops,
+    batch: &mut Batch,
+    setting: &Setting<'_>,
+    build: &Build,
+    known: Option<&TaskDataset>,
+) -> Result<Library, EngineError> {
     let ids = ops.store.ids(IdKind::Row, 4).await?;
     let id = JobId(ops.store.id(IdKind::Job).await?);
     let task = setting.task.id;
@@ -87,7 +93,8 @@ async fn make(ops: &Ops, batch: &mut Batch, setting: &Setting<'_>, build: &Build
             d
         }
     };
-    let lib = output_row(ids[1], id, setting, Some(lib_dataset.id), FileRole::Lib, 0, format!("{base}.lib._{task}.{}.lib.tgz", ids[1]), false);
+    let lib =
+        output_row(ids[1], id, setting, Some(lib_dataset.id), FileRole::Lib, 0, format!("{base}.lib._{task}.{}.lib.tgz", ids[1]), false);
     let log = output_row(ids[2], id, setting, None, FileRole::Log, 1, format!("{base}.log.tgz"), true);
     let mut words = Values::default();
     words.words.insert("IN".into(), build.archive.clone());

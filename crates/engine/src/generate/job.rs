@@ -125,7 +125,11 @@ impl Setting<'_> {
             label,
             person_id: self.task.person_id,
             name: Some(format!("{}.{id}", self.task.name)),
-            processing_type: Some(if kind == JobKind::Merge { "pmerge".into() } else { self.task.processing_type.clone().unwrap_or_default() }),
+            processing_type: Some(if kind == JobKind::Merge {
+                "pmerge".into()
+            } else {
+                self.task.processing_type.clone().unwrap_or_default()
+            }),
             resource_type: resource_type(cores, ram).to_owned(),
             core_count: cores,
             ram_mb: ram,
@@ -152,7 +156,8 @@ impl Setting<'_> {
     /// Writes documents for a row: its command line, what it reads, what it makes.
     #[must_use]
     pub fn documents(&self, row: JobRow, runner: &str, job_pars: &str, reads: &[Reads], files: Vec<JobFile>) -> Made {
-        let names: Vec<(String, String)> = files.iter().map(|f| (f.lfn.clone(), self.dataset_name(f.dataset_id).unwrap_or_else(|| f.lfn.clone()))).collect();
+        let names: Vec<(String, String)> =
+            files.iter().map(|f| (f.lfn.clone(), self.dataset_name(f.dataset_id).unwrap_or_else(|| f.lfn.clone()))).collect();
         let (extra_common, extra_own) = self.extras(row.kind, job_pars);
         let input = DictInput {
             task_id: Some(self.task.id.0),
@@ -244,7 +249,16 @@ pub fn scope_of(file: &TaskFile) -> String {
 /// A file row for an output of a new job.
 #[must_use]
 #[expect(clippy::too_many_arguments, reason = "one row's columns")]
-pub fn output_row(id: i64, job: JobId, setting: &Setting<'_>, dataset: Option<i64>, role: FileRole, seq: i64, lfn: String, optional: bool) -> JobFile {
+pub fn output_row(
+    id: i64,
+    job: JobId,
+    setting: &Setting<'_>,
+    dataset: Option<i64>,
+    role: FileRole,
+    seq: i64,
+    lfn: String,
+    optional: bool,
+) -> JobFile {
     JobFile {
         id,
         job_id: job,
@@ -267,7 +281,14 @@ pub fn output_row(id: i64, job: JobId, setting: &Setting<'_>, dataset: Option<i6
 
 /// The values that replace the placeholders of a run job.
 #[must_use]
-pub fn values(setting: &Setting<'_>, master: &[&TaskFile], reads: &[Reads], outputs: &[(String, String)], serial: i64, lib: Option<&str>) -> Values {
+pub fn values(
+    setting: &Setting<'_>,
+    master: &[&TaskFile],
+    reads: &[Reads],
+    outputs: &[(String, String)],
+    serial: i64,
+    lib: Option<&str>,
+) -> Values {
     let mut v = Values::default();
     for input in &setting.plan.inputs {
         v.streams.insert(input.stream.clone(), Vec::new());

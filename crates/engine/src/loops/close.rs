@@ -112,7 +112,13 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
         }
     }
     let why = if decision.to == TaskState::Done { None } else { Some(decision.why.to_owned()) };
-    let after = TaskRow { state: decision.to, prev_state: None, ended_us: Some(now.0), reason: t.reason.clone().or_else(|| why.clone()), ..t.clone() };
+    let after = TaskRow {
+        state: decision.to,
+        prev_state: None,
+        ended_us: Some(now.0),
+        reason: t.reason.clone().or_else(|| why.clone()),
+        ..t.clone()
+    };
     task::transition::move_to(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref())?;
     for d in &datasets {
         task::dataset::set_state(&mut batch, d.id, "done");

@@ -90,7 +90,14 @@ async fn done(ops: &Ops, mut batch: Batch, command: &TaskCommand) -> Result<bool
 }
 
 /// kill and finish: ends the jobs, then moves the task on when none is left.
-async fn end_jobs(ops: &Ops, command: &TaskCommand, t: &TaskRow, doing: TaskState, then: TaskState, now: Micros) -> Result<bool, EngineError> {
+async fn end_jobs(
+    ops: &Ops,
+    command: &TaskCommand,
+    t: &TaskRow,
+    doing: TaskState,
+    then: TaskState,
+    now: Micros,
+) -> Result<bool, EngineError> {
     if t.state != doing {
         return done(ops, Batch::new(), command).await;
     }

@@ -119,7 +119,13 @@ fn enter(batch: &mut Batch, t: &TaskRow, now: Micros) -> Result<(), EngineError>
 }
 
 /// Puts a task on hold, with the reason as text and, from the broker, as data.
-async fn hold(ops: &Ops, t: &TaskRow, reason: &str, decision: Option<&panda_core::policy::broker::Decision>, now: Micros) -> Result<(), EngineError> {
+async fn hold(
+    ops: &Ops,
+    t: &TaskRow,
+    reason: &str,
+    decision: Option<&panda_core::policy::broker::Decision>,
+    now: Micros,
+) -> Result<(), EngineError> {
     let mut batch = Batch::new();
     if let Some(decision) = decision {
         broker::record(&mut batch, t.id.0, decision, now.0);
@@ -240,7 +246,11 @@ fn make(
     let merging = plan.merge.is_some();
     let (mut files, mut named, mut pre_merge) = (Vec::new(), Vec::new(), Vec::new());
     for (seq, (d, o)) in outputs.iter().enumerate() {
-        let final_name = if o.template.starts_with("regex|") { o.template.clone() } else { names::lfn(&o.template, setting.task.id.0, id.0, o.offset + serial) };
+        let final_name = if o.template.starts_with("regex|") {
+            o.template.clone()
+        } else {
+            names::lfn(&o.template, setting.task.id.0, id.0, o.offset + serial)
+        };
         let lfn = if merging { format!("{}{final_name}", names::PRE_MERGE) } else { final_name.clone() };
         if merging {
             pre_merge.push(final_name);
@@ -287,7 +297,9 @@ impl Secondary {
     async fn load(ops: &Ops, setting: &Setting<'_>, _jobs: usize) -> Result<Self, EngineError> {
         let mut sets = Vec::new();
         for input in setting.plan.inputs.iter().filter(|i| !i.master) {
-            let Some(d) = setting.datasets.iter().find(|d| d.role == FileRole::Input && d.stream.as_deref() == Some(&input.stream)) else { continue };
+            let Some(d) = setting.datasets.iter().find(|d| d.role == FileRole::Input && d.stream.as_deref() == Some(&input.stream)) else {
+                continue;
+            };
             let recurring = input.whole || input.reusable;
             // A set that starts again is never used up, so its rows are only read; the others are taken in order.
             let files = if recurring {

@@ -109,7 +109,8 @@ async fn make(
 ) -> Result<(), EngineError> {
     let queues = ops.queues().await?;
     let Some(queue) = group.first().and_then(|(j, _)| j.queue_id).and_then(|q| queues.by_id.get(&q)) else { return Ok(()) };
-    let rse = queues.rses.get(&queue.rse_id).ok_or_else(|| EngineError::Internal(format!("queue {} has no storage endpoint", queue.name)))?;
+    let rse =
+        queues.rses.get(&queue.rse_id).ok_or_else(|| EngineError::Internal(format!("queue {} has no storage endpoint", queue.name)))?;
     let owner = ops.person_by_id(t.person_id).await?;
     let setting = Setting {
         task: t,
@@ -142,10 +143,23 @@ async fn make(
         let lfn = names::lfn(&o.template, t.id.0, id.0, o.offset + target.next_serial);
         let list: Vec<&str> = taken.iter().map(|f| f.lfn.as_str()).collect();
         let word = format!("{}:{lfn}", list.join(","));
-        if o.is_log { logs.push(word) } else { streams.push(word) }
+        if o.is_log {
+            logs.push(word)
+        } else {
+            streams.push(word)
+        }
         task::dataset::take_serials(&mut batch, target.id, target.next_serial, 1);
         task::dataset::count(&mut batch, target.id, Delta { files: 1, ..Delta::default() });
-        files.push(output_row(rows.next().unwrap_or_default(), id, &setting, Some(target.id), role, i64::try_from(seq).unwrap_or(0), lfn, false));
+        files.push(output_row(
+            rows.next().unwrap_or_default(),
+            id,
+            &setting,
+            Some(target.id),
+            role,
+            i64::try_from(seq).unwrap_or(0),
+            lfn,
+            false,
+        ));
     }
     words.words.insert("TRN_OUTPUT:OUTPUT".into(), streams.join(" "));
     words.words.insert("TRN_LOG:LOG".into(), logs.join(" "));

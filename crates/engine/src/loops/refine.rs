@@ -188,9 +188,9 @@ async fn hold(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<(), E
 /// Rows of a pseudo input, or of a list of addresses.
 fn pseudo(plan: &Plan) -> Vec<DatasetFile> {
     match plan.pseudo {
-        Some((jobs, events)) => {
-            (1..=jobs).map(|n| DatasetFile { lfn: format!("pseudo_lfn.{n:06}"), n_events: Some(events), ..DatasetFile::default() }).collect()
-        }
+        Some((jobs, events)) => (1..=jobs)
+            .map(|n| DatasetFile { lfn: format!("pseudo_lfn.{n:06}"), n_events: Some(events), ..DatasetFile::default() })
+            .collect(),
         // Text after `^` is the number of events.
         None => plan
             .pfns
@@ -212,7 +212,10 @@ async fn list(ops: &Ops, t: &TaskRow, plan: &Plan, input: &Input) -> Result<Resu
     for name in &input.datasets {
         let plain = catalogue::plain_name(name);
         let Some(found) = dataset::by_name(&ops.store, &t.vo, plain).await? else {
-            return Ok(Err(Problem::Wait(format!("data set {name} does not exist in VO {}; register it with `panda dataset add {plain} --dir DIR`", t.vo))));
+            return Ok(Err(Problem::Wait(format!(
+                "data set {name} does not exist in VO {}; register it with `panda dataset add {plain} --dir DIR`",
+                t.vo
+            ))));
         };
         let mut after = String::new();
         loop {
@@ -263,7 +266,9 @@ async fn add(ops: &Ops, t: &TaskRow, plan: &Plan, d: &TaskDataset, files: Vec<Da
     for f in files.into_iter().filter(|f| !known.contains(&f.lfn)) {
         let events = plan.events_per_file.or(f.n_events);
         let parts = match (plan.events_per_row, events) {
-            (Some(per_row), Some(events)) if d.is_master => event_rows(events, per_row).into_iter().map(|(a, b)| (Some(b - a + 1), Some(a), Some(b))).collect(),
+            (Some(per_row), Some(events)) if d.is_master => {
+                event_rows(events, per_row).into_iter().map(|(a, b)| (Some(b - a + 1), Some(a), Some(b))).collect()
+            }
             _ => vec![(events, None, None)],
         };
         for (n_events, first_event, last_event) in parts {

@@ -19,10 +19,7 @@ use panda_store::{
     },
 };
 
-use crate::{
-    EngineError, EngineOptions, Report,
-    finish::release,
-};
+use crate::{EngineError, EngineOptions, Report, finish::release};
 
 /// Rows of one page.
 const PAGE: i64 = 200;
@@ -63,7 +60,14 @@ async fn lose(ops: &Ops, j: &JobRow, now: Micros) -> Result<bool, EngineError> {
     let files = job::file::of_jobs(&ops.store, &[j.id]).await?;
     let inputs = task::file::of_jobs(&ops.store, &[j.id]).await?;
     let diag = format!("lost heartbeat: nothing was heard of this job in {} since {}", j.state, panda_ops::clock::text(j.modified_us));
-    let after = JobRow { state: JobState::Failed, sub_state: Some(panda_ops::pilot::update::LOST_HEARTBEAT.into()), sup_error_code: Some(LOST_HEARTBEAT), diag: Some(diag.clone()), ended_us: Some(now.0), ..j.clone() };
+    let after = JobRow {
+        state: JobState::Failed,
+        sub_state: Some(panda_ops::pilot::update::LOST_HEARTBEAT.into()),
+        sup_error_code: Some(LOST_HEARTBEAT),
+        diag: Some(diag.clone()),
+        ended_us: Some(now.0),
+        ..j.clone()
+    };
     let open_outputs = files.iter().filter(|f| f.role.is_output()).collect();
     let mut batch = Batch::new();
     let mut deltas = Deltas::default();

@@ -13,7 +13,9 @@ async fn no_input_runs_to_done(w: &World) {
     let first = w.job().await.unwrap();
     assert_eq!(
         first["jobPars"],
-        json!(format!("-j \"\" --sourceURL http://127.0.0.1:35080 -r . -a jobO.x.tar.gz -o \"{{'out.txt': 'user.alice.{id}._000001.out.txt'}}\" -p \"echo%20hello%20101\""))
+        json!(format!(
+            "-j \"\" --sourceURL http://127.0.0.1:35080 -r . -a jobO.x.tar.gz -o \"{{'out.txt': 'user.alice.{id}._000001.out.txt'}}\" -p \"echo%20hello%20101\""
+        ))
     );
     assert_eq!(first["transformation"], json!("http://127.0.0.1:25080/trf/user/runGen-00-00-02"));
     assert_eq!(first["outFiles"], json!(format!("user.alice.{id}._000001.out.txt,user.alice.t.log.{id}.000001.log.tgz")));
@@ -45,7 +47,9 @@ async fn inputs_are_split_and_accounted(w: &World) {
     let mut seen = Vec::new();
     while let Some(job) = w.job().await {
         seen.push(job["inFiles"].as_str().unwrap().to_owned());
-        assert!(job["jobPars"].as_str().unwrap().contains(&format!("-i \"['{}']\"", job["inFiles"].as_str().unwrap().replace(',', "', '"))));
+        assert!(
+            job["jobPars"].as_str().unwrap().contains(&format!("-i \"['{}']\"", job["inFiles"].as_str().unwrap().replace(',', "', '")))
+        );
         assert_eq!(job["scopeIn"].as_str().unwrap().split(',').next(), Some("user.bob"));
         w.finish(&job, "x").await;
     }
@@ -94,13 +98,21 @@ async fn run_jobs_wait_for_the_library(w: &World) {
     assert_eq!(build["prodSourceLabel"], json!("panda"));
     let lib = build["outFiles"].as_str().unwrap().split(',').next().unwrap().to_owned();
     assert!(lib.contains(".lib.") && lib.ends_with(".lib.tgz"), "{lib}");
-    assert!(build["jobPars"].as_str().unwrap().starts_with(&format!("-i sources.x.tar.gz -o {lib} --sourceURL http://127.0.0.1:35080 -r . --bexec \"make\"")));
+    assert!(
+        build["jobPars"]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("-i sources.x.tar.gz -o {lib} --sourceURL http://127.0.0.1:35080 -r . --bexec \"make\""))
+    );
     assert!(w.job().await.is_none(), "run jobs wait");
     w.finish(&build, "lib").await;
     w.settle().await;
     for _ in 0..2 {
         let job = w.job().await.unwrap();
-        assert_eq!((job["inFiles"].as_str().unwrap(), &job["scopeIn"], &job["prodDBlockToken"]), (lib.as_str(), &json!("panda"), &json!("local")));
+        assert_eq!(
+            (job["inFiles"].as_str().unwrap(), &job["scopeIn"], &job["prodDBlockToken"]),
+            (lib.as_str(), &json!("panda"), &json!("local"))
+        );
         assert!(job["jobPars"].as_str().unwrap().contains(&format!("-l {lib}")));
         w.finish(&job, "x").await;
     }
@@ -127,7 +139,8 @@ async fn a_failed_build_fails_its_dependents_and_is_tried_again(w: &World) {
 async fn outputs_are_merged(w: &World) {
     let mut params = with_output(prun("user.alice.t", 3), "out.txt");
     params["mergeOutput"] = json!(true);
-    params["mergeSpec"] = json!({"useLocalIO": 1, "jobParameters": "-r . -a jobO.x.tar.gz --sourceURL ${SURL} ${TRN_OUTPUT:OUTPUT} ${TRN_LOG:LOG}"});
+    params["mergeSpec"] =
+        json!({"useLocalIO": 1, "jobParameters": "-r . -a jobO.x.tar.gz --sourceURL ${SURL} ${TRN_OUTPUT:OUTPUT} ${TRN_LOG:LOG}"});
     let id = w.submit(params).await;
     w.settle().await;
     let mut um = Vec::new();

@@ -28,12 +28,12 @@ use panda_ops::{
 };
 use panda_store::{
     Batch, IdKind,
-    testing::{Backend, TestDb},
     query::{
         dataset::{self, DatasetFile, DatasetRow},
         queue::{self, QueueRow, RseRow},
         task::TaskRow,
     },
+    testing::{Backend, TestDb},
 };
 use serde_json::{Map, Value, json};
 
@@ -84,7 +84,12 @@ impl World {
     }
     pub async fn queue(&self, name: &str, family: &str) -> QueueId {
         let id = self.ops.store.id(IdKind::Row).await.unwrap();
-        let rse = RseRow { id, name: format!("{name}_DISK"), root: self.dir.path().join("storage").display().to_string(), state: "active".into() };
+        let rse = RseRow {
+            id,
+            name: format!("{name}_DISK"),
+            root: self.dir.path().join("storage").display().to_string(),
+            state: "active".into(),
+        };
         std::fs::create_dir_all(&rse.root).unwrap();
         let q = QueueRow {
             id: QueueId(self.ops.store.id(IdKind::Row).await.unwrap()),

@@ -31,7 +31,7 @@ use super::{
     broker::{self, Broker, Place},
     dictionary::{self, DictFile, DictInput},
 };
-use crate::{Ops, OpsError, dataset::Catalogue, json as text};
+use crate::{Ops, OpsError, dataset::Catalogue};
 
 /// The share of all jobs until shares are configured.
 pub const SHARE: &str = "default";
@@ -385,7 +385,7 @@ impl Submission<'_> {
             container: Some(string(a, "container_name")).filter(|c| !c.is_empty()),
             ..DictInput::default()
         };
-        (text::members(&dictionary::common(&input)), text::members(&dictionary::own(&input)))
+        (dictionary::common_text(&input), dictionary::own_text(&input))
     }
 }
 

@@ -38,7 +38,7 @@ async fn jobs_can_be_taken_at_once() {
     let claim = Claim { lanes, n: 2, now_us: w.ops.now().0, ..Claim::default() };
     let claimed = w.ops.store.claim(claim).await.unwrap();
     assert_eq!(claimed.len(), 2);
-    let dictionary: Value = serde_json::from_str(&text::join(&[&claimed[0].common, &claimed[0].doc])).unwrap();
+    let dictionary: Value = serde_json::from_str(&crate::json::join(&[&claimed[0].common, &claimed[0].doc])).unwrap();
     let part = |keys: &[&str]| keys.iter().map(|k| dictionary[*k].clone()).collect::<Value>();
     let n = first.0;
     assert_eq!(part(&["outFiles", "logFile"]), json!([format!("out.{n}.txt,log.{n}.tgz"), format!("log.{n}.tgz")]));

@@ -292,7 +292,8 @@ fn read_input_item(item: &Item, p: &TaskParameters, plan: &mut Plan) -> Result<(
         return Ok(());
     }
     for expression in texts(item.include.as_ref()).iter().chain(&texts(item.exclude.as_ref())) {
-        regex::Regex::new(expression).map_err(|e| wrong("jobParameters", format!("the filter `{expression}` of stream {stream} is no expression: {e}")))?;
+        regex::Regex::new(expression)
+            .map_err(|e| wrong("jobParameters", format!("the filter `{expression}` of stream {stream} is no expression: {e}")))?;
     }
     let attributes = texts(item.attributes.as_ref());
     let has = |word: &str| attributes.iter().any(|a| a == word);
@@ -369,7 +370,11 @@ fn read_limits(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError> {
     let no_files = plan.pseudo.is_some() || !plan.pfns.is_empty();
     let usize_of = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
     plan.limits = Limits {
-        files: if plan.pseudo.is_some() { Some(1) } else { files.map(usize_of).or(if no_files && events.is_none() { Some(1) } else { None }) },
+        files: if plan.pseudo.is_some() {
+            Some(1)
+        } else {
+            files.map(usize_of).or(if no_files && events.is_none() { Some(1) } else { None })
+        },
         max_files: usize_of(max),
         bytes: gigabytes("nGBPerJob", p.n_gb_per_job)?,
         events: if plan.pseudo.is_some() { None } else { events },
@@ -378,7 +383,10 @@ fn read_limits(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError> {
         && files.saturating_mul(per_file) != events
         && plan.pseudo.is_none()
     {
-        return Err(wrong("nEventsPerJob", format!("is {events}, but {files} files of {per_file} events are {}; leave one of them out", files.saturating_mul(per_file))));
+        return Err(wrong(
+            "nEventsPerJob",
+            format!("is {events}, but {files} files of {per_file} events are {}; leave one of them out", files.saturating_mul(per_file)),
+        ));
     }
     // Files are cut by events when a job takes fewer than a file has.
     plan.events_per_row = if files.is_none() && plan.pseudo.is_none() { events } else { None };
@@ -415,7 +423,7 @@ fn read_requirements(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanErro
     plan.walltime_s = not_negative("maxWalltime", p.max_walltime)?.saturating_mul(3_600).max(not_negative("walltime", p.walltime)?);
     let disk = |value: Option<f64>, unit: Option<&str>| {
         #[expect(clippy::cast_possible_truncation, reason = "megabytes")]
-        let mb = value.unwrap_or(0.0).max(0.0).min(1e12) as i64;
+        let mb = value.unwrap_or(0.0).clamp(0.0, 1e12) as i64;
         if unit.is_some_and(|u| u.starts_with('k')) { mb / 1_000 } else { mb }
     };
     plan.disk_mb = disk(p.work_disk_count, p.work_disk_unit.as_deref()) + disk(p.out_disk_count, p.out_disk_unit.as_deref());
@@ -513,15 +521,15 @@ fn read_holds(p: &TaskParameters, plan: &mut Plan) {
 }
 
 /// Words that are known in every command line.
-const WORDS: &[&str] = &[
-    "SN", "SURL", "MAXEVENTS", "SKIPEVENTS", "FIRSTEVENT", "ATTEMPTNR", "MIDDLENAME", "SEGMENT_ID", "SEGMENT_NAME", "TRF", "TRF_ARGS",
-];
+const WORDS: &[&str] =
+    &["SN", "SURL", "MAXEVENTS", "SKIPEVENTS", "FIRSTEVENT", "ATTEMPTNR", "MIDDLENAME", "SEGMENT_ID", "SEGMENT_NAME", "TRF", "TRF_ARGS"];
 
 /// Words that are known in the command line of a merge.
 const MERGE_WORDS: &[&str] = &["SURL", "LIB", "TRN_OUTPUT:OUTPUT", "TRN_LOG:LOG", "TRN_LOG_MERGE:LOG_MERGE"];
 
 fn check_placeholders(plan: &Plan) -> Result<(), PlanError> {
-    let mut streams: Vec<&str> = plan.inputs.iter().map(|i| i.stream.as_str()).chain(plan.outputs.iter().map(|o| o.stream.as_str())).collect();
+    let mut streams: Vec<&str> =
+        plan.inputs.iter().map(|i| i.stream.as_str()).chain(plan.outputs.iter().map(|o| o.stream.as_str())).collect();
     let mut words = WORDS.to_vec();
     if plan.sequence.is_some() {
         words.push("SEQNUMBER");

@@ -8,10 +8,7 @@ use panda_core::{
 };
 use panda_store::{
     Batch, IdKind,
-    query::task::{
-        self, TaskRow,
-        transition::TaskCommand,
-    },
+    query::task::{self, TaskRow, transition::TaskCommand},
 };
 use panda_wire::TaskParameters;
 use serde_json::Value;
@@ -146,9 +143,14 @@ fn choose_vo(ops: &Ops, who: &Principal, asked: Option<&str>) -> Result<(String,
         (None, Some(own)) => Ok((own.to_owned(), String::new())),
         (Some(vo), None) => Err(OpsError::coded(
             code::FAULTY,
-            format!("failed to register task: VO `{vo}` is not configured here and your identity names none; configured: {}", ops.options.vos.join(", ")),
+            format!(
+                "failed to register task: VO `{vo}` is not configured here and your identity names none; configured: {}",
+                ops.options.vos.join(", ")
+            ),
         )),
-        (None, None) => Err(OpsError::coded(code::FAULTY, "failed to register task: parameter `vo` is missing and your identity names none")),
+        (None, None) => {
+            Err(OpsError::coded(code::FAULTY, "failed to register task: parameter `vo` is missing and your identity names none"))
+        }
     }
 }
 
@@ -174,6 +176,7 @@ async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, name: &str) 
     let command = TaskCommand { task_id: old, command: Command::Incexec.as_str().to_owned(), person_id: person, at_us: now, doc: None };
     task::transition::add_command(&mut batch, &command);
     ops.store.apply(batch).await?;
-    let message = format!("reactivation accepted. jediTaskID={old} (currently in {state} state) will be re-executed with old and/or new input");
+    let message =
+        format!("reactivation accepted. jediTaskID={old} (currently in {state} state) will be re-executed with old and/or new input");
     Ok(Submitted { task_id: old, code: code::REACTIVATED, message })
 }
