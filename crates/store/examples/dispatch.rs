@@ -25,7 +25,7 @@ fn job(id: i64, queues: i64) -> JobRow {
     let queue = 1 + id % queues;
     JobRow {
         id: JobId(id),
-        task_id: None,
+        task_id: Some(panda_core::id::TaskId(10_000_000 + queue)),
         state: JobState::Activated,
         sub_state: None,
         kind: JobKind::Run,

@@ -57,23 +57,40 @@ pub(super) struct Order {
     pub(super) now_us: i64,
 }
 
+/// A taken job: which order and which of its slots (both from 0) it fills.
+pub(super) struct Taken {
+    pub(super) order: usize,
+    pub(super) slot: usize,
+    pub(super) job: Claimed,
+}
+
 /// A backend that can take jobs.
 pub(super) trait Takes: Send + Sync + 'static {
-    /// Takes rows in one transaction: state, event, documents. Answers the slot (from 0) of each.
-    fn take(&self, order: Order) -> BoxFuture<'_, Result<Vec<(usize, Claimed)>, Error>>;
+    /// How many claims at a time serve the waiters of all lanes together; None: one a lane serves the waiters of that lane. Where a
+    /// transaction costs much more than a row of it the first is better, else the second.
+    const ACROSS: Option<usize>;
+    /// Takes rows for orders of different lanes in one transaction: state, event, documents.
+    fn take(&self, orders: Vec<Order>) -> BoxFuture<'_, Result<Vec<Taken>, Error>>;
     /// Runs one SELECT.
     fn read(&self, stmt: &'static Stmt, binds: Binds) -> BoxFuture<'_, Result<Vec<Row>, Error>>;
 }
 
 struct Waiter {
+    lane: LaneId,
     claim: Arc<Claim>,
     n: usize,
     reply: oneshot::Sender<Result<Vec<Claimed>, Error>>,
 }
 
-struct Lane {
-    busy: bool,
+#[derive(Default)]
+struct Queue {
+    /// Claims under way.
+    busy: usize,
     waiting: Vec<Waiter>,
+}
+
+#[derive(Clone, Copy)]
+struct Memory {
     /// Where the last claim ended, so that index entries of taken jobs that are dead but not yet removed are not walked over.
     place: Key,
     /// When `place` was at the start of the lane.
@@ -82,29 +99,37 @@ struct Lane {
     empty: Option<Instant>,
 }
 
-/// What is remembered of the lanes. Losing it costs time, never correctness.
+impl Default for Memory {
+    fn default() -> Self {
+        Self { place: scan::START, since: Instant::now(), empty: None }
+    }
+}
+
+/// Waiters, and what is remembered of the lanes. Losing the latter costs time, never correctness.
 #[derive(Default)]
-pub(super) struct Lanes(Mutex<HashMap<LaneId, Lane>>);
+pub(super) struct Lanes {
+    queues: Mutex<HashMap<Option<LaneId>, Queue>>,
+    memory: Mutex<HashMap<LaneId, Memory>>,
+}
 
 impl Lanes {
-    fn with<T>(&self, lane: LaneId, f: impl FnOnce(&mut Lane) -> T) -> T {
-        let mut lanes = self.0.lock();
-        f(lanes.entry(lane).or_insert_with(|| Lane {
-            busy: false,
-            waiting: vec![],
-            place: scan::START,
-            since: Instant::now(),
-            empty: None,
-        }))
+    fn with<T>(&self, lane: LaneId, f: impl FnOnce(&mut Memory) -> T) -> T {
+        f(self.memory.lock().entry(lane).or_default())
     }
     fn forget(&self, lane: LaneId) {
-        self.with(lane, |l| {
-            l.place = scan::START;
-            l.empty = None;
-        });
+        self.memory.lock().remove(&lane);
     }
     fn seems_empty(&self, lane: LaneId) -> bool {
-        self.with(lane, |l| l.empty.is_some_and(|at| at.elapsed() < MEMORY))
+        self.with(lane, |m| m.empty.is_some_and(|at| at.elapsed() < MEMORY))
+    }
+    /// Where a claim of this lane starts.
+    fn place(&self, lane: LaneId) -> Key {
+        self.with(lane, |m| {
+            if m.since.elapsed() > MEMORY {
+                (m.place, m.since) = (scan::START, Instant::now());
+            }
+            m.place
+        })
     }
     /// Forgets the lanes in which this batch activates jobs.
     pub(super) fn note(&self, batch: &Batch) {
@@ -129,6 +154,24 @@ impl Lanes {
                 Op::Insert { .. } => {}
             }
         }
+    }
+    /// The next waiters of a queue, at most [`MAX_ROWS`] rows; none ends the claim that asks.
+    fn next(&self, key: Option<LaneId>) -> Vec<Waiter> {
+        let mut queues = self.queues.lock();
+        let queue = queues.entry(key).or_default();
+        queue.waiting.retain(|w| !w.reply.is_closed());
+        let (mut rows, mut count) = (0, 0);
+        for waiter in &queue.waiting {
+            rows += waiter.n;
+            count += 1;
+            if rows >= MAX_ROWS {
+                break;
+            }
+        }
+        if count == 0 {
+            queue.busy -= 1;
+        }
+        queue.waiting.drain(..count).collect()
     }
 }
 
@@ -212,9 +255,9 @@ async fn by_scan<B: Takes>(backend: &Arc<B>, claim: &Arc<Claim>, lane: LaneId) -
                 let order = order(claim, lane, From::Ids { ids: page.ids, wait }, vec![claim.host.clone(); want]);
                 // Runs to its end although the caller may go away: the connection must not be left inside a transaction.
                 let own = Arc::clone(backend);
-                let taken = tokio::spawn(async move { own.take(order).await }).await.map_err(|_| Error::Closed)??;
+                let taken = tokio::spawn(async move { own.take(vec![order]).await }).await.map_err(|_| Error::Closed)??;
                 if !taken.is_empty() {
-                    return Ok(taken.into_iter().map(|(_, job)| job).collect());
+                    return Ok(taken.into_iter().map(|t| t.job).collect());
                 }
             }
             match page.next {
@@ -229,7 +272,7 @@ async fn by_scan<B: Takes>(backend: &Arc<B>, claim: &Arc<Claim>, lane: LaneId) -
     Ok(vec![])
 }
 
-/// Joins the callers of one lane.
+/// Joins callers: goes straight when nobody is under way, waits for the next claim otherwise.
 async fn combined<B: Takes>(
     backend: &Arc<B>,
     lanes: &Arc<Lanes>,
@@ -238,43 +281,30 @@ async fn combined<B: Takes>(
     n: usize,
 ) -> Result<Vec<Claimed>, Error> {
     let (reply, answer) = oneshot::channel();
-    let lead = lanes.with(lane, |l| {
-        l.waiting.push(Waiter { claim: Arc::clone(claim), n, reply });
-        !std::mem::replace(&mut l.busy, true)
-    });
+    let key = if B::ACROSS.is_some() { None } else { Some(lane) };
+    let lead = {
+        let mut queues = lanes.queues.lock();
+        let queue = queues.entry(key).or_default();
+        queue.waiting.push(Waiter { lane, claim: Arc::clone(claim), n, reply });
+        let lead = queue.busy < B::ACROSS.unwrap_or(1);
+        queue.busy += usize::from(lead);
+        lead
+    };
     if lead {
         // Its own task: a caller that goes away must not take the others' answers with it.
-        tokio::spawn(serve(Arc::clone(backend), Arc::clone(lanes), lane));
+        tokio::spawn(serve(Arc::clone(backend), Arc::clone(lanes), key));
     }
     answer.await.unwrap_or(Err(Error::Closed))
 }
 
-/// Serves the waiters of a lane until there are none.
-async fn serve<B: Takes>(backend: Arc<B>, lanes: Arc<Lanes>, lane: LaneId) {
+/// Serves the waiters of a queue until there are none.
+async fn serve<B: Takes>(backend: Arc<B>, lanes: Arc<Lanes>, key: Option<LaneId>) {
     loop {
-        let group = lanes.with(lane, |l| {
-            l.waiting.retain(|w| !w.reply.is_closed());
-            let (mut rows, mut count) = (0, 0);
-            for waiter in &l.waiting {
-                rows += waiter.n;
-                count += 1;
-                if rows >= MAX_ROWS {
-                    break;
-                }
-            }
-            let group: Vec<Waiter> = l.waiting.drain(..count).collect();
-            l.busy = !group.is_empty();
-            if l.since.elapsed() > MEMORY {
-                (l.place, l.since) = (scan::START, Instant::now());
-            }
-            (group, l.place)
-        });
-        if group.0.is_empty() {
+        let waiters = lanes.next(key);
+        if waiters.is_empty() {
             return;
         }
-        let (waiters, place) = group;
-        let taken = take_for(&backend, &lanes, lane, &waiters, place).await;
-        match taken {
+        match take_for(&backend, &lanes, &waiters).await {
             Ok(parts) => {
                 for (waiter, part) in waiters.into_iter().zip(parts) {
                     let _ = waiter.reply.send(Ok(part));
@@ -289,57 +319,68 @@ async fn serve<B: Takes>(backend: Arc<B>, lanes: Arc<Lanes>, lane: LaneId) {
     }
 }
 
-/// One claim for all waiters (two when the remembered place hid rows), within the tightest of their limits; whoever gets nothing looks for
-/// himself.
-async fn take_for<B: Takes>(
-    backend: &Arc<B>,
-    lanes: &Lanes,
-    lane: LaneId,
-    waiters: &[Waiter],
-    place: Key,
-) -> Result<Vec<Vec<Claimed>>, Error> {
+/// The order of one lane for its waiters, within the tightest of their limits (whoever gets nothing looks for himself), and whose each slot is.
+fn joint(lane: LaneId, from: Key, waiters: &[Waiter], parts: &[Vec<Claimed>]) -> (Order, Vec<usize>) {
+    let mine = || waiters.iter().enumerate().filter(|(_, w)| w.lane == lane);
+    let mut slots = vec![];
+    for (i, waiter) in mine() {
+        slots.extend(std::iter::repeat_n(i, waiter.n.saturating_sub(parts[i].len()).min(MAX_ROWS)));
+    }
+    slots.truncate(MAX_ROWS);
+    let tightest = |limit: fn(&Claim) -> Option<i64>| mine().filter_map(|(_, w)| limit(&w.claim)).min().unwrap_or(i64::MAX);
+    let order = Order {
+        lane,
+        from: From::Key(from),
+        hosts: slots.iter().map(|i| waiters[*i].claim.host.clone()).collect(),
+        max_ram_mb: tightest(|c| c.max_ram_mb),
+        max_disk_mb: tightest(|c| c.max_disk_mb),
+        max_walltime_s: tightest(|c| c.max_walltime_s),
+        now_us: mine().map(|(_, w)| w.claim.now_us).max().unwrap_or_default(),
+    };
+    (order, slots)
+}
+
+/// One claim for all waiters; a second one for lanes whose remembered place hid rows.
+async fn take_for<B: Takes>(backend: &Arc<B>, lanes: &Lanes, waiters: &[Waiter]) -> Result<Vec<Vec<Claimed>>, Error> {
     let mut parts: Vec<Vec<Claimed>> = waiters.iter().map(|_| vec![]).collect();
-    let mut from = place;
-    loop {
-        let mut slots = vec![];
-        for (i, waiter) in waiters.iter().enumerate() {
-            slots.extend(std::iter::repeat_n(i, (waiter.n - parts[i].len()).min(MAX_ROWS)));
+    let mut open: Vec<(LaneId, Key)> = vec![];
+    for waiter in waiters {
+        if !open.iter().any(|(lane, _)| *lane == waiter.lane) {
+            open.push((waiter.lane, lanes.place(waiter.lane)));
         }
-        slots.truncate(MAX_ROWS);
-        let tightest = |limit: fn(&Claim) -> Option<i64>| waiters.iter().filter_map(|w| limit(&w.claim)).min().unwrap_or(i64::MAX);
-        let order = Order {
-            lane,
-            from: From::Key(from),
-            hosts: slots.iter().map(|i| waiters[*i].claim.host.clone()).collect(),
-            max_ram_mb: tightest(|c| c.max_ram_mb),
-            max_disk_mb: tightest(|c| c.max_disk_mb),
-            max_walltime_s: tightest(|c| c.max_walltime_s),
-            now_us: waiters.iter().map(|w| w.claim.now_us).max().unwrap_or_default(),
-        };
-        let taken = match backend.take(order).await {
+    }
+    while !open.is_empty() {
+        let joined: Vec<(Order, Vec<usize>)> = open.iter().map(|(lane, from)| joint(*lane, *from, waiters, &parts)).collect();
+        let taken = match backend.take(joined.iter().map(|(order, _)| order.clone()).collect()).await {
             Ok(taken) => taken,
+            // What is taken already must reach its callers.
             Err(_) if parts.iter().any(|p| !p.is_empty()) => return Ok(parts),
             Err(e) => return Err(e),
         };
-        let all = taken.len() == slots.len();
-        let end = taken.iter().map(|(_, job)| (-job.priority, job.job_id.0)).max();
-        let none = taken.is_empty();
-        for (slot, job) in taken {
-            if let Some(waiter) = slots.get(slot) {
-                parts[*waiter].push(job);
+        let mut ends: Vec<(usize, Option<Key>)> = vec![(0, None); joined.len()];
+        for t in taken {
+            let Some((_, slots)) = joined.get(t.order) else { continue };
+            let end = &mut ends[t.order];
+            *end = (end.0 + 1, end.1.max(Some((-t.job.priority, t.job.job_id.0))));
+            if let Some(waiter) = slots.get(t.slot) {
+                parts[*waiter].push(t.job);
             }
         }
-        lanes.with(lane, |l| match end {
-            // Only when every row fitted: a row left behind must stay in sight of the next asker.
-            Some(end) if all => l.place = end,
-            None if from == scan::START => l.empty = Some(Instant::now()),
-            _ => {}
-        });
-        if all || from == scan::START {
-            return Ok(parts);
+        let mut again = vec![];
+        for (((_, slots), (n, end)), (lane, from)) in joined.iter().zip(ends).zip(open) {
+            let all = n == slots.len();
+            lanes.with(lane, |m| match end {
+                // Only when every row fitted: a row left behind must stay in sight of the next asker.
+                Some(end) if all => m.place = end,
+                None if from == scan::START => m.empty = Some(Instant::now()),
+                _ => {}
+            });
+            if !all && from != scan::START {
+                lanes.with(lane, |m| (m.place, m.since) = (scan::START, Instant::now()));
+                again.push((lane, scan::START));
+            }
         }
-        lanes.with(lane, |l| (l.place, l.since) = (scan::START, Instant::now()));
-        from = scan::START;
-        let _ = none;
+        open = again;
     }
+    Ok(parts)
 }

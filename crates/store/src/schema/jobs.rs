@@ -10,7 +10,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE INDEX job_task ON job (task_id, state)",
     "CREATE INDEX job_count ON job (state, queue_id, label, resource_type)",
     "CREATE INDEX job_wait ON job (wait_job) {only: wait_job IS NOT NULL}",
-    "CREATE INDEX job_person ON job (person_id, modified_us) {only: task_id IS NULL}",
+    // No column of it changes after the job is made: an index on a time would be rewritten by every transition.
+    "CREATE INDEX job_person ON job (person_id, task_id, id) {only: task_id IS NULL}",
     // The common part of a task's jobs and each job's own part: fragments of one JSON object, joined at dispatch.
     "CREATE TABLE job_common (id ID NOT NULL PRIMARY KEY, task_id ID, doc DOC NOT NULL) {table}",
     "CREATE TABLE job_doc (job_id ID NOT NULL PRIMARY KEY, common_id ID NOT NULL, doc DOC NOT NULL) {table}",

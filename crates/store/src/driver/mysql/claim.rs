@@ -1,13 +1,10 @@
 //! Claims and heartbeats, two round trips each: rows are locked or read, then a text of several statements does the rest.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures::future::BoxFuture;
 use mysql_async::{Conn, prelude::Queryable};
-use panda_core::id::{JobId, TaskId};
+use panda_core::id::{JobId, LaneId, TaskId};
 
 use super::{super::retry::retry, Inner, failure, value};
 use crate::{
@@ -16,7 +13,7 @@ use crate::{
     driver::{
         Beat, Claimed,
         beats::{Beats, Recorded},
-        lanes::{From, Order, Takes},
+        lanes::{From, Order, Taken, Takes},
     },
     error::Error,
     query::job::claim::{
@@ -27,16 +24,14 @@ use crate::{
     value::{Row, Value},
 };
 
-/// Runs a text of several statements; answers the rows of the last one that has any.
+/// Runs a text of several statements; answers the rows of all.
 async fn several(conn: &mut Conn, name: &'static str, text: String) -> Result<Vec<Row>, Error> {
     let wrong = |e| failure(name, &e);
     let mut result = conn.query_iter(text).await.map_err(wrong)?;
-    let mut found = vec![];
+    let mut found: Vec<mysql_async::Row> = vec![];
     loop {
         let rows: Vec<mysql_async::Row> = result.collect().await.map_err(wrong)?;
-        if !rows.is_empty() {
-            found = rows;
-        }
+        found.extend(rows);
         if result.is_empty() {
             break;
         }
@@ -62,12 +57,15 @@ fn inline(sql: &str, values: &[Bound<'_>]) -> String {
 }
 
 impl Takes for Inner {
-    fn take(&self, order: Order) -> BoxFuture<'_, Result<Vec<(usize, Claimed)>, Error>> {
+    // A transaction costs some hundred microseconds here, a row of it some ten.
+    const ACROSS: Option<usize> = Some(2);
+
+    fn take(&self, orders: Vec<Order>) -> BoxFuture<'_, Result<Vec<Taken>, Error>> {
         Box::pin(async move {
-            let rows = retry(|| self.take_once(&order)).await?;
+            let rows = retry(|| self.take_once(&orders)).await?;
             let mut out = Vec::with_capacity(rows.len());
-            for (slot, mut row) in rows {
-                out.push((slot, self.claimed(&order, &mut row).await?));
+            for (order, slot, mut row) in rows {
+                out.push(Taken { order, slot, job: self.claimed(orders[order].lane, &mut row).await? });
             }
             Ok(out)
         })
@@ -77,9 +75,12 @@ impl Takes for Inner {
     }
 }
 
+/// A row with its order and slot.
+type Placed = (usize, usize, Row);
+
 impl Inner {
-    /// The first trip: a transaction and its locks.
-    async fn pick(&self, conn: &mut Conn, order: &Order) -> Result<Vec<Row>, Error> {
+    /// The text that locks the rows of an order.
+    fn pick(&self, order: &Order) -> Result<String, Error> {
         let mut binds: Binds = vec![("lane", order.lane.into()), ("n", Value::from(i64::try_from(order.hosts.len()).unwrap_or(1)))];
         let stmt = match &order.from {
             From::Key((neg, id)) => {
@@ -93,12 +94,12 @@ impl Inner {
         };
         let c = self.texts.get(stmt)?;
         let (sql, values) = c.bind(&binds)?;
-        several(conn, stmt.name, format!("START TRANSACTION; {}", inline(&sql, &values))).await
+        Ok(inline(&sql, &values))
     }
 
-    async fn take_once(&self, order: &Order) -> Result<Vec<(usize, Row)>, Error> {
+    async fn take_once(&self, orders: &[Order]) -> Result<Vec<Placed>, Error> {
         let mut conn = self.connection().await?;
-        let taken = self.take_on(&mut conn, order).await;
+        let taken = self.take_on(&mut conn, orders).await;
         match &taken {
             // The text has committed.
             Ok(rows) if !rows.is_empty() => {}
@@ -111,28 +112,38 @@ impl Inner {
         taken
     }
 
-    async fn take_on(&self, conn: &mut Conn, order: &Order) -> Result<Vec<(usize, Row)>, Error> {
-        let mut slots = BTreeMap::new();
-        let mut rows = vec![];
-        for (slot, row) in self.pick(conn, order).await?.iter().enumerate() {
+    async fn take_on(&self, conn: &mut Conn, orders: &[Order]) -> Result<Vec<Placed>, Error> {
+        let mut text = String::from("START TRANSACTION");
+        for order in orders {
+            text.push_str("; ");
+            text.push_str(&self.pick(order)?);
+        }
+        // The first trip: locks. Order and slot by job.
+        let (mut places, mut rows, mut used) = (HashMap::new(), vec![], vec![0; orders.len()]);
+        for row in several(conn, "claim.pick", text).await? {
+            let (id, lane) = (row.int(0)?, row.int(4)?);
+            let Some(number) = orders.iter().position(|o| o.lane.0 == lane) else { continue };
+            let (order, slot) = (&orders[number], used[number]);
+            used[number] += 1;
             if row.int(1)? <= order.max_ram_mb && row.int(2)? <= order.max_disk_mb && row.int(3)? <= order.max_walltime_s {
-                slots.insert(row.int(0)?, slot);
-                rows.push((row.int(0)?, order.hosts.get(slot).and_then(Option::as_deref)));
+                places.insert(id, (number, slot));
+                rows.push((id, order.hosts.get(slot).and_then(Option::as_deref)));
             }
         }
         if rows.is_empty() {
             return Ok(vec![]);
         }
-        let taken = several(conn, "claim.take", texts::take_text(&rows, order.now_us)).await?;
-        let mut out = Vec::with_capacity(taken.len());
-        for row in taken {
-            out.push((slots.get(&row.int(0)?).copied().unwrap_or(usize::MAX), row));
+        let now = orders.iter().map(|o| o.now_us).max().unwrap_or_default();
+        let mut out = Vec::with_capacity(rows.len());
+        for row in several(conn, "claim.take", texts::take_text(&rows, now)).await? {
+            let (order, slot) = places.get(&row.int(0)?).copied().ok_or(Error::Conflict("claim.take"))?;
+            out.push((order, slot, row));
         }
-        out.sort_by_key(|(slot, _)| *slot);
+        out.sort_by_key(|(order, slot, _)| (*order, *slot));
         Ok(out)
     }
 
-    async fn claimed(&self, order: &Order, row: &mut Row) -> Result<Claimed, Error> {
+    async fn claimed(&self, lane: LaneId, row: &mut Row) -> Result<Claimed, Error> {
         let common = match row.opt_int(7)? {
             None | Some(0) => Arc::from(""),
             Some(id) => self.common(id).await?,
@@ -140,7 +151,7 @@ impl Inner {
         Ok(Claimed {
             job_id: JobId(row.int(0)?),
             task_id: row.opt_int(1)?.map(TaskId),
-            lane_id: order.lane,
+            lane_id: lane,
             attempt: row.int(2)?,
             priority: -row.int(3)?,
             person_id: row.int(4)?,

@@ -105,7 +105,8 @@ pub(super) async fn single(url: &str, options: OptsBuilder) -> Result<(Conn, Dia
 
 /// The pool.
 pub(super) fn pool(options: OptsBuilder, dialect: Dialect) -> Pool {
-    let constraints = PoolConstraints::new(0, CONNECTIONS).unwrap_or_default();
+    // The least number is the largest: the pool closes idle connections above it at once.
+    let constraints = PoolConstraints::new(CONNECTIONS, CONNECTIONS).unwrap_or_default();
     // Connections are never left inside a transaction or with other settings, and a reset would drop the prepared statements.
     let pool = PoolOpts::default().with_constraints(constraints).with_reset_connection(false);
     Pool::new(options.pool_opts(pool).init(session(dialect)))

@@ -80,9 +80,10 @@ pub(super) async fn single(url: &str, config: &Config) -> Result<Client, OpenErr
 
 /// The pool.
 pub(super) fn pool(url: &str, config: &Config) -> Result<Pool, OpenError> {
-    // A prepared statement keeps a generic plan; one made while a table was small must not stay a sequential scan when it has grown.
+    // Plans are made once a statement and connection: planning a claim costs as much as running it, and with `LIMIT $n` the server would plan
+    // anew for ever. One made while a table was small must not stay a sequential scan when it has grown.
     let session = format!(
-        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = 10000; SET enable_seqscan = off; SET jit = off; SET timezone = 'UTC'",
+        "SET statement_timeout = {}; SET idle_in_transaction_session_timeout = 10000; SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; SET timezone = 'UTC'",
         READ_LIMIT.as_millis()
     );
     let hook = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {

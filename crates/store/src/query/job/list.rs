@@ -20,7 +20,7 @@ statements! {
     [hot] read WAITING = "job.waiting", concat!("SELECT ", job_columns!(), " FROM job WHERE wait_job = :job AND state IN (:states*) ORDER BY id LIMIT :n");
     [hot] read IN_STATE = "job.in_state", concat!("SELECT ", job_columns!(), " FROM job WHERE state = :state AND id > :after ORDER BY id LIMIT :n");
     [hot] read UNPLACED = "job.unplaced", concat!("SELECT ", job_columns!(), " FROM job WHERE state = 'defined' AND queue_id IS NULL AND task_id IS NULL AND id > :after ORDER BY id LIMIT :n");
-    [hot] read ALONE = "job.alone", concat!("SELECT ", job_columns!(), " FROM job WHERE person_id = :person AND task_id IS NULL ORDER BY modified_us DESC LIMIT :n");
+    [hot] read ALONE = "job.alone", concat!("SELECT ", job_columns!(), " FROM job WHERE person_id = :person AND task_id IS NULL ORDER BY id DESC LIMIT :n");
     read RECENT = "job.recent", concat!("SELECT ", job_columns!(), " FROM job WHERE id < :before ORDER BY id DESC LIMIT :n");
     [hot] read IDS_OF_TASK = "job.ids_of_task", "SELECT id FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
     [hot] read BRIEF_OF_TASK = "job.brief_of_task", "SELECT id, state, kind FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";

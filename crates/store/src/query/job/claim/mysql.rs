@@ -1,4 +1,4 @@
-//! Claims and heartbeats on MariaDB and MySQL: SELECT … SKIP LOCKED and UPDATE … IN. A round trip costs more there than parsing does, so the
+//! Claims and heartbeats on MariaDB and MySQL: SELECT … SKIP LOCKED and UPDATE … IN, for several lanes at once. A round trip costs more there than parsing does, so the
 //! second half of a claim is one text of several statements; it holds only integers and one quoted word.
 
 use std::fmt::Write as _;
@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use crate::statements;
 
 statements! {
-    [hot] write PICK = "claim.pick", "SELECT id, ram_mb, disk_mb, walltime_s, neg_priority FROM job WHERE ready_lane = :lane AND (neg_priority > :neg OR (neg_priority = :neg AND id >= :id)) ORDER BY neg_priority, id LIMIT :n {skip_locked}";
-    [hot] write PICK_IDS = "claim.pick_ids", "SELECT id, ram_mb, disk_mb, walltime_s, neg_priority FROM job WHERE id IN (:ids*) AND ready_lane = :lane ORDER BY id LIMIT :n {skip_locked}";
+    [hot] write PICK = "claim.pick", "SELECT id, ram_mb, disk_mb, walltime_s, ready_lane FROM job FORCE INDEX (job_ready) WHERE ready_lane = :lane AND (neg_priority > :neg OR (neg_priority = :neg AND id >= :id)) ORDER BY neg_priority, id LIMIT :n {skip_locked}";
+    [hot] write PICK_IDS = "claim.pick_ids", "SELECT id, ram_mb, disk_mb, walltime_s, ready_lane FROM job FORCE INDEX (PRIMARY) WHERE id IN (:ids*) AND ready_lane = :lane ORDER BY id LIMIT :n {skip_locked}";
     // Waits for other transactions: asked before "no jobs" is answered.
-    [hot] write WAIT_IDS = "claim.wait_ids", "SELECT id, ram_mb, disk_mb, walltime_s, neg_priority FROM job WHERE id IN (:ids*) AND ready_lane = :lane ORDER BY id LIMIT :n FOR UPDATE";
+    [hot] write WAIT_IDS = "claim.wait_ids", "SELECT id, ram_mb, disk_mb, walltime_s, ready_lane FROM job FORCE INDEX (PRIMARY) WHERE id IN (:ids*) AND ready_lane = :lane ORDER BY id LIMIT :n FOR UPDATE";
 }
 
 /// Quotes a text; the session's mode has no backslash escapes.
