@@ -253,14 +253,7 @@ fn limit(plan: &Plan, files: Vec<DatasetFile>) -> Vec<DatasetFile> {
 
 /// Adds the rows that are not there yet; the answer is their number.
 async fn add(ops: &Ops, t: &TaskRow, plan: &Plan, d: &TaskDataset, files: Vec<DatasetFile>, now: Micros) -> Result<usize, EngineError> {
-    let mut known = HashSet::new();
-    let mut after = 0;
-    while d.n_files > 0 {
-        let page = task::file::page(&ops.store, d.id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.id;
-        known.extend(page.into_iter().map(|f| f.lfn));
-    }
+    let known = if d.n_files > 0 { known_names(ops, d).await? } else { HashSet::new() };
     let mut seq = d.n_files;
     let mut rows = Vec::new();
     for f in files.into_iter().filter(|f| !known.contains(&f.lfn)) {
@@ -289,6 +282,18 @@ async fn add(ops: &Ops, t: &TaskRow, plan: &Plan, d: &TaskDataset, files: Vec<Da
         ops.store.apply(batch).await?;
     }
     Ok(n)
+}
+
+/// Names of the files that a data set has already.
+async fn known_names(ops: &Ops, d: &TaskDataset) -> Result<HashSet<String>, EngineError> {
+    let mut known = HashSet::new();
+    let mut after = 0;
+    loop {
+        let page = task::file::page(&ops.store, d.id, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(known) };
+        after = last.id;
+        known.extend(page.into_iter().map(|f| f.lfn));
+    }
 }
 
 fn row(t: &TaskRow, plan: &Plan, d: &TaskDataset, f: &DatasetFile, seq: i64, events: (Option<i64>, Option<i64>, Option<i64>)) -> TaskFile {
