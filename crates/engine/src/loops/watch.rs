@@ -37,6 +37,8 @@ pub(super) async fn step(ops: &Ops, options: &EngineOptions, now: Micros) -> Res
         report.done += lost(ops, *state, before, now).await?;
     }
     report.done += libraries(ops, now).await?;
+    // Jobs without a task that no queue could take when they came.
+    report.done += panda_ops::job::place::waiting(ops).await?;
     report.done += holds(ops, now).await?;
     Ok(report)
 }

@@ -60,7 +60,7 @@ impl Broker {
     /// Chooses a queue for a job; its load counts for the next one.
     pub fn place(&mut self, need: &Need) -> Place {
         let Some(at) = self.known.iter().position(|(n, _)| n == need) else {
-            let decision = decide(&self.candidates(need), need);
+            let decision = self.decision(need);
             if decision.left.is_empty() {
                 return self.refusal(need, &decision);
             }
@@ -85,6 +85,11 @@ impl Broker {
         let Some(best) = best else { return Place::Never("there is no queue; add one with `panda queue add NAME`".into()) };
         self.all[best].1.queued += 1;
         Place::Queue(self.all[best].0.id)
+    }
+    /// The whole decision over the queues as they are, for a record of it.
+    #[must_use]
+    pub fn decision(&self, need: &Need) -> Decision {
+        decide(&self.candidates(need), need)
     }
     fn candidates(&self, need: &Need) -> Vec<Candidate> {
         let named = |q: &QueueRow| need.only.contains(&q.name);
