@@ -98,8 +98,12 @@ fn check_upload(files: &[PathBuf]) -> Result<(), Failure> {
         return Ok(());
     }
     let limit = MAX_UPLOAD_BYTES >> 20;
-    Err(Failure::usage(format!("{} input files with {} MB; a server elsewhere is sent up to {MAX_UPLOADS} with {limit} MB", files.len(), bytes >> 20))
-        .hint("bring them to a storage that the jobs can read, and register them there: `panda dataset add NAME --dir DIR`"))
+    Err(Failure::usage(format!(
+        "{} input files with {} MB; a server elsewhere is sent up to {MAX_UPLOADS} with {limit} MB",
+        files.len(),
+        bytes >> 20
+    ))
+    .hint("bring them to a storage that the jobs can read, and register them there: `panda dataset add NAME --dir DIR`"))
 }
 
 /// The name under which the server has the same archive, if it has.
@@ -150,7 +154,11 @@ pub async fn register_inputs(session: &Session, dataset: &str, files: &[PathBuf]
         let mut rows = Vec::new();
         for path in part {
             let lfn = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            rows.push(if session.is_local() { json!({ "lfn": lfn, "path": path }) } else { json!({ "lfn": lfn, "cache": upload(session, path).await? }) });
+            rows.push(if session.is_local() {
+                json!({ "lfn": lfn, "path": path })
+            } else {
+                json!({ "lfn": lfn, "cache": upload(session, path).await? })
+            });
         }
         let answer = session.client.own_post("dataset/add", &json!({ "name": dataset, "files": rows })).await?;
         if !answer.success {

@@ -67,7 +67,9 @@ async fn one(session: &Session, task: i64, file: &Output, to: &Path) -> Result<(
             size
         }
         // Through the server, which sees the storage.
-        None => session.client.download(&format!("/api/panda/v1/task/output?task_id={task}&lfn={}", submit::encoded(&file.lfn)), to).await?,
+        None => {
+            session.client.download(&format!("/api/panda/v1/task/output?task_id={task}&lfn={}", submit::encoded(&file.lfn)), to).await?
+        }
     };
     if file.size > 0 && u64::try_from(file.size).is_ok_and(|expected| expected != size) {
         return Err(Failure::new(format!("`{}` has {size} bytes, but was registered with {}", to.display(), file.size)));

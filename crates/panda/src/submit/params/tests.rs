@@ -147,8 +147,16 @@ fn with_addresses() {
 fn local_files_are_a_data_set() {
     let args = args(|a| a.jobs = Some(2));
     let inputs = Inputs::Files(["/d/a", "/d/b", "/d/c"].map(PathBuf::from).to_vec());
-    let parts =
-        Parts { args: &args, name: NAME, vo: "v", command: "cat %IN", inputs: &inputs, dataset: Some("user.alice.test.in"), archive: None, line: "" };
+    let parts = Parts {
+        args: &args,
+        name: NAME,
+        vo: "v",
+        command: "cat %IN",
+        inputs: &inputs,
+        dataset: Some("user.alice.test.in"),
+        archive: None,
+        line: "",
+    };
     let set = make(&parts).unwrap();
     assert_eq!((&set["dsForIN"], &set["nFilesPerJob"], &set["pfnList"]), (&json!("user.alice.test.in"), &json!(2), &Value::Null));
     assert!(set["jobParameters"].to_string().contains("user.alice.test.in"));
