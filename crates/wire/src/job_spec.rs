@@ -234,8 +234,9 @@ impl Attributes {
     }
 
     fn from_positions(names: &[&str], values: Vec<Value>) -> Self {
-        let named = names.iter().map(|n| (*n).to_owned()).zip(values);
-        Attributes(named.filter(|(_, v)| !is_missing(v)).collect())
+        // Most of a state is missing; what is dropped gets no name first.
+        let named = names.iter().zip(values).filter(|(_, v)| !is_missing(v));
+        Attributes(named.map(|(n, v)| ((*n).to_owned(), v)).collect())
     }
 
     fn from_map(map: Map<String, Value>) -> Self {

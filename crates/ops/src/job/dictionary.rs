@@ -156,7 +156,7 @@ impl Members {
     fn add(&mut self, extra: &Map<String, Value>) {
         for (key, value) in extra {
             let quoted = crate::json::quote(key);
-            self.put(quoted.trim_matches('"'), value);
+            self.put(quoted.strip_prefix('"').and_then(|q| q.strip_suffix('"')).unwrap_or_default(), value);
         }
     }
     fn text(self) -> String {
