@@ -5,6 +5,7 @@
 
 mod compile;
 mod ddl;
+mod fragments;
 
 pub(crate) use compile::{Bound, Compiled, Texts};
 pub(crate) use ddl::ddl;

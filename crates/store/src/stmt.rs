@@ -75,7 +75,7 @@ impl Stmt {
 
 /// Declares the statements of a module and lists them as `ALL`.
 ///
-/// ```ignore
+/// ```text
 /// statements! {
 ///     /// Reads one job.
 ///     read GET = "job.get", "SELECT id FROM job WHERE id = :id";

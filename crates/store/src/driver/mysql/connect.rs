@@ -30,6 +30,11 @@ pub(super) fn failure(statement: &'static str, e: &mysql_async::Error) -> Error 
     }
 }
 
+/// Whether [`failure`]'s text tells of an answer of the server, which carries its number, and not of a broken connection.
+pub(super) fn refused_by_server(message: &str) -> bool {
+    ["(1205)", "(1213)", "(1020)"].iter().any(|code| message.ends_with(code))
+}
+
 /// What an error while opening means to people.
 pub(super) fn refused(url: &str, e: &mysql_async::Error) -> OpenError {
     let url = url.to_owned();

@@ -129,7 +129,11 @@ impl Inner {
             && !matches!(op, Op::Exec { expect: Expect::Rows(_), .. })
             && !matches!(op, Op::Insert { rows, .. } if rows.len() > 1)
         {
-            return self.execute(&mut conn, op).await.map(|_| ());
+            // When the connection breaks nobody knows whether it took effect: not to be tried again.
+            return self.execute(&mut conn, op).await.map(|_| ()).map_err(|e| match e {
+                Error::Backend { statement, message, .. } if !connect::refused_by_server(&message) => Error::backend(statement, message),
+                other => other,
+            });
         }
         conn.query_drop("START TRANSACTION").await.map_err(|e| failure("START TRANSACTION", &e))?;
         let applied = self.in_transaction(&mut conn, batch).await;

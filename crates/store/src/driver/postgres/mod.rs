@@ -104,13 +104,41 @@ impl Inner {
             .collect()
     }
 
+    /// Runs statements in one transaction and reads their rows; BEGIN, all of them and COMMIT are sent at once.
+    async fn fetch_together(&self, units: &[(&'static Stmt, Binds)]) -> Result<Vec<Vec<Row>>, Error> {
+        let client = self.connection().await?;
+        let mut ready = Vec::with_capacity(units.len());
+        for (stmt, binds) in units {
+            let c = self.texts.get(stmt)?;
+            let (sql, values) = c.bind(binds)?;
+            let prepared = client.prepare_cached(&sql).await.map_err(|e| failure(c.name, &e))?;
+            ready.push((c.name, prepared, values));
+        }
+        let mut sent: Vec<BoxFuture<'_, Result<Vec<Row>, Error>>> = Vec::with_capacity(ready.len() + 2);
+        let control = |word: &'static str| {
+            let client = &client;
+            async move { client.batch_execute(word).await.map(|()| vec![]).map_err(|e| failure(word, &e)) }
+        };
+        sent.push(Box::pin(control("BEGIN")));
+        for (name, prepared, values) in &ready {
+            let client = &client;
+            sent.push(Box::pin(async move { rows(name, &client.query(prepared, &refs(values)).await.map_err(|e| failure(name, &e))?) }));
+        }
+        // After a failed statement this rolls back and says so by no error; the statement's own error counts.
+        sent.push(Box::pin(control("COMMIT")));
+        let mut answers = in_order(sent).await;
+        answers.pop().unwrap_or(Err(Error::Closed))?;
+        answers.into_iter().skip(1).collect()
+    }
+
     /// Runs one statement by itself and reads its rows.
     async fn fetch(&self, stmt: &'static Stmt, binds: &Binds) -> Result<Vec<Row>, Error> {
         retry(|| self.fetch_once(stmt, binds)).await
     }
 
-    /// Runs one statement of a batch; answers the number of rows.
-    async fn execute(&self, client: &Object, prepared: &Statement, op: &Op) -> Result<u64, Error> {
+    /// Runs one statement of a batch; answers the number of rows. Of a statement outside a transaction (`alone`) nobody knows whether it took
+    /// effect when the connection breaks: it is not to be tried again.
+    async fn execute(&self, client: &Object, prepared: &Statement, op: &Op, alone: bool) -> Result<u64, Error> {
         let name = op.stmt().name;
         let c = self.texts.get(op.stmt())?;
         let done = match op {
@@ -124,7 +152,7 @@ impl Inner {
                 client.execute(prepared, &values).await
             }
         };
-        done.map_err(|e| failure(name, &e))
+        done.map_err(|e| if alone && e.as_db_error().is_none() { Error::backend(name, connect::chain(&e)) } else { failure(name, &e) })
     }
 
     async fn apply_once(&self, batch: &Batch) -> Result<(), Error> {
@@ -138,7 +166,7 @@ impl Inner {
         if let ([op], [prepared]) = (&batch.ops[..], &prepared[..])
             && !matches!(op, Op::Exec { expect: Expect::Rows(_), .. })
         {
-            return self.execute(&client, prepared, op).await.map(|_| ());
+            return self.execute(&client, prepared, op, true).await.map(|_| ());
         }
         let applied = self.in_transaction(&client, batch, &prepared).await;
         if applied.is_ok() {
@@ -163,7 +191,7 @@ impl Inner {
         while done < batch.ops.len() {
             let end = batch.ops.len().min(done + PIPELINE);
             for (op, prepared) in batch.ops[done..end].iter().zip(&prepared[done..end]) {
-                units.push(Box::pin(self.execute(client, prepared, op)));
+                units.push(Box::pin(self.execute(client, prepared, op, false)));
             }
             let answers = in_order(std::mem::take(&mut units)).await;
             let mut answers = answers.into_iter();
@@ -182,6 +210,12 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// Reads rows.
+fn rows(name: &'static str, found: &[tokio_postgres::Row]) -> Result<Vec<Row>, Error> {
+    let read = |row: &tokio_postgres::Row| (0..row.len()).map(|i| row.try_get::<_, Value>(i)).collect::<Result<_, _>>().map(Row);
+    found.iter().map(|row| read(row).map_err(|e| failure(name, &e))).collect()
 }
 
 /// Polls futures so that each sends its request after the one before it.
