@@ -20,12 +20,13 @@ use panda_core::{
     time::{Clock, Micros},
 };
 use panda_store::{
-    Batch, IdKind, Store,
+    Batch, IdKind,
     query::{
         job::{self, JobRow},
         queue::{self, QueueRow, RseRow},
         task::{self, TaskRow, dataset::TaskDataset, file::TaskFile},
     },
+    testing::{Backend, TestDb},
 };
 
 use crate::{Ops, Options};
@@ -40,10 +41,21 @@ impl Clock for Hand {
     }
 }
 
+/// Dropped in this order: when the database goes, the histories in it are checked.
 pub struct World {
     pub ops: Ops,
     pub clock: Arc<Hand>,
     pub dir: tempfile::TempDir,
+    _db: TestDb,
+}
+
+/// SQLite, or what `PANDA_OPS_BACKEND` says: `postgres`, `mysql`.
+fn backend() -> Backend {
+    match std::env::var("PANDA_OPS_BACKEND").as_deref() {
+        Ok("postgres") => Backend::Postgres,
+        Ok("mysql") => Backend::Mysql,
+        _ => Backend::Sqlite,
+    }
 }
 
 pub fn who(subject: &str, roles: &[Role]) -> Principal {
@@ -74,13 +86,14 @@ pub fn pilot() -> Principal {
 impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&format!("sqlite:{}", dir.path().join("panda.db").display()), true).await.unwrap();
+        let db = TestDb::fresh(backend()).await;
+        let store = db.open().await;
         let clock = Arc::new(Hand(AtomicI64::new(START_US)));
         let mut options = Options::new("http://127.0.0.1:25080", dir.path().join("data"));
         options.vos = vec!["amber".into()];
         let ops = Ops::new(store, clock.clone(), options);
         ops.blobs.create().unwrap();
-        Self { ops, clock, dir }
+        Self { ops, clock, dir, _db: db }
     }
     pub fn pass(&self, seconds: i64) {
         self.clock.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
