@@ -1,16 +1,16 @@
 //! Takes jobs that belong to no task (`spec/api_v1.md` section 8, `spec/client.md` section 3.4): checks all of them, brokers those that name no
 //! queue, and writes them in batches with dictionary and files.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+mod rows;
+
+use std::{collections::HashMap, sync::Arc};
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
-    file::{FileRole, FileState},
+    file::FileRole,
     id::JobId,
-    job::{record::JobKind, state::JobState},
     machine::Actor,
     policy::{broker::Need, names},
-    queue::resource_type,
 };
 use panda_store::{
     Batch, IdKind,
@@ -18,29 +18,21 @@ use panda_store::{
     query::{
         dataset::DatasetFile,
         decision,
-        job::{self, JobRow, file::JobFile},
+        job::{self, file::JobFile},
         person::Person,
-        queue::{QueueRow, RseRow},
     },
 };
 use panda_wire::job_spec::{self, Attributes, JobSpec};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
-use super::{
-    broker::{self, Broker, Place},
-    dictionary::{self, DictFile, DictInput},
-};
+use self::rows::{Fill, need, string};
+use super::broker::{self, Broker, Place};
 use crate::{Ops, OpsError, dataset::Catalogue};
 
 /// The share of all jobs until shares are configured.
 pub const SHARE: &str = "default";
-/// Priority of a user's job that states none (`spec/engine.md` section 3.4).
-const USER_PRIORITY: i64 = 1_000;
 /// Bytes of a submission above which it is decoded off the request's thread.
 const BIG: usize = 1 << 18;
-/// Longest text kept in a column, characters.
-const MAX_NAME: usize = 255;
 
 /// Labels of users' jobs; `panda` is a build job.
 const USER_LABELS: &[&str] = &["user", "panda"];
@@ -271,195 +263,6 @@ impl Submission<'_> {
         }
         Ok(Submitted { job_id: id, definition_id: a.int("jobDefinitionID").unwrap_or(0), jobset_id: jobset })
     }
-    async fn row(&self, job: &Checked<'_>, id: JobId, fill: &Fill, queue: Option<&QueueRow>) -> Result<JobRow, OpsError> {
-        let a = &job.spec.attributes;
-        let (cores, ram) = (job.need.cores, job.need.ram_mb);
-        let kind = resource_type(cores, ram);
-        let lane = match queue {
-            Some(q) => Some(self.ops.lane(q.id, kind, job.label, SHARE, ram).await?),
-            None => None,
-        };
-        let attempt = a.int("attemptNr").unwrap_or(0).max(0);
-        let usual = if USER_LABELS.contains(&job.label) { USER_PRIORITY } else { 0 };
-        let named = |key: &str| Some(string(a, key)).filter(|t| !t.is_empty());
-        Ok(JobRow {
-            id,
-            task_id: None,
-            state: if queue.is_some() { JobState::Activated } else { JobState::Defined },
-            sub_state: None,
-            kind: JobKind::Standalone,
-            queue_id: queue.map(|q| q.id),
-            lane_id: lane,
-            neg_priority: -a.int("currentPriority").or_else(|| a.int("assignedPriority")).unwrap_or(usual),
-            attempt,
-            max_attempt: match a.int("maxAttempt") {
-                None | Some(-1) => attempt,
-                Some(most) if most <= attempt => attempt + 2,
-                Some(most) => most,
-            },
-            vo: self.vo.clone(),
-            label: job.label.to_owned(),
-            person_id: self.owner.id,
-            name: named("jobName").map(|n| cut(&fill.fill(n)).into_owned()),
-            processing_type: named("processingType").map(|p| cut(p).into_owned()),
-            resource_type: kind.to_owned(),
-            core_count: cores,
-            ram_mb: ram,
-            disk_mb: job.need.disk_mb,
-            walltime_s: job.need.walltime_s,
-            command: None,
-            debug: false,
-            host: None,
-            batch_id: None,
-            wait_job: None,
-            trans_exit_code: None,
-            pilot_error_code: None,
-            exe_error_code: None,
-            sup_error_code: None,
-            diag: None,
-            created_us: self.now_us,
-            modified_us: self.now_us,
-            state_us: self.now_us,
-            started_us: None,
-            ended_us: None,
-            rev: 0,
-        })
-    }
-    /// The common and own document.
-    fn dictionary(
-        &self,
-        job: &Checked<'_>,
-        row: &JobRow,
-        files: &[JobFile],
-        fill: &Fill,
-        queue: Option<&QueueRow>,
-        rse: Option<&RseRow>,
-    ) -> (String, String) {
-        let a = &job.spec.attributes;
-        let job_pars = fill.fill(string(a, "jobParameters"));
-        let here = rse.map(|r| r.name.as_str()).unwrap_or_default();
-        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        for (f, r) in job.files.iter().zip(files) {
-            let at = f.known.as_ref().and_then(|k| k.rse.as_deref()).unwrap_or(here);
-            let tokens = if f.role == FileRole::Input { "prodDBlockToken" } else { "destinationDBlockToken" };
-            let file = DictFile {
-                lfn: &r.lfn,
-                scope: r.scope.as_deref().unwrap_or_default(),
-                guid: r.guid.as_deref(),
-                fsize: r.fsize,
-                checksum: r.checksum.as_deref(),
-                dataset: f.dataset,
-                token: Some(string(f.spec, tokens)).filter(|t| !t.is_empty()),
-                rse: at,
-                is_log: f.role == FileRole::Log,
-                optional: false,
-            };
-            if f.role == FileRole::Input { inputs.push(file) } else { outputs.push(file) }
-        }
-        let input = DictInput {
-            task_id: None,
-            name: row.name.as_deref().unwrap_or_default(),
-            label: job.label,
-            processing_type: row.processing_type.as_deref().unwrap_or_default(),
-            transformation: string(a, "transformation"),
-            job_pars: &job_pars,
-            inputs,
-            outputs,
-            queue: queue.map(|q| q.name.as_str()).unwrap_or_default(),
-            owner: &self.owner.name,
-            core_count: row.core_count,
-            ram_mb: row.ram_mb,
-            disk_mb: row.disk_mb,
-            walltime_s: row.walltime_s,
-            cpu_s: a.int("maxCpuCount").unwrap_or(0),
-            resource_type: &row.resource_type,
-            definition_id: a.int("jobDefinitionID").unwrap_or(0),
-            jobset_id: Some(fill.jobset),
-            req_id: a.int("reqID"),
-            cloud: queue.map(|q| q.site.as_str()).unwrap_or_default(),
-            release: string(a, "AtlasRelease"),
-            homepackage: string(a, "homepackage"),
-            cmt_config: string(a, "cmtConfig"),
-            transfer_type: string(a, "transferType"),
-            destination_se: string(a, "destinationSE"),
-            container: Some(string(a, "container_name")).filter(|c| !c.is_empty()),
-            ..DictInput::default()
-        };
-        (dictionary::common_text(&input), dictionary::own_text(&input))
-    }
-}
-
-impl File<'_> {
-    fn row(&self, id: i64, job_id: JobId, seq: i64, fill: &Fill) -> JobFile {
-        let known = self.known.as_ref();
-        let own = |key: &str| Some(string(self.spec, key)).filter(|t| !t.is_empty()).map(str::to_owned);
-        let scope = known.map(|k| k.scope.clone()).or_else(|| own("scope")).unwrap_or_else(|| scope_of(self.dataset, self.lfn));
-        let is_input = self.role == FileRole::Input;
-        let guid = own("GUID").or_else(|| known.and_then(|k| k.guid.clone()));
-        JobFile {
-            id,
-            job_id,
-            task_id: None,
-            dataset_id: self.dataset_id,
-            role: self.role,
-            seq,
-            lfn: fill.fill(self.lfn).into_owned(),
-            scope: Some(scope),
-            // The pilot does not make a log's GUID.
-            guid: guid.or_else(|| (self.role == FileRole::Log).then(|| Uuid::new_v4().to_string())),
-            fsize: known.and_then(|k| k.fsize).or_else(|| self.spec.int("fsize").filter(|_| is_input)),
-            checksum: known.and_then(|k| k.checksum.clone()).or_else(|| own("checksum").filter(|_| is_input)),
-            surl: known.and_then(|k| k.surl.clone()),
-            n_events: None,
-            state: if is_input { FileState::Ready } else { FileState::Running },
-            optional: false,
-            used_by: None,
-        }
-    }
-}
-
-/// Numbers that stand for placeholders (`spec/engine.md` section 3.4).
-struct Fill {
-    job: i64,
-    jobset: i64,
-}
-
-impl Fill {
-    fn fill<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if !text.contains('$') {
-            return Cow::Borrowed(text);
-        }
-        let (job, jobset) = (self.job, self.jobset);
-        let filled = text.replace("$ORIGINPANDAID", &job.to_string()).replace("$PANDAID", &format!("{job:05}"));
-        Cow::Owned(filled.replace("$JOBSETID", &format!("{jobset:06}")))
-    }
-}
-
-fn scope_of(dataset: &str, lfn: &str) -> String {
-    match names::unscoped(dataset) {
-        (Some(scope), _) => scope.to_owned(),
-        (None, "") => names::scope(lfn),
-        (None, name) => names::scope(name),
-    }
-}
-
-fn need(a: &Attributes) -> Need {
-    let mega = |value: &str, unit: &str| {
-        let n = a.int(value).unwrap_or(0).max(0);
-        if string(a, unit).to_ascii_uppercase().starts_with('G') { n.saturating_mul(1_000) } else { n }
-    };
-    let site = string(a, "computingSite");
-    let container = !string(a, "container_name").is_empty();
-    Need {
-        only: if site.is_empty() { Vec::new() } else { vec![site.to_owned()] },
-        never: Vec::new(),
-        cores: a.int("coreCount").unwrap_or(1).max(1),
-        ram_mb: mega("minRamCount", "minRamUnit"),
-        disk_mb: mega("maxDiskCount", "maxDiskUnit"),
-        walltime_s: a.int("maxWalltime").unwrap_or(0).max(0),
-        container,
-        native: None,
-    }
 }
 
 fn unique(files: &[File<'_>]) -> Result<(), OpsError> {
@@ -471,17 +274,5 @@ fn unique(files: &[File<'_>]) -> Result<(), OpsError> {
     }
 }
 
-fn string<'a>(a: &'a Attributes, key: &str) -> &'a str {
-    a.0.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn cut(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_NAME) {
-        Some((end, _)) => Cow::Borrowed(&text[..end]),
-        None => Cow::Borrowed(text),
-    }
-}
-
 #[cfg(test)]
-#[path = "submit_tests.rs"]
 mod tests;

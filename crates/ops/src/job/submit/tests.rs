@@ -1,5 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use panda_core::{
+    file::FileState,
+    job::{record::JobKind, state::JobState},
+};
+
 use super::*;
 use crate::testing::{World, alice, bob, prod};
 use panda_store::driver::Claim;
