@@ -19,9 +19,11 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         return Err(Failure::Usage(format!("`dist` takes no `{arg}`")));
     }
     let mut build = cargo();
-    build.env("RUSTFLAGS", "-C target-feature=+crt-static").args(["build", "--locked", "--release", "--target", TARGET]);
+    build.env("RUSTFLAGS", "-C target-feature=+crt-static").args(["build", "--locked", "--profile", "dist", "--target", TARGET]);
+    // A static program has no resolver of the C library to ask.
+    build.args(["--features", "panda-client/pure-dns"]);
     execute(build.args(PROGRAMS.iter().flat_map(|program| ["--package", program, "--bin", program])))?;
-    let built = target().join(TARGET).join("release");
+    let built = target().join(TARGET).join("dist");
     let version = version(&built.join("panda"))?;
     let name = format!("panda-{version}-linux-x86_64");
     let folder = target().join("dist").join(&name);

@@ -148,7 +148,7 @@ fn one(args: &Args, backend: Backend, n_queues: usize) -> anyhow::Result<()> {
     };
     let mut c = Connection::open(&bench.server.address)?;
     for queue in &bench.queues {
-        let body = json!({"name": queue, "cores": 1, "family": "native"}).to_string();
+        let body = json!({"name": queue, "config": {"cores": 1}}).to_string();
         let answer = c.json(&bench.pilot.post("/api/panda/v1/queue/add", &body))?;
         if answer["success"] != json!(true) {
             bail!("queue/add: {answer}");

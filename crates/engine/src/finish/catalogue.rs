@@ -67,9 +67,9 @@ pub async fn ensure(ops: &Ops, vo: &str, name: &str, person: i64) -> Result<i64,
     Err(EngineError::Internal(format!("data set {plain} of {vo} appears and vanishes")))
 }
 
-/// The catalogue's row for a task's output data set; None for a job without a task.
+/// The catalogue's row for an output's data set. Outputs of a job without a task name it themselves, those of a task name the task's data set.
 pub async fn of_output(ops: &Ops, job: &JobRow, task_dataset: i64) -> Result<Option<i64>, EngineError> {
-    let Some(task_id) = job.task_id else { return Ok(None) };
+    let Some(task_id) = job.task_id else { return Ok(Some(task_dataset)) };
     if let Some(found) = KNOWN.lock().iter().rev().find(|(t, _)| *t == task_dataset) {
         return Ok(Some(found.1));
     }

@@ -33,11 +33,8 @@ pub async fn choose(ops: &Ops, need: &Need) -> Result<Decision, EngineError> {
 
 /// Writes the decision as the latest of its task.
 pub fn record(batch: &mut Batch, task: i64, decision: &Decision, now_us: i64) {
-    let funnel: Vec<_> = decision
-        .funnel
-        .iter()
-        .map(|r| json!({"criterion": r.criterion, "why": r.why, "removed": r.count, "queues": r.queues}))
-        .collect();
+    let funnel: Vec<_> =
+        decision.funnel.iter().map(|r| json!({"criterion": r.criterion, "why": r.why, "removed": r.count, "queues": r.queues})).collect();
     let doc = json!({"considered": decision.considered, "funnel": funnel, "left": decision.left, "chosen": decision.chosen()});
     decision::set(batch, task, STAGE, now_us, &doc.to_string());
 }

@@ -299,7 +299,9 @@ async fn finished_output(
     registered: &mut BTreeMap<i64, (i64, i64)>,
 ) -> Result<(), EngineError> {
     let Some(id) = file.dataset_id else { return Ok(()) };
-    deltas.of(id).finished += 1;
+    if job.task_id.is_some() {
+        deltas.of(id).finished += 1;
+    }
     let Some(target) = crate::finish::catalogue::of_output(ops, job, id).await? else { return Ok(()) };
     let row = DatasetFile {
         id: ops.store.id(IdKind::Row).await?,

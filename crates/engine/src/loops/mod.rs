@@ -6,6 +6,7 @@ mod finish;
 mod generate;
 mod merge;
 mod refine;
+mod sweep;
 mod watch;
 
 use std::time::Duration;
@@ -36,11 +37,13 @@ pub enum LoopKind {
     Close,
     /// Lost heartbeats and overdue states.
     Watch,
+    /// Files that nobody needs any more.
+    Sweep,
 }
 
 impl LoopKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch];
+    pub const ALL: &'static [Self] = &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch, Self::Sweep];
 
     /// Name, for logs and the monitor.
     #[must_use]
@@ -53,6 +56,7 @@ impl LoopKind {
             Self::Command => "command",
             Self::Close => "close",
             Self::Watch => "watch",
+            Self::Sweep => "sweep",
         }
     }
     /// What wakes it.
@@ -63,7 +67,7 @@ impl LoopKind {
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
-            Self::Watch => &[],
+            Self::Watch | Self::Sweep => &[],
         }
     }
     /// The longest time between two steps.
@@ -72,6 +76,7 @@ impl LoopKind {
         match self {
             // Lost heartbeats are looked for once a minute (DECISIONS "Dispatch").
             Self::Watch => Duration::from_secs(60).max(usual),
+            Self::Sweep => Duration::from_secs(3_600),
             _ => usual,
         }
     }
@@ -87,5 +92,6 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Command => command::step(ops, now).await,
         LoopKind::Close => close::step(ops, now).await,
         LoopKind::Watch => watch::step(ops, options, now).await,
+        LoopKind::Sweep => sweep::step(ops).await,
     }
 }

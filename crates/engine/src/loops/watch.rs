@@ -25,6 +25,8 @@ use crate::{EngineError, EngineOptions, Report, finish::release};
 const PAGE: i64 = 200;
 /// Supervisor error code of a job whose pilot fell silent (the original's number for a lost heartbeat).
 pub const LOST_HEARTBEAT: i64 = 100;
+/// How long a pilot may take to say that it has the job it was sent (`spec/engine.md` section 13: 30 min): the answer may have been lost.
+const SENT_US: i64 = 30 * 60 * 1_000_000;
 /// How long a task on hold waits before it is looked at again (`spec/engine.md` section 20.9: 60 min; a change of queues or data wakes it
 /// sooner, and on one machine a minute costs nothing).
 const HOLD_US: i64 = 60_000_000;
@@ -34,6 +36,7 @@ pub(super) async fn step(ops: &Ops, options: &EngineOptions, now: Micros) -> Res
     let mut report = Report::default();
     let before = now.0 - i64::try_from(options.lost_heartbeat.as_micros()).unwrap_or(i64::MAX);
     for state in JobState::WITH_PILOT {
+        let before = if *state == JobState::Sent { before.max(now.0 - SENT_US) } else { before };
         report.done += lost(ops, *state, before, now).await?;
     }
     report.done += libraries(ops, now).await?;
