@@ -5,6 +5,7 @@ pub mod dataset_list;
 pub mod dataset_show;
 pub mod job_log;
 pub mod job_why;
+pub mod pilot_held;
 pub mod pilot_wait;
 pub mod queue_add;
 pub mod queue_list;

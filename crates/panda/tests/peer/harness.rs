@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use panda_store::testing::{Backend, TestDb};
+use panda_store::Store;
+use panda_store::testing::{Backend, TestDb, broken_histories};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -66,6 +67,11 @@ pub fn run(command: &mut Command) -> Done {
     Done { code, out: text(&output.stdout), err: text(&output.stderr) }
 }
 
+/// Runs a future to its end.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 /// A variable that `cargo xtask test` sets, or what stands in its place.
 fn peer(variable: &str, place: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers").join(place);
@@ -113,21 +119,24 @@ pub struct System {
     url: String,
     address: SocketAddr,
     folder: TempDir,
-    database: TestDb,
+    database_url: String,
     token: String,
+    /// A database on a server; it is dropped by name. SQLite's lies in the data folder, as everywhere.
+    _database: Option<TestDb>,
 }
 
 impl System {
     /// Brings one up on a backend.
     pub fn start(backend: Backend, plan: Plan) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let database = runtime.block_on(TestDb::fresh(backend));
+        let database = (backend != Backend::Sqlite).then(|| block_on(TestDb::fresh(backend)));
         let folder = tempfile::Builder::new().prefix("panda-whole-").tempdir().unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         fs::write(folder.path().join("panda.toml"), &plan.config).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let url = format!("http://{address}");
-        let mut system = Self { child: None, plan, url, address, folder, database, token: String::new() };
+        let embedded = || format!("sqlite:{}", folder.path().join("data/panda.db").display());
+        let database_url = database.as_ref().map_or_else(embedded, |database| database.url().to_owned());
+        let mut system = Self { child: None, plan, url, address, folder, database_url, token: String::new(), _database: database };
         system.up();
         system.token = system.token_of(USER, None);
         system
@@ -144,7 +153,7 @@ impl System {
         assert!(self.child.is_none(), "it runs already");
         let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = self.command();
-        command.args(["up", "--listen", &self.address.to_string(), "--db", self.database.url()]).args(&self.plan.options);
+        command.args(["up", "--listen", &self.address.to_string(), "--db", &self.database_url]).args(&self.plan.options);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }
@@ -198,7 +207,7 @@ impl System {
 
     /// The database's URL.
     pub fn database(&self) -> &str {
-        self.database.url()
+        &self.database_url
     }
 
     /// A folder below the test's own, made when it is new.
@@ -347,6 +356,15 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         self.end();
+        if !thread::panicking() {
+            let wrong = block_on(async {
+                let store = Store::open(&self.database_url, false).await.unwrap();
+                let wrong = broken_histories(&store).await.unwrap();
+                store.close().await;
+                wrong
+            });
+            assert!(wrong.is_empty(), "{wrong:?}");
+        }
         if thread::panicking() && env::var_os("PANDA_TEST_KEEP").is_some() {
             let kept = self.folder.path().with_extension("kept");
             let _ = fs::rename(self.folder.path(), &kept);

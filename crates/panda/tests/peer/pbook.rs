@@ -44,7 +44,7 @@ fn peer_pbook_shows() {
     system.wait(done, &["done"], LIMIT);
     running_job(&system, other);
     let (done, other) = (done.to_string(), other.to_string());
-    let shown = pbook(&system, &["show"]).exits(0).says("PBook user: alice").says(&done).says(&other).says("100%");
+    let shown = pbook(&system, &["show"]).exits(0).says("PBook user: Alice").says(&done).says(&other).says("100%");
     assert!(shown.err.contains("Showing only max 1000 tasks"), "{}", shown.err);
     let line = |out: &str, id: &str| out.lines().find(|line| line.contains(id)).unwrap_or_default().to_owned();
     assert!(line(&shown.out, &done).contains("done") && line(&shown.out, &done).contains("user.alice.shown/"), "{}", shown.out);

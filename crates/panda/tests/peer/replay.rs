@@ -86,7 +86,8 @@ impl<'a> Pilot<'a> {
 
     #[track_caller]
     fn update(&self, name: &str, job: &Value, xml: Option<&Value>) -> String {
-        let mut values = vec![("jobId", json!(job["PandaID"].to_string())), ("siteName", json!(QUEUE)), ("attemptNr", job["attemptNr"].clone())];
+        let mut values =
+            vec![("jobId", json!(job["PandaID"].to_string())), ("siteName", json!(QUEUE)), ("attemptNr", job["attemptNr"].clone())];
         values.extend(xml.map(|xml| ("xml", json!(xml.to_string()))));
         let answer = self.legacy(name, &values);
         assert!(answer["StatusCode"] == 0 || answer["StatusCode"] == "0", "{answer}");
@@ -102,7 +103,8 @@ fn gzip(body: &Value) -> Vec<u8> {
 
 fn form(body: &Map<String, Value>) -> String {
     let quote = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let pairs = body.iter().map(|(key, value)| format!("{key}={}", quote(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))));
+    let pairs =
+        body.iter().map(|(key, value)| format!("{key}={}", quote(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))));
     pairs.collect::<Vec<_>>().join("&")
 }
 
@@ -284,7 +286,10 @@ fn replay_of_what_pilots_tell_besides() {
     assert_eq!((node.status, node.json()["success"].as_bool()), (200, Some(true)), "{}", node.text());
     let types = pilot.legacy("getResourceTypes", &[]);
     // a plain list is ignored by 3.11: text, or an object that holds the list
-    assert!(types["ResourceTypes"].is_string() || types["ResourceTypes"]["ResourceTypes"].is_array() || types["ResourceTypes"].is_array(), "{types}");
+    assert!(
+        types["ResourceTypes"].is_string() || types["ResourceTypes"]["ResourceTypes"].is_array() || types["ResourceTypes"].is_array(),
+        "{types}"
+    );
     let bearer = format!("Bearer {}", pilot.token);
     let headers = [("Authorization", bearer.as_str()), ("Origin", "amber.pilot")];
     let path = "/server/panda/get_access_token?client_name=pilot_server&token_key=keykey123";

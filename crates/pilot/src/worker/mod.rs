@@ -63,7 +63,7 @@ pub struct WorkerOptions {
     pub heartbeat: Duration,
     /// Time between TERM and KILL when a payload is ended.
     pub kill_grace: Duration,
-    /// Name of this machine in updates.
+    /// Name of this machine in updates; the worker's own mark is put before it.
     pub node: String,
 }
 
@@ -129,6 +129,8 @@ struct Context {
     storage: storage::StorageCache,
     runner: PathBuf,
     boot_id: String,
+    /// `<mark>@<machine>`: the mark belongs to the work directory, so that a worker that starts again knows what it was handed.
+    node: String,
     /// Held by the one idle slot that asks for work, so that idle slots cost
     /// one waiting call together.
     gate: tokio::sync::Mutex<()>,
@@ -154,11 +156,17 @@ pub async fn run(options: WorkerOptions, shutdown: watch::Receiver<bool>) -> Res
         return Err(WorkerError::Slots(options.slots));
     }
     let _lock = lock(&options.work_dir)?;
-    let context = Arc::new(context(options)?);
+    let mark = mark(&options.work_dir)?;
+    let context = Arc::new(context(options, &mark)?);
     let work_dir = |source| WorkerError::WorkDir { path: context.options.work_dir.clone(), source };
     let left_over = journal::Journal::left_over(&context.options.work_dir).map_err(work_dir)?;
     recover::clean(&context, &left_over).await;
+    let unseen = recover::unseen(&context, &left_over, &mut shutdown.clone()).await;
     let mut slots = JoinSet::new();
+    if !unseen.is_empty() {
+        let (context, mut shutdown) = (Arc::clone(&context), shutdown.clone());
+        slots.spawn(async move { recover::give_back(&context, &unseen, &mut shutdown).await });
+    }
     for slot in left_over.iter().copied().filter(|slot| *slot >= context.options.slots) {
         let (context, mut shutdown) = (Arc::clone(&context), shutdown.clone());
         slots.spawn(async move { recover::settle(&context, slot, &mut shutdown).await });
@@ -178,7 +186,7 @@ pub async fn run(options: WorkerOptions, shutdown: watch::Receiver<bool>) -> Res
     Ok(())
 }
 
-fn context(options: WorkerOptions) -> Result<Context, WorkerError> {
+fn context(options: WorkerOptions, mark: &str) -> Result<Context, WorkerError> {
     let mut client = Client::builder(options.server_url.clone())
         .token_provider(Arc::clone(&options.token))
         .retry(RetryPolicy::NONE)
@@ -194,12 +202,31 @@ fn context(options: WorkerOptions) -> Result<Context, WorkerError> {
     let runner = runner.canonicalize().map_err(|source| WorkerError::Runner { path: runner, source })?;
     Ok(Context {
         client,
+        node: format!("{mark}@{}", options.node),
         options,
         storage: storage::StorageCache::default(),
         runner,
         boot_id: procfs::boot_id(),
         gate: tokio::sync::Mutex::new(()),
     })
+}
+
+/// Digits of a work directory's mark: enough for the workers of one machine.
+const MARK_DIGITS: usize = 8;
+
+/// The mark of the work directory, made at its first use.
+fn mark(work_dir: &Path) -> Result<String, WorkerError> {
+    let path = work_dir.join("mark");
+    let is_mark = |text: &str| text.len() == MARK_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let Some(mark) = fs::read_to_string(&path).ok().filter(|text| is_mark(text)) {
+        return Ok(mark);
+    }
+    let mut mark = uuid::Uuid::new_v4().simple().to_string();
+    mark.truncate(MARK_DIGITS);
+    let draft = work_dir.join("mark.part");
+    let written = fs::write(&draft, &mark).and_then(|()| fs::rename(&draft, &path));
+    written.map_err(|source| WorkerError::WorkDir { path, source })?;
+    Ok(mark)
 }
 
 /// Takes the directory for this process; the lock ends with it, also by kill.

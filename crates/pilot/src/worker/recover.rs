@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use panda_client::Backoff;
 use rustix::process::Signal;
 use tokio::sync::watch;
 
@@ -20,6 +21,10 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How often a grace period is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Pauses while the server does not answer.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// What a lost job's report says.
 const LOST: &str = "worker was killed and restarted";
@@ -78,6 +83,53 @@ fn remove_scratch(scratch: PathBuf) {
         && let Err(error) = fs::remove_dir_all(&scratch)
     {
         tracing::warn!(%error, "old scratch directories could not be removed");
+    }
+}
+
+/// Jobs that the server handed to this worker and of which the journal knows nothing: the worker was killed before the answer came. (id, attempt)
+///
+/// Asked before anything new is taken; a server that does not answer gives no new jobs either, so there is time.
+pub(crate) async fn unseen(context: &Context, slots: &[usize], shutdown: &mut watch::Receiver<bool>) -> Vec<(i64, i64)> {
+    let journals = slots.iter().map(|slot| Journal::new(&context.options.work_dir, *slot));
+    let known: Vec<i64> = journals
+        .flat_map(|journal| {
+            let reported = journal.spooled().and_then(|spooled| spooled.body.get("job_id")?.as_i64());
+            journal.read().map(|entry| entry.job_id).into_iter().chain(reported)
+        })
+        .collect();
+    let query = [("queue", context.options.queue.as_str()), ("node", context.node.as_str())];
+    let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+    loop {
+        match context.client.own_get("pilot/held", &query).await {
+            // A refusal, or a server that knows no such question: its timeouts find these jobs.
+            Ok(answer) => return held(&answer.data).filter(|(id, _)| !known.contains(id)).collect(),
+            Err(error) if error.status().is_some_and(|status| (400..500).contains(&status)) => return Vec::new(),
+            Err(error) => tracing::debug!(%error, "the server cannot be asked for lost jobs yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.pause()) => {}
+            _ = shutdown.wait_for(|stop| *stop) => return Vec::new(),
+        }
+    }
+}
+
+fn held(data: &serde_json::Value) -> impl Iterator<Item = (i64, i64)> {
+    data.as_array().into_iter().flatten().filter_map(|job| Some((job.get("job_id")?.as_i64()?, job.get("attempt")?.as_i64()?)))
+}
+
+/// Reports jobs of [`unseen`] as lost. What cannot be said now is said at the next start.
+pub(crate) async fn give_back(context: &Context, jobs: &[(i64, i64)], shutdown: &mut watch::Receiver<bool>) {
+    for (id, attempt) in jobs {
+        tracing::info!(job = id, "job handed over when the last worker was killed");
+        let body = report::lost(context, *id, *attempt, LOST);
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
+        while let Err(error) = report::send(&context.client, &body).await {
+            tracing::debug!(%error, "a lost job could not be reported yet");
+            tokio::select! {
+                () = tokio::time::sleep(backoff.pause()) => {}
+                _ = shutdown.wait_for(|stop| *stop) => return,
+            }
+        }
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn base(context: &Context, job_id: i64, attempt: i64, status: &str) -
         "job_status": status,
         "attempt_nr": attempt,
         "site_name": context.options.queue,
-        "node": context.options.node,
+        "node": context.node,
         "pilot_id": super::PILOT_ID,
     }) else {
         return Map::new();

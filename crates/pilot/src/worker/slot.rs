@@ -86,7 +86,7 @@ async fn acquire(context: &Context) -> Result<Option<Value>, ClientError> {
         "n_jobs": 1,
         "memory": memory_mb(),
         "disk_space": disk_mb(context),
-        "node": options.node,
+        "node": context.node,
     });
     let answer = context.client.post("pilot", "acquire_jobs", &body).await?;
     if !answer.success {

@@ -29,6 +29,15 @@ pub(super) const ROWS: &[Method] = &[
     .unknown(Unknown::IgnoredInPost)
     .about("Wake", "Returns when a queue has work, or after the timeout."),
     Method::get(
+        "pilot",
+        "held",
+        Right::PilotAcquire,
+        &[required("queue", Kind::Text), required("node", Kind::Text)],
+        handler!(own::pilot_held::handle),
+    )
+    .own()
+    .about("HeldJobs", "The jobs that a node was handed and has not ended."),
+    Method::get(
         "job",
         "log",
         Right::Read,

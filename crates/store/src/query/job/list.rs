@@ -36,6 +36,8 @@ statements! {
     // Ended builds that jobs still wait for.
     [hot] read AWAITED = "job.awaited", "SELECT DISTINCT b.id FROM job j JOIN job b ON b.id = j.wait_job WHERE j.state IN ('pending', 'defined', 'waiting') AND b.state IN ('finished', 'failed', 'cancelled', 'closed') AND b.id > :after ORDER BY b.id LIMIT :n";
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
+    // Once at a worker's start: jobs that the database holds for it.
+    read HELD = "job.held", "SELECT id, attempt FROM job WHERE state IN (:states*) AND queue_id = :queue AND host = :host ORDER BY id LIMIT :n";
     [hot] read SILENT = "job.silent", "SELECT j.id FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND j.modified_us < :before AND (l.seen_us IS NULL OR l.seen_us < :before) ORDER BY j.id LIMIT :n";
 }
 
@@ -203,6 +205,11 @@ pub async fn silent(store: &Store, state: JobState, after: JobId, before_us: i64
     let binds =
         vec![("state", state.as_str().into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&SILENT, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+}
+/// Id and attempt of a queue's jobs in one of these states that were handed to this host, by id; at most `n` and 10,000.
+pub async fn held(store: &Store, states: &[JobState], queue: QueueId, host: &str, n: i64) -> Result<Vec<(JobId, i64)>, Error> {
+    let binds = vec![("states", words(states)), ("queue", queue.0.into()), ("host", host.into()), ("n", n.min(10_000).into())];
+    store.fetch(&HELD, binds).await?.iter().map(|r| Ok((JobId(r.int(0)?), r.int(1)?))).collect()
 }
 /// Whether any of these lanes (at most 1,000) has an activated job.
 pub async fn any_ready(store: &Store, lanes: &[LaneId]) -> Result<bool, Error> {
