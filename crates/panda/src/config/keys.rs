@@ -121,9 +121,16 @@ pub fn nearest(path: &str) -> Option<&'static str> {
     let scored = KEYS.iter().map(|key| {
         let own = key.path.rsplit('.').next().unwrap_or(key.path);
         // A right name under a wrong table is as good as a near name.
-        (if own == last { 0 } else { distance(path, key.path) }, key.path)
+        (distance(path, key.path).min(distance(last, own)), key.path)
     });
     scored.min().filter(|(score, _)| *score <= 2).map(|(_, path)| path)
+}
+
+/// The known table nearest to a wrong one, if one is near.
+#[must_use]
+pub fn nearest_table(path: &str) -> Option<&'static str> {
+    let tables = KEYS.iter().filter_map(|key| key.path.split_once('.').map(|(table, _)| (distance(path, table), table)));
+    tables.min().filter(|(score, _)| *score <= 2).map(|(_, table)| table)
 }
 
 /// Edit distance; both texts are short.

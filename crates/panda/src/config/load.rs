@@ -137,11 +137,8 @@ impl Reader<'_> {
                     settings.set(key.path, checked(key, items, &origin)?, origin);
                 }
                 (None, DeValue::Table(inner)) if keys::is_table(&path) => self.table(&path, inner, settings)?,
-                (None, _) => {
-                    let hint = match keys::nearest(&path) {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => "`panda config show` lists every key".to_owned(),
-                    };
+                (None, value) => {
+                    let hint = hint(&path, matches!(value, DeValue::Table(_)));
                     return Err(ConfigError::Unknown { path: self.path.to_owned(), line, key: path, hint });
                 }
             }
@@ -159,7 +156,7 @@ impl Reader<'_> {
             (Kind::Texts, DeValue::Array(array)) => {
                 array.iter().map(|item| item.get_ref().as_str().map(str::to_owned).ok_or_else(wrong)).collect()
             }
-            (Kind::Path, DeValue::String(text)) => Ok(vec![self.resolve(text).display().to_string()]),
+            (Kind::Path, DeValue::String(text)) if !text.trim().is_empty() => Ok(vec![self.resolve(text).display().to_string()]),
             (Kind::Text | Kind::Word(_) | Kind::Address, DeValue::String(text)) => Ok(vec![text.to_string()]),
             _ => Err(wrong()),
         }
@@ -174,6 +171,15 @@ impl Reader<'_> {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         folder.join(text)
     }
+}
+
+/// What somebody may have meant by an unknown name.
+fn hint(path: &str, is_table: bool) -> String {
+    if keys::is_table(path) {
+        return format!("`{path}` is a table: write `[{path}]` and its keys below");
+    }
+    let near = if is_table { keys::nearest_table(path).map(|table| format!("[{table}]")) } else { keys::nearest(path).map(str::to_owned) };
+    near.map_or_else(|| "`panda config show` lists every key".to_owned(), |near| format!("did you mean `{near}`?"))
 }
 
 /// Checks bounds, words, and that nothing is empty.

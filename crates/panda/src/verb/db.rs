@@ -1,6 +1,6 @@
 //! `panda db migrate|status`: works on the database itself, no server is needed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use panda_store::{OpenError, Store};
 use serde_json::json;
@@ -20,7 +20,13 @@ pub async fn run(context: &Context, verb: &DbVerb) -> Result<u8, Failure> {
 }
 
 async fn plan(context: &Context) -> Result<u8, Failure> {
-    let statements = panda_store::migration_plan(&context.config.database).await.map_err(failure)?;
+    let url = &context.config.database;
+    // An embedded database that is not there is planned somewhere else: a dry run makes nothing.
+    let missing = sqlite_path(url).is_some_and(|path| !path.exists());
+    let elsewhere =
+        if missing { Some(tempfile::tempdir().map_err(|error| Failure::new(format!("cannot make a folder: {error}")))?) } else { None };
+    let planned = elsewhere.as_ref().map_or_else(|| url.clone(), |folder| format!("sqlite:{}", folder.path().join("plan.db").display()));
+    let statements = panda_store::migration_plan(&planned).await.map_err(failure)?;
     if context.json {
         screen::json(&json!(statements));
     } else if statements.is_empty() {
@@ -64,12 +70,16 @@ async fn status(context: &Context) -> Result<u8, Failure> {
 
 /// The folder of an embedded database.
 pub(crate) fn make_folder(url: &str) -> Result<(), Failure> {
-    if let Some(path) = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest))
-        && let Some(folder) = Path::new(path).parent()
-    {
-        std::fs::create_dir_all(folder).map_err(io("make", folder))?;
+    let path = sqlite_path(url);
+    match path.as_deref().and_then(Path::parent) {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(io("make", folder)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The file of an embedded database.
+fn sqlite_path(url: &str) -> Option<PathBuf> {
+    url.strip_prefix("sqlite:").map(|rest| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest)))
 }
 
 /// Why a database cannot be opened, as a failure with what to do.
@@ -77,6 +87,7 @@ pub(crate) fn failure(error: OpenError) -> Failure {
     let usage = matches!(error, OpenError::Url { .. });
     let hint = match &error {
         OpenError::Older { .. } => Some("`panda db migrate --dry-run` shows what would be done"),
+        OpenError::Unreachable { url, .. } if url.starts_with("sqlite") => Some("`panda db migrate` or `panda up` makes it"),
         OpenError::Unreachable { .. } => Some("is the database server running, and are host and port in `--db` right?"),
         OpenError::Locked { .. } => Some("`panda status` and its kin talk to the running server and need no lock"),
         _ => None,

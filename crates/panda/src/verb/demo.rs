@@ -13,7 +13,7 @@ use super::follow;
 use super::view::{self, Task};
 use crate::builder::Server;
 use crate::cli::DemoArgs;
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, keys::HTTP_PORT};
 use crate::context::Context;
 use crate::failure::{Failure, exit, io};
 use crate::session::Session;
@@ -88,7 +88,8 @@ struct Shown {
 /// Submits the task, follows it, fetches and verifies its outputs.
 async fn task(context: &Context, data: &Path, started: Instant) -> Result<Shown, Failure> {
     let session = Session::open(context)?;
-    let files = demo::write(&data.join("demo"))?;
+    // In the storage: a server registers no other files of its own folder.
+    let files = demo::write(&context.config.storage().join("demo"))?;
     let dataset = format!("user.{}.seattle", session.nickname()?);
     submit::register_inputs(&session, &dataset, &demo::inputs(&files)).await?;
     let name = format!("demo.{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
@@ -158,7 +159,11 @@ fn close(context: &Context, args: &DemoArgs, running: &Running, temporary: bool,
 }
 
 fn default_monitor(context: &Context) -> String {
-    format!("http://{}", context.config.server.listen)
+    let mut listen = context.config.server.listen;
+    if listen.port() == 0 {
+        listen.set_port(HTTP_PORT);
+    }
+    format!("http://{listen}")
 }
 
 /// Submit my script, watch it, fetch its outputs.

@@ -159,7 +159,7 @@ impl Folder {
 
 fn folder(context: &Context, session: &Session) -> Result<(Folder, String), Failure> {
     let folder = if session.is_local() {
-        let path = context.config.data.join("selftest");
+        let path = context.config.storage().join("selftest");
         std::fs::create_dir_all(&path).map_err(io("make", &path))?;
         Folder::Lasting(path)
     } else {
