@@ -43,7 +43,8 @@ pub enum LoopKind {
 
 impl LoopKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch, Self::Sweep];
+    pub const ALL: &'static [Self] =
+        &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch, Self::Sweep];
 
     /// Name, for logs and the monitor.
     #[must_use]
