@@ -318,6 +318,14 @@ pub struct DatasetAddArgs {
     pub queue: Option<String>,
 }
 
+/// `panda doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Database, if not the configured one
+    #[arg(long, value_name = "URL")]
+    pub db: Option<String>,
+}
+
 /// `panda selftest`
 #[derive(Debug, Args)]
 pub struct SelftestArgs {
@@ -403,6 +411,7 @@ impl super::Verb {
                 options
             }
             Self::Serve(args) => listen(&args.listen),
+            Self::Doctor(args) => vec![("database", args.db.clone(), "--db")],
             Self::Db(DbVerb::Migrate { db, .. } | DbVerb::Status { db }) => vec![("database", db.clone(), "--db")],
             _ => Vec::new(),
         }

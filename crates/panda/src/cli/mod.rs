@@ -75,7 +75,7 @@ enum Verb {
     #[command(subcommand)]
     Dataset(DatasetVerb),
     /// Look for what is wrong with an installation
-    Doctor,
+    Doctor(DoctorArgs),
     /// Run the demo's task against a running server and check it
     Selftest(SelftestArgs),
     /// Migrate the database or tell its state
@@ -150,7 +150,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Env(args) => verb::env::run(&context, &args),
         Verb::Queue(args) => call(verb::queue::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
-        Verb::Doctor => call(verb::doctor::run(&context)),
+        Verb::Doctor(_) => call(verb::doctor::run(&context)),
         Verb::Selftest(args) => call(verb::selftest::run(&context, &args)),
         Verb::Db(args) => call(verb::db::run(&context, &args)),
         Verb::Config(args) => verb::config::run(&context, &args),

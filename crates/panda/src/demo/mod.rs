@@ -16,6 +16,9 @@ pub use verify::{Totals, verify};
 /// Input files of a job: 48 files make eight jobs.
 const FILES_PER_JOB: i64 = 6;
 
+/// Jobs of the task: a build, eight over the input, a merge.
+pub const JOBS: u64 = 10;
+
 /// Files of the task on disk.
 #[derive(Debug, Clone)]
 pub struct Files {

@@ -9,8 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::download;
-use super::follow;
-use super::view::{self, Task};
+use super::view::{self, Job, Task};
 use crate::builder::Server;
 use crate::cli::DemoArgs;
 use crate::config::{Config, Origin, keys::HTTP_PORT};
@@ -22,6 +21,8 @@ use crate::{demo, screen, submit};
 
 /// The task ends within seconds; a machine that takes this long has a fault that should be seen.
 const TIMEOUT: Duration = Duration::from_secs(300);
+/// How often the task is looked at.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The user of the demo.
 const USER: &str = "demo";
 
@@ -106,22 +107,36 @@ async fn task(context: &Context, data: &Path, started: Instant) -> Result<Shown,
     Ok(Shown { task_id: task.task_id, totals, files, took: started.elapsed() })
 }
 
-/// A bar on a terminal, plain lines elsewhere.
+/// Follows the task's jobs: a bar on a terminal, plain lines elsewhere.
 async fn progress(context: &Context, session: &Session, id: i64) -> Result<Task, Failure> {
-    let options = follow::Options { timeout: Some(TIMEOUT), logs: false, quiet: context.json };
-    if context.json || !screen::is_terminal() {
-        return follow::task(session, id, &options).await;
-    }
-    let style = ProgressStyle::with_template("  {bar:40} {pos}/{len} files  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(0).with_style(style);
-    let end = follow::watch(session, id, &options, |task| {
-        bar.set_length(u64::try_from(task.files).unwrap_or(0));
-        bar.set_position(u64::try_from(task.finished).unwrap_or(0));
+    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} jobs  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let on_terminal = screen::is_terminal() && !context.json;
+    let bar = if on_terminal { ProgressBar::new(demo::JOBS).with_style(style) } else { ProgressBar::hidden() };
+    let started = Instant::now();
+    let mut shown = String::new();
+    let end = loop {
+        let (task, _) = Task::fetch(session, id).await?;
+        let (jobs, _) = Job::of_task(session, id).await?;
+        let done = u64::try_from(jobs.iter().filter(|job| is_over(&job.status)).count()).unwrap_or(0);
+        bar.set_position(done);
         bar.set_message(task.status.clone());
-    })
-    .await;
+        let line = format!("task/{id} {}, {done} of {} jobs over", task.status, demo::JOBS);
+        if !on_terminal && line != shown {
+            say(context, line.clone());
+            shown = line;
+        }
+        if view::task_end(&task.status).is_some() || started.elapsed() > TIMEOUT {
+            break task;
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
     bar.finish_and_clear();
-    end
+    Ok(end)
+}
+
+/// Whether a job's payload has run; what is merged later counts here.
+fn is_over(status: &str) -> bool {
+    status == "merging" || view::job_end(status).is_some()
 }
 
 /// The last lines: what was found, and how to go on.

@@ -20,6 +20,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 const OUTPUT_PAUSE: Duration = Duration::from_millis(250);
 /// Jobs whose output is shown as it comes; of more it would only be noise.
 const MAX_FOLLOWED: usize = 4;
+/// The two streams of a job: whether it is that of errors.
+const STREAMS: [bool; 2] = [false, true];
 /// For how long a server that does not answer is asked again: a restart takes seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
 
@@ -36,27 +38,19 @@ pub struct Options {
 
 /// Follows a task to its end or to the timeout, with a line for each change; the answer is its last state.
 pub async fn task(session: &Session, id: i64, options: &Options) -> Result<Task, Failure> {
-    let mut shown = String::new();
-    watch(session, id, options, |task| {
-        let line = progress(task);
-        if line != shown && !options.quiet {
-            screen::note(format!("task/{id} {line}"));
-            shown = line;
-        }
-    })
-    .await
-}
-
-/// Follows a task to its end or to the timeout; `show` sees it each time it is asked for.
-pub async fn watch(session: &Session, id: i64, options: &Options, mut show: impl FnMut(&Task)) -> Result<Task, Failure> {
     let mut pace = Pace::new(Instant::now(), options.timeout);
+    let mut shown = String::new();
     let mut output = Output::default();
     loop {
         let Some((task, _)) = pace.patient(Task::fetch(session, id).await)? else {
             pace.sleep(false).await;
             continue;
         };
-        show(&task);
+        let line = progress(&task);
+        if line != shown && !options.quiet {
+            screen::note(format!("task/{id} {line}"));
+            shown = line;
+        }
         let ended = view::task_end(&task.status).is_some();
         let moved = if options.logs { output.advance(session, id, ended).await } else { false };
         if ended || pace.is_over() {
@@ -139,7 +133,8 @@ impl Pace {
 /// The logs of a task's first jobs.
 #[derive(Debug, Default)]
 struct Output {
-    jobs: BTreeMap<i64, Piece>,
+    /// Job and whether it is its error stream.
+    jobs: BTreeMap<(i64, bool), Piece>,
     full: bool,
 }
 
@@ -153,9 +148,9 @@ impl Output {
         if !self.full || last {
             self.look_for_jobs(session, task).await;
         }
-        let many = self.jobs.len() > 1;
+        let many = self.jobs.len() > STREAMS.len();
         let mut moved = false;
-        for (job, piece) in &mut self.jobs {
+        for ((job, stderr), piece) in &mut self.jobs {
             // At the end everything that is left is read, piece by piece.
             while !piece.ended {
                 let Ok(bytes) = logs::next(session, *job, piece).await else { break };
@@ -163,7 +158,7 @@ impl Output {
                     break;
                 }
                 moved = true;
-                logs::print(&bytes, many.then_some(*job));
+                logs::print(&bytes, many.then_some(*job), *stderr);
                 if !last {
                     break;
                 }
@@ -178,11 +173,13 @@ impl Output {
             answer.data.as_array().map(|ids| ids.iter().filter_map(serde_json::Value::as_i64).collect()).unwrap_or_default();
         ids.sort_unstable();
         for id in ids {
-            if self.jobs.len() >= MAX_FOLLOWED {
+            if self.jobs.len() >= MAX_FOLLOWED * STREAMS.len() {
                 self.full = true;
                 break;
             }
-            self.jobs.entry(id).or_default();
+            for stderr in STREAMS {
+                self.jobs.entry((id, stderr)).or_insert_with(|| Piece { stderr, ..Piece::default() });
+            }
         }
     }
 }

@@ -80,13 +80,13 @@ async fn one(session: &Session, job: i64, args: &LogsArgs, prefix: Option<i64>, 
                 text.drain(..text.len() - MAX_TAIL_BYTES);
             }
         } else {
-            print(&bytes, prefix);
+            print(&bytes, prefix, false);
         }
     }
     if let Some(lines) = args.tail {
         text = last_lines(&text, lines).to_vec();
         if !json {
-            print(&text, prefix);
+            print(&text, prefix, false);
         }
     }
     if args.follow && !json {
@@ -99,13 +99,13 @@ async fn follow(session: &Session, job: i64, mut piece: Piece, prefix: Option<i6
     piece.wait_s = WAIT_S;
     while !piece.ended {
         let bytes = next(session, job, &mut piece).await?;
-        print(&bytes, prefix);
+        print(&bytes, prefix, false);
         if bytes.is_empty() && !piece.ended {
             // A server that does not wait must not be asked without pause; and a job that ended without a word has ended.
             tokio::time::sleep(Duration::from_millis(300)).await;
             let (now, _) = Job::fetch(session, job).await?;
             if view::job_end(&now.status).is_some() {
-                print(&next(session, job, &mut piece).await?, prefix);
+                print(&next(session, job, &mut piece).await?, prefix, false);
                 return Ok(());
             }
         }
@@ -126,12 +126,15 @@ pub async fn next(session: &Session, job: i64, piece: &mut Piece) -> Result<Vec<
     Ok(text.into_bytes())
 }
 
-/// Prints bytes, each line with its job in front when there are several jobs.
-pub fn print(bytes: &[u8], job: Option<i64>) {
-    let Some(job) = job else { return screen::raw(bytes) };
+/// Prints bytes, each line with its job in front when there are several jobs; what jobs wrote as errors goes where errors go.
+pub fn print(bytes: &[u8], job: Option<i64>, stderr: bool) {
     let text = String::from_utf8_lossy(bytes);
-    for line in text.lines() {
-        screen::line(format!("job/{job} | {line}"));
+    let lines = |job: i64| text.lines().map(move |line| format!("job/{job} | {line}"));
+    match (job, stderr) {
+        (None, false) => screen::raw(bytes),
+        (None, true) => text.lines().for_each(screen::note),
+        (Some(job), false) => lines(job).for_each(screen::line),
+        (Some(job), true) => lines(job).for_each(screen::note),
     }
 }
 
