@@ -174,6 +174,11 @@ impl Output {
         ids.sort_unstable();
         for id in ids {
             if self.jobs.len() >= MAX_FOLLOWED * STREAMS.len() {
+                if !self.full {
+                    screen::note(format!(
+                        "note: the output of the first {MAX_FOLLOWED} jobs is shown; `panda logs {task}` prints that of all"
+                    ));
+                }
                 self.full = true;
                 break;
             }
