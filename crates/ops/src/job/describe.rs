@@ -139,6 +139,7 @@ fn from_row(m: &mut Map<String, Value>, p: &Parts<'_>) {
         ("maxAttempt", number(j.max_attempt)),
         ("jobStatus", text(Some(j.state.as_str()))),
         ("jobSubStatus", text(j.sub_state.as_deref())),
+        ("specialHandling", j.debug.then(|| Value::from("debug"))),
         ("jobName", text(j.name.as_deref())),
         ("processingType", text(j.processing_type.as_deref())),
         ("minRamCount", number(j.ram_mb)),

@@ -31,7 +31,6 @@ pub struct Snapshot {
     pub rses: HashMap<i64, Arc<RseRow>>,
     /// Lanes by queue.
     pub lanes: HashMap<QueueId, Vec<Arc<LaneRow>>>,
-    last_lane: i64,
 }
 
 impl Snapshot {
@@ -106,8 +105,7 @@ impl Ops {
         self.reread_queues().await
     }
     async fn reread_queues(&self) -> Result<Arc<Snapshot>, OpsError> {
-        let held = self.queues.now.load_full();
-        let mut next = Snapshot { read_us: self.now().0, lanes: held.lanes.clone(), last_lane: held.last_lane, ..Snapshot::default() };
+        let mut next = Snapshot { read_us: self.now().0, ..Snapshot::default() };
         for rse in queue::rses(&self.store).await? {
             next.rses.insert(rse.id, Arc::new(rse));
         }
@@ -116,10 +114,12 @@ impl Ops {
             next.by_name.insert(q.name.clone(), q.clone());
             next.by_id.insert(q.id, q);
         }
+        // All of them each time: ids are taken beforehand and commit out of order, so "above the last one seen" would miss some.
+        let mut after = LaneId(0);
         loop {
-            let lanes = queue::lanes(&self.store, LaneId(next.last_lane)).await?;
+            let lanes = queue::lanes(&self.store, after).await?;
             let Some(last) = lanes.last() else { break };
-            next.last_lane = last.id.0;
+            after = last.id;
             for lane in lanes {
                 next.lanes.entry(lane.queue_id).or_default().push(Arc::new(lane));
             }
@@ -159,5 +159,35 @@ impl Ops {
             Err(e) => return Err(e.into()),
         }
         find(&*self.queues_changed().await?).ok_or_else(|| OpsError::Internal(format!("the lane of {queue} was not found")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::sync::Arc;
+
+    use crate::testing::World;
+
+    /// Lanes of many queues made at the same time: their ids commit in any order, and every caller finds its own.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn lanes_made_at_the_same_time_are_all_found() {
+        let w = Arc::new(World::new().await);
+        let mut queues = Vec::new();
+        for n in 0..12 {
+            queues.push(w.queue(&format!("Q{n}")).await);
+        }
+        let mut tasks = Vec::new();
+        for round in 0..4 {
+            for q in &queues {
+                let (w, q) = (w.clone(), *q);
+                tasks.push(tokio::spawn(async move { w.ops.lane(q, "SCORE", "user", "default", 1_000 * round).await }));
+            }
+        }
+        for t in tasks {
+            t.await.unwrap().unwrap();
+        }
+        assert_eq!(w.ops.queues().await.unwrap().lanes.values().map(Vec::len).sum::<usize>(), 48);
     }
 }
