@@ -9,5 +9,5 @@ mod harness;
 mod http;
 mod kill;
 mod pbook;
-// mod pilot;
+mod pilot;
 mod replay;

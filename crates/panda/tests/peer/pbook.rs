@@ -1,7 +1,7 @@
 //! Every command of `pbook` but those of workflows, on SQLite: what it prints, and what happens to tasks, jobs and secrets.
 
 use std::fs;
-use std::path::Path;
+
 use std::time::{Duration, Instant};
 
 use panda_store::testing::Backend;
@@ -169,7 +169,7 @@ fn peer_pbook_jobs_and_inputs() {
     pbook(&system, &["get_user_job_metadata", &meta.to_string(), "m.json"]).exits(0).says("dumped to m.json");
     let dumped: Value = serde_json::from_slice(&fs::read(system.dir("work-pbook").join("m.json")).unwrap()).unwrap();
     let job = system.job_ids(meta)[0];
-    assert_eq!(dumped[job.to_string()]["answer"], 42, "{dumped}");
+    assert_eq!(dumped[job.to_string()]["user_job_metadata"]["answer"], 42, "{dumped}");
 
     system.wait(grows, &["done"], LIMIT);
     files(&folder, &[("user.bob.g2.txt", "two\n")]);
@@ -206,7 +206,7 @@ fn peer_pbook_keeps_secrets() {
     pbook(&system, &["set_secret", "mykey", "myvalue"]).exits(0).says("INFO : ");
     pbook(&system, &["set_secret", "cert", "cert.pem", "--is_file"]).exits(0);
     pbook(&system, &["list_secrets"]).exits(0).says("mykey").says("myvalue").says("cert");
-    used_by_a_job(&system, &folder);
+    used_by_a_job(&system);
     pbook(&system, &["delete_secret", "mykey"]).exits(0);
     let left = pbook(&system, &["list_secrets"]).exits(0).says("cert");
     assert!(!left.out.contains("mykey"), "{}", left.out);
@@ -215,7 +215,7 @@ fn peer_pbook_keeps_secrets() {
 }
 
 /// Secrets reach the payload: a variable and a file.
-fn used_by_a_job(system: &System, _: &Path) {
+fn used_by_a_job(system: &System) {
     let args = ["--exec", "echo $mykey > out.txt; cat cert >> out.txt", "--noBuild", "--outputs", "out.txt", "--useSecrets"];
     let task = prun(system, "secrets", &[], &args);
     system.wait(task, &["done"], LIMIT);
