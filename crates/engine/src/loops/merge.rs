@@ -66,7 +66,13 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> 
     }
     let refined = plan::of(ops, t.id).await?;
     let Some(merge) = &refined.plan.merge else { return Ok(0) };
+    // Whether all that can be merged is there, before it is listed: no job is on its way, every input file is taken, and still no job is on its
+    // way (a file that became ready again before the second look shows in it, one that did after the first needs a job that failed meanwhile).
+    let on_its_way = job::list::making(&ops.store, t.id).await?;
+    let taken = task::dataset::of_task(&ops.store, t.id).await?.iter().filter(|d| d.is_master).all(|d| d.n_used >= d.n_files);
+    let complete = on_its_way == 0 && taken && job::list::making(&ops.store, t.id).await? == 0;
     let jobs = job::list::of_task_in(&ops.store, t.id, &[JobState::Merging], WINDOW).await?;
+    let complete = complete && (jobs.len() as i64) < WINDOW;
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
     let mut free: BTreeMap<JobId, Vec<JobFile>> = BTreeMap::new();
     for f in job::file::of_jobs(&ops.store, &ids).await? {
@@ -81,11 +87,6 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> 
             by_queue.entry(queue.0).or_default().push((j, files));
         }
     }
-    let datasets = task::dataset::of_task(&ops.store, t.id).await?;
-    // More pre-merge jobs may come as long as an input file is neither done, failed nor in one of these jobs.
-    let others = job::list::of_task_in(&ops.store, t.id, JobState::LIVE, WINDOW).await?;
-    let complete = datasets.iter().filter(|d| d.is_master).all(|d| d.n_used >= d.n_files)
-        && others.iter().all(|j| j.state == JobState::Merging || j.kind == JobKind::Merge);
     let mut made = 0;
     for group in by_queue.into_values() {
         let units: Vec<Unit> = group.iter().map(|(_, f)| Unit { bytes: f.iter().filter_map(|f| f.fsize).sum(), events: 0 }).collect();
