@@ -7,14 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms of ours that a room may name (the tests' own dependencies aside).
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 10] = [
     ("core", &[]),
     ("wire", &[]),
     ("access", &[]),
-    ("plugin", &["core"]),
     ("store", &["core"]),
-    ("ops", &["access", "core", "plugin", "store", "wire"]),
-    ("engine", &["core", "ops", "plugin", "store", "wire"]),
+    ("ops", &["access", "core", "store", "wire"]),
+    ("engine", &["core", "ops", "store", "wire"]),
     ("server", &["access", "core", "ops", "store", "wire"]),
     ("monitor", &["access", "core", "ops", "store", "wire"]),
     ("client", &["wire"]),

@@ -1,1 +1,0 @@
-//! Plug-in traits and the neutral built-ins.
