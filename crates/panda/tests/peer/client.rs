@@ -32,7 +32,7 @@ fn peer_mariadb_client() {
 type Look = Box<dyn FnOnce(&System)>;
 
 fn suite(backend: Backend) {
-    let system = System::start(backend, Plan { config: "[worker]\nslots = 4\n".to_owned(), ..Plan::default() });
+    let mut system = System::start(backend, Plan { config: "[worker]\nslots = 4\n".to_owned(), ..Plan::default() });
     datasets(&system);
     let looks: Vec<Look> = vec![
         no_build(&system),
@@ -42,6 +42,10 @@ fn suite(backend: Backend) {
         several_outputs(&system),
         merged_by_a_script(&system),
         merged_as_archive(&system),
+        secondary_input(&system),
+        given_paths(&system),
+        events(&system),
+        bulk(&system),
         container(&system),
         hyper_parameters(&system),
         job_without_task(&system),
@@ -50,6 +54,10 @@ fn suite(backend: Backend) {
     for look in looks {
         look(&system);
     }
+    let settings = system.client_env();
+    system.end();
+    let args = ["prun", "--exec", "true", "--outDS", "user.alice.nobody", "--noBuild"];
+    system.client_with(&settings, &system.dir("work-nobody"), &args).exits(50);
 }
 
 /// The id in what a submitting program printed; the message ends with the address of the task's page, which must be there.
@@ -61,7 +69,7 @@ pub fn submitted(system: &System, done: &Done) -> i64 {
     let message = done.out.lines().find(|line| line.contains("jediTaskID=")).unwrap_or_default();
     assert!(message.starts_with("INFO : succeeded. new jediTaskID="), "{message}");
     let page = message.split_whitespace().last().unwrap_or_default();
-    let path = page.strip_prefix(system.url()).unwrap_or_else(|| panic!("`{page}` is no page of {}", system.url()));
+    let path = page.strip_prefix(&system.url()).unwrap_or_else(|| panic!("`{page}` is no page of {}", system.url()));
     let shown = http::call(system.address(), "GET", path, &[], b"");
     assert!(shown.status == 200 && shown.text().contains(&id), "{} {path}: {}", shown.status, shown.text());
     id.parse().unwrap()
@@ -91,6 +99,9 @@ fn datasets(system: &System) {
         files(&folder, &[(&format!("user.bob.f{n}.txt"), &format!("line of file {n}\n"))]);
     }
     system.panda(&["dataset", "add", "user.bob.in", "--dir", folder.to_str().unwrap()]).exits(0).says("5 files");
+    let second = system.dir("second");
+    files(&second, &[("user.bob.s1.txt", "second 1\n"), ("user.bob.s2.txt", "second 2\n")]);
+    system.panda(&["dataset", "add", "user.bob.second", "--dir", second.to_str().unwrap()]).exits(0);
 }
 
 fn no_build(system: &System) -> Look {
@@ -138,6 +149,62 @@ fn few_files(system: &System) -> Look {
         let mut found = texts(system, task);
         found.sort();
         assert_eq!(found, ["line of file 1\n", "line of file 2\n", "line of file 3\n"]);
+    })
+}
+
+fn secondary_input(system: &System) -> Look {
+    let args = ["--inDS", "user.bob.in", "--nFilesPerJob", "2", "--secondaryDSs", "IN2:1:user.bob.second", "--match", "*.f[1-4].txt"];
+    let more = ["--noBuild", "--exec", "./cat.sh %IN,%IN2", "--outputs", "out.txt"];
+    let task = prun(system, "secondary", &[("cat.sh", CAT)], &[&args[..], &more[..]].concat());
+    Box::new(move |system| {
+        system.wait(task, &["done"], LIMIT);
+        let lines = |from: u8, second: u8| format!("line of file {from}\nline of file {}\nsecond {second}\n", from + 1);
+        let mut found = texts(system, task);
+        found.sort();
+        assert_eq!(found, [lines(1, 1), lines(3, 2)]);
+    })
+}
+
+fn given_paths(system: &System) -> Look {
+    let input = system.dir("input");
+    let list: Vec<String> = [2, 4].iter().map(|n| input.join(format!("user.bob.f{n}.txt")).display().to_string()).collect();
+    let args =
+        ["--pfnList", "list", "--site", "local", "--nFilesPerJob", "1", "--noBuild", "--exec", "cat %IN > out.txt", "--outputs", "out.txt"];
+    let task = prun(system, "paths", &[("list", &list.join("\n"))], &args);
+    Box::new(move |system| {
+        system.wait(task, &["done"], LIMIT);
+        let mut found = texts(system, task);
+        found.sort();
+        assert_eq!(found, ["line of file 2\n", "line of file 4\n"]);
+    })
+}
+
+fn events(system: &System) -> Look {
+    let args = ["--inDS", "user.bob.in", "--nFiles", "2", "--nEventsPerFile", "20", "--nEventsPerJob", "10", "--noBuild"];
+    let more = ["--exec", "echo %IN from %SKIPEVENTS take %MAXEVENTS > out.txt", "--outputs", "out.txt"];
+    let task = prun(system, "events", &[], &[&args[..], &more[..]].concat());
+    Box::new(move |system| {
+        system.wait(task, &["done"], LIMIT);
+        let mut found = texts(system, task);
+        found.sort();
+        let expected = |file: u8, skip: u8| format!("user.bob.f{file}.txt from {skip} take 10\n");
+        assert_eq!(found, [expected(1, 0), expected(1, 10), expected(2, 0), expected(2, 10)]);
+    })
+}
+
+fn bulk(system: &System) -> Look {
+    let folder = system.dir("work-bulk");
+    let tasks = r#"[{"inDS": "user.bob.in", "outDS": "user.alice.bulk1"}, {"inDS": "user.bob.second", "outDS": "user.alice.bulk2"}]"#;
+    files(&folder, &[("io.json", tasks)]);
+    let args = ["--inOutDsJson", "io.json", "--noBuild", "--exec", "echo %DATASET_IN %BULKSEQNUMBER > o.txt", "--outputs", "o.txt"];
+    let done = system.client(&folder, &[&["prun"], &args[..]].concat()).exits(0);
+    let ids: Vec<i64> = done.out.split("new jediTaskID=").skip(1).filter_map(|rest| rest.split_whitespace().next()?.parse().ok()).collect();
+    assert_eq!(ids.len(), 2, "{done:?}");
+    Box::new(move |system| {
+        for (task, dataset) in ids.into_iter().zip(["user.bob.in", "user.bob.second"]) {
+            system.wait(task, &["done"], LIMIT);
+            assert!(texts(system, task).iter().all(|text| text.starts_with(dataset)), "{:?}", texts(system, task));
+        }
     })
 }
 
@@ -267,7 +334,7 @@ print("PandaID", answer[0][0])
 code, jobs = Client.getJobStatus([answer[0][0]])
 assert code == 0 and jobs[0].PandaID == answer[0][0], (code, jobs)
 "#;
-    let done = system.python(&system.dir("work-direct"), &code.replace("SERVER", system.url())).exits(0);
+    let done = system.python(&system.dir("work-direct"), &code.replace("SERVER", &system.url())).exits(0);
     let id = done.out.split("PandaID ").nth(1).and_then(|rest| rest.trim().parse::<i64>().ok());
     let id = id.unwrap_or_else(|| panic!("{done:?}"));
     Box::new(move |system| job_ran(system, id))
@@ -297,11 +364,19 @@ fn refusals(system: &System) {
     let prun = |args: &[&str]| system.client(&folder, &[&["prun"], args].concat());
     prun(&[]).exits(10);
     prun(&["--exec", "true", "--outDS", "user.bob.notmine", "--noBuild"]).exits(10);
+    let stranger = format!("{}\nPANDA_AUTH_ID_TOKEN=${{PANDA_AUTH_ID_TOKEN%?????}}AAAAA", system.client_env());
+    let args = ["prun", "--exec", "true", "--outDS", "user.alice.stranger", "--noBuild"];
+    let refused = system.client_with(&stranger, &folder, &args).exits(50);
+    assert!(format!("{}{}", refused.out, refused.err).contains("Token authentication failed"), "{refused:?}");
     let twice = ["--exec", "sleep 600", "--outDS", "user.alice.twice", "--noBuild"];
     let running = submitted(system, &prun(&twice));
+    // the same files again: the client finds them on the server and sends nothing
+    let sandboxes = || files_below(&system.data().join("cache")).len();
+    let before = sandboxes();
     let again = prun(&twice).exits(90);
     let said = format!("{}{}", again.out, again.err);
     assert!(said.contains(&format!("jediTaskID={running} is ")) && said.contains("user.alice.twice"), "{said}");
+    assert_eq!(sandboxes(), before, "a sandbox was sent twice");
     let unknown = prun(&["--exec", "true", "--outDS", "user.alice.nosuchinput", "--noBuild", "--inDS", "user.bob.nothing"]);
     let task = submitted(system, &unknown);
     system.wait(task, &["pending"], LIMIT);

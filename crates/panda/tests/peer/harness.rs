@@ -5,8 +5,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
 use panda_store::Store;
@@ -90,12 +89,12 @@ pub fn pilot_dir() -> PathBuf {
     peer("PANDA_TEST_PILOT_DIR", "pilot")
 }
 
-/// A port that is free now and not in the range from which the system takes ports for outgoing connections.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 9_000).unwrap_or_default();
+/// A port that is free now and not in the range from which the system takes ports for outgoing connections. Tests run side by side, so two should
+/// not try the same ones in the same order.
+fn free_port() -> u16 {
     loop {
-        let port = 20_000 + (first + NEXT.fetch_add(7, Ordering::Relaxed)) % 10_000;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+        let port = 20_000 + u16::try_from((now / 64 + std::process::id() * 7_919) % 10_000).unwrap();
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
@@ -116,7 +115,6 @@ pub struct Plan {
 pub struct System {
     child: Option<Child>,
     plan: Plan,
-    url: String,
     address: SocketAddr,
     folder: TempDir,
     database_url: String,
@@ -133,23 +131,24 @@ impl System {
         fs::create_dir(folder.path().join("home")).unwrap();
         fs::write(folder.path().join("panda.toml"), &plan.config).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let url = format!("http://{address}");
         let embedded = || format!("sqlite:{}", folder.path().join("data/panda.db").display());
         let database_url = database.as_ref().map_or_else(embedded, |database| database.url().to_owned());
-        let mut system = Self { child: None, plan, url, address, folder, database_url, token: String::new(), _database: database };
+        let mut system = Self { child: None, plan, address, folder, database_url, token: String::new(), _database: database };
         system.up();
+        while !system.answers() && system.log().contains("Address already in use") {
+            // Another test was faster.
+            system.kill();
+            system.address.set_port(free_port());
+            fs::remove_file(system.log_file()).unwrap();
+            system.up();
+        }
+        system.wait_until_alive();
         system.token = system.token_of(USER, None);
         system
     }
 
-    /// Starts `up` and waits until it answers.
-    pub fn up(&mut self) {
-        self.spawn();
-        self.wait_until_alive();
-    }
-
     /// Starts `up`.
-    pub fn spawn(&mut self) {
+    pub fn up(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = self.command();
@@ -160,12 +159,24 @@ impl System {
 
     /// Waits until `up` answers.
     pub fn wait_until_alive(&mut self) {
+        assert!(self.answers(), "`up` does not answer:\n{}", self.log());
+    }
+
+    /// Waits until `up` answers; false when it has ended or takes too long.
+    fn answers(&mut self) -> bool {
         let end = Instant::now() + START_LIMIT;
-        while http::try_call(self.address, "GET", "/api/v1/system/is_alive", &[], b"").is_none_or(|answer| answer.status != 200) {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
-            assert!(ended.is_none() && Instant::now() < end, "`up` does not answer ({ended:?}):\n{}", self.log());
+        // What the data folder says tells it from a stranger on the same port.
+        let (said, url, address) = (self.data().join("server.url"), self.url(), self.address);
+        let is_ours = || fs::read_to_string(&said).is_ok_and(|said| said.trim() == url);
+        let is_alive = || http::try_call(address, "GET", "/api/v1/system/is_alive", &[], b"").is_some_and(|answer| answer.status == 200);
+        while !(is_ours() && is_alive()) {
+            let has_ended = self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some());
+            if has_ended || Instant::now() > end {
+                return false;
+            }
             thread::sleep(LOOK / 4);
         }
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// kill -9.
@@ -196,8 +207,8 @@ impl System {
     }
 
     /// The base address.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Address and port.
@@ -258,14 +269,22 @@ impl System {
         self.panda(&args).exits(0).out
     }
 
+    /// What `panda env` prints.
+    pub fn client_env(&self) -> String {
+        self.panda(&["env", "--vo", VO, "--user", USER]).exits(0).out
+    }
+
     /// Runs a program of the official client in a folder, as the documentation says: its set-up script, what `panda env` prints, no more.
     pub fn client(&self, folder: &Path, program: &[&str]) -> Done {
-        let lines = self.panda(&["env", "--vo", VO, "--user", USER]).exits(0).out;
-        let venv = client_venv();
-        let script = format!(". \"$VIRTUAL_ENV/etc/panda/panda_setup.sh\"\n{lines}\nexec \"$@\"\n");
+        self.client_with(&self.client_env(), folder, program)
+    }
+
+    /// The same with other settings than `panda env` prints.
+    pub fn client_with(&self, settings: &str, folder: &Path, program: &[&str]) -> Done {
+        let script = format!(". \"$VIRTUAL_ENV/etc/panda/panda_setup.sh\"\n{settings}\nexec \"$@\"\n");
         let mut command = Command::new("bash");
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.folder.path().join("home"));
-        command.env("VIRTUAL_ENV", &venv).current_dir(folder).args(["-c", &script, "client"]).args(program);
+        command.env("VIRTUAL_ENV", client_venv()).current_dir(folder).args(["-c", &script, "client"]).args(program);
         run(&mut command)
     }
 

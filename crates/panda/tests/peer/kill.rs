@@ -57,7 +57,7 @@ fn kill_9_at_random_moments_loses_and_doubles_nothing() {
         system.kill();
         // Payloads that outlive the server get a moment to do harm.
         std::thread::sleep(Duration::from_millis(random.below(100)));
-        system.spawn();
+        system.up();
         if kill % 3 == 2 {
             // Also while it starts.
             std::thread::sleep(Duration::from_millis(random.below(600)));

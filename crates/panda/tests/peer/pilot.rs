@@ -51,7 +51,7 @@ fn inside() {
     raise_loopback();
     let system = System::start(Backend::Sqlite, Plan { options: vec!["--no-worker".to_owned()], ..Plan::default() });
     let storage = system.dir("se");
-    for queue in ["GOOD", "BAD"] {
+    for queue in ["GOOD", "BAD", "BUILD"] {
         let scripts = format!("script_base=http://{SCRIPT_HOST}/trf/user");
         let add = ["queue", "add", queue, "--pilot", "official-generic", "--storage", storage.to_str().unwrap(), "timefloor=10", &scripts];
         system.panda(&add).exits(0);
@@ -62,9 +62,11 @@ fn inside() {
     let args = ["--inDS", "user.bob.pilot", "--nFilesPerJob", "1", "--noBuild", "--site", "GOOD", "--outputs", "out.txt"];
     let good = prun(&system, "good", &[], &[&args[..], &["--exec", "cat %IN > out.txt; echo read >> out.txt"]].concat());
     let bad = prun(&system, "bad", &[], &["--exec", "exit 3", "--noBuild", "--site", "BAD", "--maxAttempt", "2"]);
+    let built = built_and_merged(&system);
     let sites = Sites::new(&system);
     let begin = Instant::now();
-    let mut pilots = vec![sites.pilot("GOOD", 1), sites.pilot("BAD", 1)];
+    let (_first, mut failing) = (sites.pilot("GOOD", 1), vec![sites.pilot("BAD", 1)]);
+    let mut building = (1, sites.pilot("BUILD", 1));
     system.wait(good, &["done"], LIMIT);
     eprintln!("two jobs took {:?}", begin.elapsed());
     let mut found = texts(&system, good);
@@ -72,15 +74,38 @@ fn inside() {
     assert_eq!(found, ["first\nread\n", "second\nread\n"]);
     outputs_came_from_pilots(&system, good);
 
-    // The pilot of a failed job ends itself slowly; the next attempt gets its own as soon as it is there.
-    while system.job_ids(bad).len() < 2 {
-        assert!(begin.elapsed() < LIMIT, "no second attempt: {}", sites.log("BAD", 1));
+    while system.status(bad) != "failed" || system.status(built) != "done" {
+        // The pilot of a failed job ends itself slowly; the next attempt gets its own as soon as it is there.
+        if failing.len() < 2 && system.job_ids(bad).len() == 2 {
+            failing.push(sites.pilot("BAD", 2));
+        }
+        // A pilot that finds no job gives up, and a merge comes only when all its inputs are registered.
+        if building.1.has_ended() && system.status(built) != "done" {
+            building = (building.0 + 1, sites.pilot("BUILD", building.0 + 1));
+        }
+        assert!(begin.elapsed() < LIMIT, "{}\n{}\n{}", system.log(), sites.log("BAD", 1), sites.log("BUILD", building.0));
         thread::sleep(LOOK * 5);
     }
-    pilots.push(sites.pilot("BAD", 2));
-    system.wait(bad, &["failed"], LIMIT);
-    eprintln!("two failures took {:?}", begin.elapsed());
-    let jobs = system.jobs(&system.job_ids(bad));
+    eprintln!("two failures, and a build with a merge by {} pilots, took {:?}", building.0, begin.elapsed());
+    let mut lines: Vec<String> =
+        texts(&system, built).iter().flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines.sort();
+    assert_eq!(lines, ["built 1", "built 2"]);
+    failed_as_it_should(&system, bad);
+}
+
+/// A build, two jobs with its library, and a merge by the user's own script.
+fn built_and_merged(system: &System) -> i64 {
+    let sandbox = [
+        ("make.sh", "#!/bin/sh\nprintf '#!/bin/sh\\necho built $1\\n' > tool && chmod +x tool\n"),
+        ("join.sh", "#!/bin/sh\nout=$2; shift 2; cat \"$@\" > \"$out\"\n"),
+    ];
+    let args = ["--bexec", "./make.sh", "--exec", "./tool %RNDM:0 > out.txt", "--nJobs", "2", "--outputs", "out.txt", "--site", "BUILD"];
+    prun(system, "built", &sandbox, &[&args[..], &["--mergeOutput", "--mergeScript", "./join.sh"]].concat())
+}
+
+fn failed_as_it_should(system: &System, task: i64) {
+    let jobs = system.jobs(&system.job_ids(task));
     assert_eq!(jobs.len(), 2, "an attempt too many: {jobs:?}");
     for job in &jobs {
         let number = |key: &str| job[key].to_string().trim_matches('"').to_owned();
@@ -88,7 +113,6 @@ fn inside() {
         assert_eq!(number("transExitCode"), "3", "{job}");
         assert!(job["pilotErrorDiag"].as_str().is_some_and(|diag| diag.contains("status 3")), "{job}");
     }
-    drop(pilots);
 }
 
 /// Both jobs were reported by the pilot, and their logs lie in the storage.
@@ -110,6 +134,12 @@ struct Sites<'a> {
 
 /// A pilot with its process numbers; it ends with the value.
 struct Pilot(Child);
+
+impl Pilot {
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
 
 impl Drop for Pilot {
     fn drop(&mut self) {
