@@ -50,6 +50,9 @@ pub struct Args {
     /// Queues over which they are spread.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 50])]
     queues: Vec<usize>,
+    /// Most claims of each measurement of `acquire_jobs`; three quarters of what is queued when that is less.
+    #[arg(long, default_value_t = 15_000)]
+    claims: usize,
     /// Seconds of each measurement that is not bounded by its jobs.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -158,7 +161,7 @@ fn one(args: &Args, backend: Backend, n_queues: usize) -> anyhow::Result<()> {
     for &callers in &args.callers {
         let submit = bench.submit(args.queued, callers)?;
         println!("{}", submit.row("job/submit (jobs, 100 a call)", callers));
-        let (claim, claimed) = bench.acquire(args.queued * 3 / 4, callers)?;
+        let (claim, claimed) = bench.acquire((args.queued * 3 / 4).min(args.claims), callers)?;
         println!("{}", claim.row("acquire_jobs", callers));
         let beat = bench.heartbeat(&claimed, callers, Duration::from_secs(args.seconds))?;
         println!("{}", beat.row("update_job (heartbeat)", callers));
