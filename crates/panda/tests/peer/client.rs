@@ -113,6 +113,11 @@ fn no_build(system: &System) -> Look {
         let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, (1..=3).map(|n| format!("user.alice.{task}._{n:06}.out.txt")).collect::<Vec<_>>());
         assert_eq!(texts(system, task), ["hello 101\n", "hello 102\n", "hello 103\n"]);
+        // what came out goes into the next task under its name
+        let args = ["--inDS", "user.alice.nobuild_out.txt/", "--noBuild", "--exec", "./cat.sh %IN", "--outputs", "out.txt"];
+        let next = prun(system, "next", &[("cat.sh", CAT)], &args);
+        system.wait(next, &["done"], LIMIT);
+        assert_eq!(texts(system, next), ["hello 101\nhello 102\nhello 103\n"]);
     })
 }
 

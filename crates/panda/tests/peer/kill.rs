@@ -10,10 +10,10 @@ use panda_core::file::{FileRole, FileState};
 use panda_core::id::{JobId, TaskId};
 use panda_core::job::state::JobState;
 use panda_store::Store;
-use panda_store::query::{job, task};
+use panda_store::query::{dataset, job, task};
 use panda_store::testing::Backend;
 
-use crate::harness::{LOOK, Plan, System, block_on, files_below};
+use crate::harness::{LOOK, Plan, System, VO, block_on, files_below};
 use crate::http;
 
 /// Jobs and kills; a quick run takes a sample of both.
@@ -93,7 +93,7 @@ fn wait_for(system: &System, task: i64, wanted: usize) {
 fn finished(system: &System, task: i64) -> Option<usize> {
     let token = format!("Bearer {}", system.token());
     let path = format!("/api/panda/v1/task/why?task_id={task}");
-    let answer = http::try_call(system.address(), "GET", &path, &[("Authorization", &token), ("Origin", crate::harness::VO)], b"")?;
+    let answer = http::try_call(system.address(), "GET", &path, &[("Authorization", &token), ("Origin", VO)], b"")?;
     if answer.status != 200 {
         return None;
     }
@@ -107,33 +107,39 @@ async fn check(system: &System, id: TaskId, jobs: usize) {
     let store = Store::open(system.database(), false).await.unwrap();
     let mut registered = BTreeSet::new();
     let mut values = BTreeSet::new();
-    for dataset in task::dataset::of_task(&store, id).await.unwrap() {
+    for set in task::dataset::of_task(&store, id).await.unwrap() {
         let (mut after, mut files) = (0, Vec::new());
         loop {
-            let page = job::file::of_dataset(&store, dataset.id, FileState::ALL, after, 500).await.unwrap();
+            let page = job::file::of_dataset(&store, set.id, FileState::ALL, after, 500).await.unwrap();
             let Some(last) = page.last() else { break };
             after = last.id;
             files.extend(page);
         }
-        match dataset.role {
+        match set.role {
             FileRole::Output | FileRole::Log => {}
             _ => {
-                inputs(&store, dataset.id, dataset.is_master, jobs).await;
+                inputs(&store, set.id, set.is_master, jobs).await;
                 continue;
             }
         }
         let there: Vec<_> = files.iter().filter(|file| file.state == FileState::Finished).collect();
         let of_jobs: BTreeSet<JobId> = there.iter().map(|file| file.job_id).collect();
-        assert_eq!(of_jobs.len(), there.len(), "a job has two files in {}", dataset.name);
-        assert_eq!(dataset.n_finished, i64::try_from(there.len()).unwrap(), "{} counts wrongly", dataset.name);
-        if dataset.role == FileRole::Output {
-            assert_eq!(there.len(), jobs, "outputs of {}", dataset.name);
+        assert_eq!(of_jobs.len(), there.len(), "a job has two files in {}", set.name);
+        assert_eq!(set.n_finished, i64::try_from(there.len()).unwrap(), "{} counts wrongly", set.name);
+        if set.role == FileRole::Output {
+            assert_eq!(there.len(), jobs, "outputs of {}", set.name);
         }
+        let (mut listed, bytes) = catalogued(&store, &set.name).await;
+        let mut lfns: Vec<&str> = there.iter().map(|file| file.lfn.as_str()).collect();
+        lfns.sort_unstable();
+        listed.sort();
+        assert!(listed == lfns, "the catalogue of {} differs from what was registered", set.name);
+        assert_eq!(bytes, there.iter().filter_map(|file| file.fsize).sum::<i64>(), "{}", set.name);
         for file in there {
             let path = PathBuf::from(file.surl.as_deref().unwrap().strip_prefix("file://localhost").unwrap());
             let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{} is registered and {error}", path.display()));
             assert_eq!(Some(i64::try_from(bytes.len()).unwrap()), file.fsize, "{}", path.display());
-            if dataset.role == FileRole::Output {
+            if set.role == FileRole::Output {
                 assert_eq!(job::list::get(&store, file.job_id).await.unwrap().unwrap().state, JobState::Finished);
                 assert!(values.insert(String::from_utf8(bytes).unwrap()), "{} doubles another output", path.display());
             }
@@ -146,6 +152,22 @@ async fn check(system: &System, id: TaskId, jobs: usize) {
     let stray: Vec<_> = stored.difference(&registered).collect();
     assert!(stray.is_empty(), "{} stray files, as {:?}", stray.len(), &stray[..stray.len().min(10)]);
     store.close().await;
+}
+
+/// Names of the files that the catalogue has in a data set, and its count of bytes; its count of files must be theirs.
+async fn catalogued(store: &Store, name: &str) -> (Vec<String>, i64) {
+    let found = dataset::by_name(store, VO, name.trim_end_matches('/')).await.unwrap();
+    let row = found.unwrap_or_else(|| panic!("{name} is not in the catalogue"));
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let page = dataset::files(store, row.id, names.last().map_or("", String::as_str), 500).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        names.extend(page.into_iter().map(|file| file.lfn));
+    }
+    assert_eq!(row.n_files, i64::try_from(names.len()).unwrap(), "{name} counts wrongly");
+    (names, row.n_bytes)
 }
 
 /// Every input file was used to its end, once.
