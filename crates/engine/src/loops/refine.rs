@@ -167,7 +167,10 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<(), EngineError> {
     let after = TaskRow { state: TaskState::Ready, reason: None, ..t.clone() };
     task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(&format!("{total} files")))?;
     batch.wake(Topic::Files);
-    batch.wake(Topic::Ended);
+    if total == 0 {
+        // Nothing new to run: it may be at its end at once. Otherwise the loop that closes tasks is left alone, it looks at all that run.
+        batch.wake(Topic::Ended);
+    }
     ops.store.apply(batch).await?;
     Ok(())
 }
