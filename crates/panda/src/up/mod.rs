@@ -117,12 +117,13 @@ fn routes(
         router = router.merge(serve::router(state.clone()));
     }
     if builder.roles.monitor {
-        router = router.merge(panda_monitor::router(pages));
+        router = router.merge(panda_monitor::router(pages.clone()));
     }
     if let Some(make) = builder.routes.take() {
         router = router.merge(make(ops));
     }
-    Ok(serve::fallback(router, state))
+    // What nobody else answers: the API's words where there is an API; a process without it takes no calls that could change anything.
+    Ok(if builder.roles.server { serve::fallback(router, state) } else { panda_monitor::fallback(router, pages) })
 }
 
 fn engine_options(config: &Config) -> EngineOptions {
