@@ -1,7 +1,5 @@
 //! What waits for a job's end: jobs that need its library, and pre-merge jobs whose outputs it merged.
 
-use std::collections::HashMap;
-
 use panda_core::{file::FileState, id::JobId, job::state::JobState, machine::Actor, time::Micros};
 use panda_ops::{
     Ops,
@@ -11,7 +9,7 @@ use panda_store::{
     Batch,
     query::{
         job::{self, JobRow, file::JobFile},
-        task::file::{self, TaskFile},
+        task::file::TaskFile,
     },
 };
 
@@ -56,20 +54,6 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
     }
 }
 
-async fn load(ops: &Ops, ids: &[JobId]) -> Result<(HashMap<JobId, Vec<JobFile>>, HashMap<JobId, Vec<TaskFile>>), EngineError> {
-    let mut files: HashMap<JobId, Vec<JobFile>> = HashMap::new();
-    for f in job::file::of_jobs(&ops.store, ids).await? {
-        files.entry(f.job_id).or_default().push(f);
-    }
-    let mut inputs: HashMap<JobId, Vec<TaskFile>> = HashMap::new();
-    for f in file::of_jobs(&ops.store, ids).await? {
-        if let Some(id) = f.job_id {
-            inputs.entry(id).or_default().push(f);
-        }
-    }
-    Ok((files, inputs))
-}
-
 async fn fail(
     ops: &Ops,
     batch: &mut Batch,
@@ -80,7 +64,7 @@ async fn fail(
     now: Micros,
 ) -> Result<(), EngineError> {
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
-    let (files, inputs) = load(ops, &ids).await?;
+    let (files, inputs) = account::files_of(ops, &ids).await?;
     for j in jobs {
         let after =
             JobRow { state: JobState::Failed, sup_error_code: Some(code), diag: Some(diag.to_owned()), ended_us: Some(now.0), ..j.clone() };
@@ -114,7 +98,7 @@ pub async fn merged(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, merge: &J
     if !ok {
         return fail(ops, batch, deltas, &jobs, MERGE_FAILED, &format!("merge job {} {}", merge.id, merge.state), now).await;
     }
-    let (_, inputs) = load(ops, &ids).await?;
+    let (_, inputs) = account::files_of(ops, &ids).await?;
     for j in &jobs {
         let takes: &[TaskFile] = inputs.get(&j.id).map_or(&[], Vec::as_slice);
         let after = JobRow { state: JobState::Finished, ..j.clone() };

@@ -13,7 +13,7 @@ use panda_core::{
 use panda_ops::{
     job::dictionary::{self, DictFile, DictInput},
     json,
-    task::spec::{MERGE_RUNNER, Plan},
+    task::spec::Plan,
 };
 use panda_store::query::{
     job::{JobRow, file::JobFile},
@@ -343,10 +343,4 @@ pub fn command_line(setting: &Setting<'_>, template: &str, v: &Values, job: JobI
     let text = names::lfn(&text, setting.task.id.0, job.0, 0);
     let finals: Vec<&str> = pre_merge.iter().map(String::as_str).collect();
     Ok(params::pre_merge_text(&text, &finals))
-}
-
-/// Name of the merge runner's address.
-#[must_use]
-pub fn merge_runner() -> &'static str {
-    MERGE_RUNNER
 }

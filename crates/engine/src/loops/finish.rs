@@ -25,7 +25,7 @@ use panda_store::{
             file::JobFile,
             report::{self, Report},
         },
-        task::file::{self, TaskFile},
+        task::file::TaskFile,
     },
 };
 
@@ -86,16 +86,7 @@ struct Case {
 async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError> {
     let ids: Vec<JobId> = reports.iter().map(|r| r.job_id).collect();
     let mut jobs: HashMap<JobId, JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().map(|j| (j.id, j)).collect();
-    let mut files: HashMap<JobId, Vec<JobFile>> = HashMap::new();
-    for f in job::file::of_jobs(&ops.store, &ids).await? {
-        files.entry(f.job_id).or_default().push(f);
-    }
-    let mut inputs: HashMap<JobId, Vec<TaskFile>> = HashMap::new();
-    for f in file::of_jobs(&ops.store, &ids).await? {
-        if let Some(job) = f.job_id {
-            inputs.entry(job).or_default().push(f);
-        }
-    }
+    let (mut files, mut inputs) = account::files_of(ops, &ids).await?;
     let queues = ops.queues().await?;
     let mut cases = Vec::with_capacity(reports.len());
     for report in reports {
@@ -203,7 +194,7 @@ async fn one(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, ca
         (false, true) => JobState::Cancelled,
         (false, false) => JobState::Failed,
     };
-    let settled = store_files(ops, batch, deltas, job, case, after.state, now).await?;
+    let settled = store_files(ops, batch, deltas, job, case, after.state).await?;
     let open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();
     let reason = after.diag.clone();
     let end = End { before: job, after, inputs: &case.inputs, open_outputs, actor: Actor::Finisher, reason };
@@ -224,7 +215,6 @@ async fn store_files(
     job: &JobRow,
     case: &Case,
     state: JobState,
-    now: Micros,
 ) -> Result<Vec<i64>, EngineError> {
     let mut settled = Vec::new();
     if !case.final_report.finished || case.matched.problem.is_some() {
@@ -274,7 +264,6 @@ async fn store_files(
     for (dataset, (files, bytes)) in registered {
         dataset::grow(batch, dataset, files, bytes);
     }
-    let _ = now;
     Ok(settled)
 }
 

@@ -158,7 +158,7 @@ async fn store(
     let mut rows = ops.store.ids(IdKind::Row, chunks.len() * outputs.len() + 1).await?.into_iter();
     let common_id = rows.next().unwrap_or_default();
     let mut common_written = false;
-    let mut secondary = Secondary::load(ops, setting, chunks.len()).await?;
+    let mut secondary = Secondary::load(ops, setting).await?;
     for (n, range) in chunks.iter().enumerate() {
         let id = JobId(ids[n]);
         let serial = serial + i64::try_from(n).unwrap_or(0);
@@ -294,7 +294,7 @@ struct SecondarySet {
 }
 
 impl Secondary {
-    async fn load(ops: &Ops, setting: &Setting<'_>, _jobs: usize) -> Result<Self, EngineError> {
+    async fn load(ops: &Ops, setting: &Setting<'_>) -> Result<Self, EngineError> {
         let mut sets = Vec::new();
         for input in setting.plan.inputs.iter().filter(|i| !i.master) {
             let Some(d) = setting.datasets.iter().find(|d| d.role == FileRole::Input && d.stream.as_deref() == Some(&input.stream)) else {

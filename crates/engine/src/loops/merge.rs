@@ -16,7 +16,7 @@ use panda_core::{
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::Ops;
+use panda_ops::{Ops, task::spec::MERGE_RUNNER};
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
@@ -31,7 +31,7 @@ use panda_store::{
 use super::TASKS_A_STEP;
 use crate::{
     EngineError, Report,
-    generate::job::{Reads, SHARE, Setting, merge_runner, output_row},
+    generate::job::{Reads, SHARE, Setting, output_row},
     plan,
 };
 
@@ -183,7 +183,7 @@ async fn make(
     let mut row = setting.row(id, JobKind::Merge, lane, PRIORITY.max(t.priority));
     row.attempt = 0;
     row.max_attempt = if failed.iter().filter(|j| j.kind == JobKind::Merge).count() as i64 + 1 < ATTEMPTS { ATTEMPTS } else { 1 };
-    let made = setting.documents(row, merge_runner(), &job_pars, &reads, files);
+    let made = setting.documents(row, MERGE_RUNNER, &job_pars, &reads, files);
     let common_id = rows.next().unwrap_or_default();
     job::transition::add_common(&mut batch, common_id, Some(t.id), &made.common);
     job::transition::add(&mut batch, &made.row, common_id, &made.doc, Actor::Engine)?;

@@ -281,6 +281,23 @@ async fn the_same_name_again(w: &World) {
     assert_eq!(w.counters(id).await[0].2, 2);
 }
 
+async fn a_second_batch_job_is_told_to_stop(w: &World) {
+    let id = w.submit(prun("user.alice.t", 1)).await;
+    w.settle().await;
+    let job = w.job().await.unwrap();
+    let running = panda_core::job::report::Reported::Running;
+    assert_eq!(w.report(&job, running, |u| u.batch_id = Some("one.host".into())).await, "NULL");
+    for _ in 0..2 {
+        assert_eq!(w.report(&job, running, |u| u.batch_id = Some("two.host".into())).await, "tobekilled");
+    }
+    let jobs = panda_store::query::job::list::of_task(&w.ops.store, id, panda_core::id::JobId(0), 10).await.unwrap();
+    assert_eq!(jobs[0].sup_error_code, Some(panda_core::job::report::INVALID_BATCH_ID));
+    assert_eq!(jobs[0].batch_id.as_deref(), Some("one.host"), "the job stays with the one that has it");
+    w.finish(&job, "x").await;
+    w.settle().await;
+    assert_eq!(w.task(id).await.state, TaskState::Done);
+}
+
 /// Runs each case on one backend.
 macro_rules! on {
     ($backend:ident: $($case:ident),* $(,)?) => { $(
@@ -306,6 +323,7 @@ macro_rules! cases {
     };
 }
 cases!(
+    a_second_batch_job_is_told_to_stop,
     no_input_runs_to_done,
     inputs_are_split_and_accounted,
     a_failing_file_is_tried_to_its_limit,

@@ -1,10 +1,11 @@
 //! Accounting at the end of a job (`spec/engine.md` section 3.6): what its end does to its inputs, its outputs and the counters. Used by
 //! whoever ends jobs: the finisher, the watcher, kills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use panda_core::{
     file::{FileRole, FileState},
+    id::JobId,
     job::{record::JobKind, state::JobState},
     machine::Actor,
 };
@@ -19,7 +20,25 @@ use panda_store::{
     },
 };
 
-use crate::OpsError;
+use crate::{Ops, OpsError};
+
+/// The files of jobs: what they make (and read, without a task), and the input rows that they are in charge of.
+pub type FilesOf = (HashMap<JobId, Vec<JobFile>>, HashMap<JobId, Vec<TaskFile>>);
+
+/// Reads the files of these jobs (at most 1,000), by job.
+pub async fn files_of(ops: &Ops, jobs: &[JobId]) -> Result<FilesOf, OpsError> {
+    let mut files: HashMap<JobId, Vec<JobFile>> = HashMap::new();
+    for f in job::file::of_jobs(&ops.store, jobs).await? {
+        files.entry(f.job_id).or_default().push(f);
+    }
+    let mut inputs: HashMap<JobId, Vec<TaskFile>> = HashMap::new();
+    for f in file::of_jobs(&ops.store, jobs).await? {
+        if let Some(id) = f.job_id {
+            inputs.entry(id).or_default().push(f);
+        }
+    }
+    Ok((files, inputs))
+}
 
 /// Sub-state of a job whose worker was killed: its inputs are tried again without spending an attempt.
 pub const LOST_WORKER: &str = "lost_worker";

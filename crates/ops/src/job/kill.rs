@@ -15,10 +15,7 @@ use panda_store::{
     Batch,
     query::{
         job::{self, JobRow, file::JobFile},
-        task::{
-            self,
-            file::{self, TaskFile},
-        },
+        task::{self, file::TaskFile},
     },
 };
 
@@ -106,16 +103,7 @@ pub async fn some(
     }
     let now = ops.now().0;
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
-    let mut outputs: HashMap<JobId, Vec<JobFile>> = HashMap::new();
-    for f in job::file::of_jobs(&ops.store, &ids).await? {
-        outputs.entry(f.job_id).or_default().push(f);
-    }
-    let mut inputs: HashMap<JobId, Vec<TaskFile>> = HashMap::new();
-    for f in file::of_jobs(&ops.store, &ids).await? {
-        if let Some(id) = f.job_id {
-            inputs.entry(id).or_default().push(f);
-        }
-    }
+    let (mut outputs, mut inputs) = account::files_of(ops, &ids).await?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     for (j, killer) in jobs.iter().zip(killers) {
         let mut batch = Batch::new();
@@ -216,13 +204,13 @@ mod tests {
         let t = w.task(&alice(), TaskState::Running, "{}").await;
         let d = w.dataset(t, FileRole::Input, 0, &[("a", FileState::Ready)]).await;
         let j = w.job(&alice(), Some(t), q, JobState::Activated).await;
-        let file = file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
+        let file = task::file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
         let mut batch = Batch::new();
-        file::take(&mut batch, &[file.id], j);
+        task::file::take(&mut batch, &[file.id], j);
         task::dataset::count(&mut batch, d, task::dataset::Delta { used: 1, ..task::dataset::Delta::default() });
         w.ops.store.apply(batch).await.unwrap();
         assert_eq!(kill(&w.ops, &alice(), &[j], None).await.unwrap(), [true]);
-        let file = file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
+        let file = task::file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
         assert_eq!((file.state, file.attempt, file.job_id), (FileState::Ready, 1, None));
         assert_eq!(task::dataset::of_task(&w.ops.store, t).await.unwrap()[0].n_used, 0);
     }

@@ -3,7 +3,7 @@
 use panda_core::{
     id::JobId,
     job::{
-        report::{Command, Effect, JobView, Reported, UpdateDecision, UpdateRequest, on_update},
+        report::{Command, Effect, INVALID_BATCH_ID, JobView, Reported, UpdateDecision, UpdateRequest, on_update},
         state::JobState,
     },
     machine::Actor,
@@ -134,9 +134,11 @@ fn build(batch: &mut Batch, before: &JobRow, u: &Update, decision: &UpdateDecisi
             job::report::add(batch, &report);
         }
         Effect::WrongBatch { diag } => {
-            after.sup_error_code = Some(panda_core::job::report::INVALID_BATCH_ID);
-            after.diag = Some(diag.clone());
             tracing::warn!(job = %before.id, "{diag}");
+            // Once: the other pilot is told to stop with each of its updates.
+            if before.sup_error_code != Some(INVALID_BATCH_ID) {
+                job::transition::mark(batch, before, INVALID_BATCH_ID, now);
+            }
         }
     }
     Ok(())

@@ -173,7 +173,7 @@ pub fn place(batch: &mut Batch, before: &JobRow, queue: QueueId, lane: LaneId) {
 pub fn set_doc(batch: &mut Batch, id: JobId, doc: &str) {
     batch.guard(&DOC_SET, vec![("doc", doc.into()), ("id", id.into())], 1);
 }
-/// Notes a further error code of the system on an ended job that still has `before.rev`.
+/// Notes an error code of the system on a job that still has `before.rev`, whose state stays.
 pub fn mark(batch: &mut Batch, before: &JobRow, code: i64, now_us: i64) {
     let binds = vec![("code", code.into()), ("now", now_us.into()), ("id", before.id.into()), ("rev", before.rev.into())];
     batch.guard(&MARK, binds, 1);
