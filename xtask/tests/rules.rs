@@ -115,3 +115,33 @@ fn nothing_is_decided_by_an_experiments_name() {
     };
     none_of("an experiment's name decides something", lines(|_| true).into_iter().filter(|(_, line)| decides(line)).collect());
 }
+
+/// Every row of `docs/compatibility.md` about the engine names the test that holds it, and that test is there.
+#[test]
+fn the_compatibility_table_names_tests_that_exist() {
+    let docs = crates().parent().unwrap().join("docs/compatibility.md");
+    let text = fs::read_to_string(docs).unwrap();
+    let engine = text.split("## The engine, section by section").nth(1).unwrap();
+    let mut files = Vec::new();
+    sources(&crates(), &mut files);
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let mut wrong = Vec::new();
+    let rows = engine.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| §") && !line.starts_with("| ---"));
+    for row in rows {
+        let cells: Vec<&str> = row.trim().trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, what, here, tests] = cells[..] else {
+            wrong.push(format!("not four cells: {row}"));
+            continue;
+        };
+        let excused = here.contains("second half") || here.contains("not:");
+        if tests == "-" && !excused {
+            wrong.push(format!("no test, and no reason: {what}"));
+        }
+        for test in tests.split([',', ' ']).map(|t| t.trim_matches('`')).filter(|t| !t.is_empty() && *t != "-") {
+            if !code.contains(&format!("fn {test}(")) && !code.contains(&format!("fn {test}<")) {
+                wrong.push(format!("there is no test `{test}` ({what})"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "docs/compatibility.md:\n{}", wrong.join("\n"));
+}

@@ -12,6 +12,7 @@
 //! | [`machine`] | the form of transition tables, and who acts |
 //! | [`job`], [`task`], [`file`](mod@file), [`worker`], [`queue`] | records, states, transition tables, decisions on one row |
 //! | [`policy`] | decisions over many rows: plan, split, parameters, names, broker, priority, retry, share |
+//! | [`setting`] | names, defaults and look-up of what a site can change |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod words;
@@ -24,6 +25,7 @@ pub mod machine;
 
 pub mod policy;
 pub mod queue;
+pub mod setting;
 pub mod task;
 pub mod time;
 pub mod worker;

@@ -10,7 +10,7 @@ use panda_ops::{
     Ops,
     task::spec::{self, Plan},
 };
-use panda_store::query::task;
+use panda_store::query::task::{self, TaskRow};
 use panda_wire::TaskParameters;
 use parking_lot::Mutex;
 
@@ -28,11 +28,17 @@ pub struct Refined {
     pub plan: Plan,
 }
 
-static KNOWN: LazyLock<Mutex<BTreeMap<TaskId, Arc<Refined>>>> = LazyLock::new(Mutex::default);
+/// By task, with the revision of the parameters that it was refined from.
+type Known = BTreeMap<TaskId, (i64, Arc<Refined>)>;
+
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
 /// A task's parameters and plan.
-pub async fn of(ops: &Ops, id: TaskId) -> Result<Arc<Refined>, EngineError> {
-    if let Some(found) = KNOWN.lock().get(&id) {
+pub async fn of(ops: &Ops, t: &TaskRow) -> Result<Arc<Refined>, EngineError> {
+    let id = t.id;
+    if let Some((rev, found)) = KNOWN.lock().get(&id)
+        && *rev == t.doc_rev
+    {
         return Ok(found.clone());
     }
     let wrong = |e: String| EngineError::Internal(format!("parameters of task {id}: {e}"));
@@ -45,11 +51,11 @@ pub async fn of(ops: &Ops, id: TaskId) -> Result<Arc<Refined>, EngineError> {
     if held.len() >= MAX_CACHED {
         held.clear();
     }
-    held.insert(id, refined.clone());
+    held.insert(id, (t.doc_rev, refined.clone()));
     Ok(refined)
 }
 
-/// Forgets a task that ended, or whose parameters changed.
+/// Forgets a task that ended.
 pub fn forget(id: TaskId) {
     KNOWN.lock().remove(&id);
 }

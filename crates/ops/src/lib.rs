@@ -15,6 +15,7 @@ pub mod live;
 pub mod people;
 pub mod pilot;
 pub mod queue;
+pub mod setting;
 pub mod statistics;
 pub mod storage;
 pub mod task;
@@ -80,6 +81,8 @@ pub struct Ops {
     pub people: people::People,
     /// Queues, storage endpoints and lanes.
     pub queues: queue::Queues,
+    /// Settings that differ from their defaults.
+    pub settings: setting::Settings,
     /// What else this process remembers.
     pub live: live::Live,
 }
@@ -102,6 +105,7 @@ impl Ops {
             blobs,
             people: people::People::default(),
             queues: queue::Queues::default(),
+            settings: setting::Settings::default(),
             live: live::Live::default(),
         }
     }

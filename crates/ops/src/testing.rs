@@ -140,27 +140,11 @@ impl World {
         let person = self.ops.person(owner).await.unwrap();
         let now = self.ops.now().0;
         let id = TaskId(self.ops.store.id(IdKind::Task).await.unwrap());
+        let name = format!("user.{}.t{id}/", owner.name);
         let mut t = TaskRow {
-            id,
-            name: format!("user.{}.t{id}/", owner.name),
-            state: TaskState::Registered,
-            prev_state: None,
-            vo: "amber".into(),
-            label: "user".into(),
-            person_id: person.id,
-            working_group: None,
             processing_type: Some("panda-client-2.2.0-jedi-run".into()),
             priority: 1_000,
-            parent_id: None,
-            attempt: 0,
-            command: None,
-            reason: None,
-            created_us: now,
-            modified_us: now,
-            started_us: None,
-            ended_us: None,
-            state_us: now,
-            rev: 0,
+            ..TaskRow::new(id, name, TaskState::Registered, "amber", "user", person.id, now)
         };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &t, params, true, Actor::Client).unwrap();
@@ -186,21 +170,15 @@ impl World {
         let n_files = i64::try_from(files.len()).unwrap();
         let d = TaskDataset {
             id,
-            task_id: task,
-            role,
-            name: format!("user.alice.{role}{seq}"),
             stream: None,
             is_master: role.is_input() && seq == 0,
             state: "ready".into(),
-            pattern: None,
             n_files,
             n_used: n_files - count(FileState::Ready),
             n_finished: count(FileState::Finished),
             n_failed: count(FileState::Failed),
-            n_on_hold: 0,
-            n_events: 0,
-            next_serial: 1,
             seq,
+            ..TaskDataset::new(task, role, format!("user.alice.{role}{seq}"), "")
         };
         let mut batch = Batch::new();
         task::dataset::add(&mut batch, &d);
@@ -208,23 +186,12 @@ impl World {
             for (i, (lfn, state)) in files.iter().enumerate() {
                 let f = TaskFile {
                     id: self.row_id().await,
-                    task_id: task,
-                    dataset_id: id,
-                    seq: i64::try_from(i).unwrap() + 1,
-                    lfn: (*lfn).into(),
                     scope: Some("user.alice".into()),
-                    guid: None,
                     fsize: Some(10),
                     checksum: Some("ad:00000001".into()),
-                    n_events: None,
-                    first_event: None,
-                    last_event: None,
-                    surl: None,
                     state: *state,
-                    attempt: 0,
                     max_attempt: 3,
-                    failed: 0,
-                    job_id: None,
+                    ..TaskFile::new(&d, i64::try_from(i).unwrap() + 1, *lfn)
                 };
                 task::file::add(&mut batch, &f);
             }

@@ -73,21 +73,9 @@ async fn make(
         None => {
             let d = TaskDataset {
                 id: ids[0],
-                task_id: task,
-                role: FileRole::Lib,
-                name: format!("{base}.lib"),
-                stream: Some("LIB".into()),
-                is_master: false,
-                state: "defined".into(),
                 pattern: Some(setting.queue.name.clone()),
-                n_files: 0,
-                n_used: 0,
-                n_finished: 0,
-                n_failed: 0,
-                n_on_hold: 0,
-                n_events: 0,
-                next_serial: 1,
                 seq: 500,
+                ..TaskDataset::new(task, FileRole::Lib, format!("{base}.lib"), "LIB")
             };
             dataset::add(batch, &d);
             d

@@ -2,4 +2,5 @@
 
 pub mod broker;
 pub mod build;
+pub mod gate;
 pub mod job;

@@ -82,7 +82,7 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
         Some(id) => task::list::get(&ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
         None => Parent::None,
     };
-    let refined = plan::of(ops, t.id).await?;
+    let refined = plan::of(ops, t).await?;
     let params = &refined.params;
     let view = FinishView {
         state: t.state,

@@ -303,6 +303,8 @@ async fn finished_output(
         n_events: file.n_events,
         surl: stored.surl.clone(),
         rse: None,
+        lumiblock: None,
+        lost: false,
     };
     if matches!(file.role, FileRole::Output | FileRole::Log) {
         dataset::add_file(batch, &row);

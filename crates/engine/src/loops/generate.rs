@@ -32,6 +32,7 @@ use crate::{
     generate::{
         broker,
         build::{self, Library},
+        gate::{self, Gate},
         job::{Reads, SHARE, Setting, command_line, output_row, scope_of, values},
     },
     plan::{self, Refined},
@@ -61,7 +62,7 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
 }
 
 async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError> {
-    let refined = plan::of(ops, t.id).await?;
+    let refined = plan::of(ops, t).await?;
     if let Some(reason) = &refined.plan.hold {
         hold(ops, t, reason, None, now).await?;
         return Ok(Report { done: 1, more: false });
@@ -72,6 +73,12 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     if files.is_empty() {
         return Ok(Report::default());
     }
+    let at_most = match gate::gate(ops, t, &refined, now).await? {
+        Gate::Go { at_most } => at_most.min(JOBS_A_BATCH),
+        Gate::Hold { reason, stage, doc } => {
+            return held_by_gate(ops, t, &reason, stage, &doc, now).await;
+        }
+    };
     let decision = broker::choose(ops, &broker::need(&refined.plan)).await?;
     let Some(name) = decision.chosen() else {
         hold(ops, t, &decision.sentence(), Some(&decision), now).await?;
@@ -97,7 +104,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     let complete = (files.len() as i64) < WINDOW;
     let units: Vec<Unit> = files.iter().map(|f| Unit { bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0) }).collect();
     let chunks = chunk::chunks(&units, &refined.plan.limits, complete);
-    let first = chunks.len().min(JOBS_A_BATCH);
+    let first = chunks.len().min(at_most);
     let mut batch = Batch::new();
     broker::record(&mut batch, t.id.0, &decision, now.0);
     store(ops, &mut batch, &setting, &refined, master, &files, &chunks[..first]).await?;
@@ -134,6 +141,16 @@ async fn hold(
     task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(reason))?;
     ops.store.apply(batch).await?;
     Ok(())
+}
+
+/// Puts a task on hold that the gate does not let through, with the gate's record.
+async fn held_by_gate(ops: &Ops, t: &TaskRow, reason: &str, stage: &str, doc: &str, now: Micros) -> Result<Report, EngineError> {
+    let mut batch = Batch::new();
+    panda_store::query::decision::set(&mut batch, t.id.0, stage, now.0, doc);
+    let after = TaskRow { state: TaskState::Pending, prev_state: Some(t.state), reason: Some(reason.to_owned()), ..t.clone() };
+    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(reason))?;
+    ops.store.apply(batch).await?;
+    Ok(Report { done: 1, more: false })
 }
 
 /// Adds the jobs of these chunks.

@@ -64,7 +64,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> 
     if !matches!(t.state, TaskState::Running | TaskState::Finishing | TaskState::Merging) {
         return Ok(0);
     }
-    let refined = plan::of(ops, t.id).await?;
+    let refined = plan::of(ops, t).await?;
     let Some(merge) = &refined.plan.merge else { return Ok(0) };
     // Whether all that can be merged is there, before it is listed: no job is on its way, every input file is taken, and still no job is on its
     // way (a file that became ready again before the second look shows in it, one that did after the first needs a job that failed meanwhile).

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use panda_core::{
-    file::{FileRole, FileState},
+    file::FileRole,
     id::TaskId,
     machine::Actor,
     policy::{chunk::event_rows, names},
@@ -62,8 +62,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<(), EngineError> {
 
 /// Makes the data sets and moves the task to defined.
 async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<TaskRow, EngineError> {
-    plan::forget(t.id);
-    let refined = match plan::of(ops, t.id).await {
+    let refined = match plan::of(ops, t).await {
         Ok(refined) => refined,
         Err(e @ EngineError::Internal(_)) => return broken(ops, t, &e.to_string(), now).await,
         Err(e) => return Err(e),
@@ -95,24 +94,8 @@ async fn broken(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<Tas
 
 async fn datasets(ops: &Ops, t: &TaskRow, plan: &Plan) -> Result<Vec<TaskDataset>, EngineError> {
     let mut out = Vec::new();
-    let row = |role: FileRole, name: &str, stream: &str, is_master: bool| TaskDataset {
-        id: 0,
-        task_id: t.id,
-        role,
-        name: name.to_owned(),
-        stream: Some(stream.to_owned()),
-        is_master,
-        state: "defined".into(),
-        pattern: None,
-        n_files: 0,
-        n_used: 0,
-        n_finished: 0,
-        n_failed: 0,
-        n_on_hold: 0,
-        n_events: 0,
-        next_serial: 1,
-        seq: 0,
-    };
+    let row =
+        |role: FileRole, name: &str, stream: &str, is_master: bool| TaskDataset { is_master, ..TaskDataset::new(t.id, role, name, stream) };
     if plan.pseudo.is_some() {
         out.push(row(FileRole::PseudoInput, "pseudo_dataset", "pseudo", true));
     }
@@ -144,7 +127,7 @@ async fn datasets(ops: &Ops, t: &TaskRow, plan: &Plan) -> Result<Vec<TaskDataset
 
 /// Lists the files of every input and moves the task to ready; on hold when a data set does not exist (yet).
 async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<(), EngineError> {
-    let refined = plan::of(ops, t.id).await?;
+    let refined = plan::of(ops, t).await?;
     let plan = &refined.plan;
     let mut total = 0;
     for d in task::dataset::of_task(&ops.store, t.id).await?.iter().filter(|d| d.role.is_input()) {
@@ -269,7 +252,7 @@ async fn add(ops: &Ops, t: &TaskRow, plan: &Plan, d: &TaskDataset, files: Vec<Da
         };
         for (n_events, first_event, last_event) in parts {
             seq += 1;
-            rows.push(row(t, plan, d, &f, seq, (n_events, first_event, last_event)));
+            rows.push(row(plan, d, &f, seq, (n_events, first_event, last_event)));
         }
     }
     let n = rows.len();
@@ -299,13 +282,8 @@ async fn known_names(ops: &Ops, d: &TaskDataset) -> Result<HashSet<String>, Engi
     }
 }
 
-fn row(t: &TaskRow, plan: &Plan, d: &TaskDataset, f: &DatasetFile, seq: i64, events: (Option<i64>, Option<i64>, Option<i64>)) -> TaskFile {
+fn row(plan: &Plan, d: &TaskDataset, f: &DatasetFile, seq: i64, events: (Option<i64>, Option<i64>, Option<i64>)) -> TaskFile {
     TaskFile {
-        id: 0,
-        task_id: t.id,
-        dataset_id: d.id,
-        seq,
-        lfn: f.lfn.clone(),
         scope: Some(f.scope.clone()).filter(|s| !s.is_empty()),
         guid: f.guid.clone(),
         fsize: f.fsize,
@@ -314,10 +292,8 @@ fn row(t: &TaskRow, plan: &Plan, d: &TaskDataset, f: &DatasetFile, seq: i64, eve
         first_event: events.1,
         last_event: events.2,
         surl: f.surl.clone(),
-        state: FileState::Ready,
-        attempt: 0,
         max_attempt: plan.max_attempt,
-        failed: 0,
-        job_id: None,
+        lumiblock: f.lumiblock,
+        ..TaskFile::new(d, seq, &f.lfn)
     }
 }

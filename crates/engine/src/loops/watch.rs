@@ -4,6 +4,7 @@ use panda_core::{
     id::{JobId, TaskId},
     job::state::JobState,
     machine::Actor,
+    setting::engine::PENDING_RETRY_S,
     task::state::TaskState,
     time::Micros,
 };
@@ -27,9 +28,6 @@ const PAGE: i64 = 200;
 pub const LOST_HEARTBEAT: i64 = 100;
 /// How long a pilot may take to say that it has the job it was sent (`spec/engine.md` section 13: 30 min): the answer may have been lost.
 const SENT_US: i64 = 30 * 60 * 1_000_000;
-/// How long a task on hold waits before it is looked at again (`spec/engine.md` section 20.9: 60 min; a change of queues or data wakes it
-/// sooner, and on one machine a minute costs nothing).
-const HOLD_US: i64 = 60_000_000;
 
 /// One step.
 pub(super) async fn step(ops: &Ops, options: &EngineOptions, now: Micros) -> Result<Report, EngineError> {
@@ -105,13 +103,15 @@ async fn libraries(ops: &Ops, now: Micros) -> Result<usize, EngineError> {
 
 /// Tasks on hold go back to where they were, so that their loop looks again.
 async fn holds(ops: &Ops, now: Micros) -> Result<usize, EngineError> {
+    let settings = ops.settings().await?;
     let mut after = TaskId(0);
     let mut done = 0;
     loop {
         let tasks = task::list::in_states(&ops.store, &[TaskState::Pending], after, PAGE).await?;
         let Some(last) = tasks.last() else { return Ok(done) };
         after = last.id;
-        for t in tasks.iter().filter(|t| t.state_us < now.0 - HOLD_US) {
+        let due = |t: &&TaskRow| t.state_us < now.0 - settings.int(&PENDING_RETRY_S, &t.vo, &t.label).saturating_mul(1_000_000);
+        for t in tasks.iter().filter(due) {
             done += usize::from(let_go(ops, t, now).await?);
         }
     }

@@ -140,27 +140,12 @@ impl World {
         let params = format!(
             r#"{{"taskName":"{name}","vo":"amber","prodSourceLabel":"user","cliParams":"prun --exec 'python fit.py %IN' --inDS user.{owner}.points --nFilesPerJob 2","nFilesPerJob":2,"secrets":"very-secret-value","jobParameters":[{{"type":"constant","value":"-j \"\""}},{{"type":"template","param_type":"input","value":"-i \"${{IN/T}}\"","dataset":"user.{owner}.points"}}]}}"#
         );
+        let id = TaskId(self.ops.store.id(IdKind::Task).await.unwrap());
+        let person = self.ops.person(&who(owner, &[])).await.unwrap().id;
         let mut t = TaskRow {
-            id: TaskId(self.ops.store.id(IdKind::Task).await.unwrap()),
-            name: name.into(),
-            state: TaskState::Registered,
-            prev_state: None,
-            vo: "amber".into(),
-            label: "user".into(),
-            person_id: self.ops.person(&who(owner, &[])).await.unwrap().id,
-            working_group: None,
             processing_type: Some("panda-client-2.2.0-jedi-run".into()),
             priority: 1_000,
-            parent_id: None,
-            attempt: 0,
-            command: None,
-            reason: None,
-            created_us: at,
-            modified_us: at,
-            started_us: None,
-            ended_us: None,
-            state_us: at,
-            rev: 0,
+            ..TaskRow::new(id, name, TaskState::Registered, "amber", "user", person, at)
         };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &t, &params, false, Actor::Client).unwrap();
@@ -192,59 +177,41 @@ impl World {
         let count = |s: FileState| i64::try_from(files.iter().filter(|f| f.0 == s).count()).unwrap();
         let n_files = i64::try_from(files.len()).unwrap();
         let stem = t.name.trim_end_matches('/').replace(['<', '>'], "");
+        let name =
+            if role.is_input() { "user.alice.points".into() } else { format!("{stem}.{}/", if role.is_log() { "log" } else { "fit.csv" }) };
+        let stream = match (role.is_input(), role.is_log()) {
+            (true, _) => "IN",
+            (_, true) => "LOG0",
+            _ => "OUTPUT0",
+        };
         let d = TaskDataset {
             id,
-            task_id: t.id,
-            role,
-            name: if role.is_input() {
-                "user.alice.points".into()
-            } else {
-                format!("{stem}.{}/", if role.is_log() { "log" } else { "fit.csv" })
-            },
-            stream: Some(
-                if role.is_input() {
-                    "IN"
-                } else if role.is_log() {
-                    "LOG0"
-                } else {
-                    "OUTPUT0"
-                }
-                .into(),
-            ),
             is_master: role.is_input(),
             state: if count(FileState::Finished) == n_files { "done" } else { "ready" }.into(),
-            pattern: None,
             n_files,
             n_used: n_files - count(FileState::Ready),
             n_finished: count(FileState::Finished),
             n_failed: count(FileState::Failed),
-            n_on_hold: 0,
             n_events: n_files * 1_000,
-            next_serial: 1,
             seq,
+            ..TaskDataset::new(t.id, role, name, stream)
         };
         let mut batch = Batch::new();
         task::dataset::add(&mut batch, &d);
         for (i, (state, job)) in files.iter().enumerate().filter(|_| role.is_input()) {
             let f = TaskFile {
                 id: self.row_id().await,
-                task_id: t.id,
-                dataset_id: id,
-                seq: i64::try_from(i).unwrap() + 1,
-                lfn: format!("points.{:05}.csv", i + 1),
                 scope: Some("user.alice".into()),
-                guid: None,
                 fsize: Some(1_234_567),
                 checksum: Some("ad:0badcafe".into()),
                 n_events: Some(1_000),
-                first_event: None,
-                last_event: None,
                 surl: Some(format!("file://localhost/storage/LOCAL/user/alice/1f/a7/points.{:05}.csv", i + 1)),
                 state: *state,
                 attempt: i64::from(*state == FileState::Failed) * 3,
                 max_attempt: 3,
                 failed: i64::from(*state == FileState::Failed) * 3,
                 job_id: *job,
+                ..TaskFile::new(&d, i64::try_from(i).unwrap() + 1, format!("points.{:05}.csv", i + 1))
             };
             task::file::add(&mut batch, &f);
         }

@@ -228,6 +228,8 @@ fn file(entry: &Entry, row: &DatasetRow, rse: &RseRow, scope: String, lfn: Strin
         n_events: entry.n_events,
         surl: Some(storage::surl(&placed.path)),
         rse: Some(rse.name.clone()),
+        lumiblock: None,
+        lost: false,
     }
 }
 

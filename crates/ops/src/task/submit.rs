@@ -90,27 +90,13 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
             }
         }
         let now = ops.now().0;
+        let id = TaskId(ops.store.id(IdKind::Task).await?);
         let row = TaskRow {
-            id: TaskId(ops.store.id(IdKind::Task).await?),
-            name: name.clone(),
-            state: TaskState::Registered,
-            prev_state: None,
-            vo: vo.clone(),
-            label: label.clone(),
-            person_id: person.id,
             working_group: typed.working_group.clone(),
             processing_type: typed.processing_type.clone(),
             priority: typed.task_priority.unwrap_or(if label == "managed" { 0 } else { USER_PRIORITY }),
             parent_id: parent,
-            attempt: 0,
-            command: None,
-            reason: None,
-            created_us: now,
-            modified_us: now,
-            started_us: None,
-            ended_us: None,
-            state_us: now,
-            rev: 0,
+            ..TaskRow::new(id, &name, TaskState::Registered, &vo, &label, person.id, now)
         };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &row, &text, unique, Actor::Client)?;

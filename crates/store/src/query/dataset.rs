@@ -48,6 +48,10 @@ pub struct DatasetFile {
     pub surl: Option<String>,
     /// Storage endpoint.
     pub rse: Option<String>,
+    /// Lumiblock.
+    pub lumiblock: Option<i64>,
+    /// Whether it is known to be lost: listed, but nobody can read it.
+    pub lost: bool,
 }
 
 statements! {
@@ -57,9 +61,9 @@ statements! {
     write GROW = "dataset.grow", "UPDATE dataset SET n_files = n_files + :files, n_bytes = n_bytes + :bytes WHERE id = :id";
     write RECOUNT = "dataset.recount", "UPDATE dataset SET n_files = (SELECT COUNT(*) FROM dataset_file f WHERE f.dataset_id = dataset.id), n_bytes = (SELECT COALESCE(SUM(f.fsize), 0) FROM dataset_file f WHERE f.dataset_id = dataset.id) WHERE id = :id";
     write SET_STATE = "dataset.set_state", "UPDATE dataset SET state = :state WHERE id = :id";
-    [hot] read FILES = "dataset.files", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n";
-    [hot] read FILE = "dataset.file", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1";
-    insert FILE_ADD = "dataset.file_add" => dataset_file (id: Int, dataset_id: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, surl: Text, rse: Text), "{skip_dup(dataset_id,lfn)}";
+    [hot] read FILES = "dataset.files", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse, lumiblock, lost FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n";
+    [hot] read FILE = "dataset.file", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse, lumiblock, lost FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1";
+    insert FILE_ADD = "dataset.file_add" => dataset_file (id: Int, dataset_id: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, surl: Text, rse: Text, lumiblock: Int, lost: Int), "{skip_dup(dataset_id,lfn)}";
 }
 
 fn read(r: &Row) -> Result<DatasetRow, Error> {
@@ -88,6 +92,8 @@ fn read_file(r: &Row) -> Result<DatasetFile, Error> {
         n_events: r.opt_int(7)?,
         surl: text(8)?,
         rse: text(9)?,
+        lumiblock: r.opt_int(10)?,
+        lost: r.int(11)? != 0,
     })
 }
 /// The data set of this name in `vo`.
@@ -154,6 +160,8 @@ pub fn add_file(batch: &mut Batch, f: &DatasetFile) {
             f.n_events.into(),
             f.surl.as_deref().into(),
             f.rse.as_deref().into(),
+            f.lumiblock.into(),
+            f.lost.into(),
         ],
     );
 }

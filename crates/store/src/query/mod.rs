@@ -11,6 +11,7 @@ pub mod decision;
 pub mod job;
 pub mod person;
 pub mod queue;
+pub mod setting;
 pub mod snapshot;
 pub mod task;
 pub mod worker;
@@ -33,6 +34,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::transition::ALL,
         person::ALL,
         queue::ALL,
+        setting::ALL,
         snapshot::ALL,
         task::dataset::ALL,
         task::file::ALL,

@@ -25,6 +25,9 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE INDEX job_file_used ON job_file (used_by) {only: used_by IS NOT NULL}",
     // Inbox of final reports, deleted when the job has left holding.
     "CREATE TABLE job_report (job_id ID NOT NULL, attempt INT NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (job_id, attempt)) {table}",
+    // Which job takes up the work of which: retry, merge, rebrokerage.
+    "CREATE TABLE job_retry (new_id ID NOT NULL, old_id ID NOT NULL, relation NAME(16) NOT NULL, PRIMARY KEY (new_id, old_id)) {table norowid}",
+    "CREATE INDEX job_retry_old ON job_retry (old_id)",
     // What a job left behind: diagnoses, metrics, metadata.
     "CREATE TABLE job_end (job_id ID NOT NULL PRIMARY KEY, doc DOC, meta DOC) {table}",
 ];

@@ -7,6 +7,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE lease (name NAME(60) NOT NULL PRIMARY KEY, holder NAME(120), epoch INT NOT NULL, until_us MICROS NOT NULL) {table}",
     // One row a database: MariaDB and MySQL have no notifications, so processes look at this counter.
     "CREATE TABLE wake (name NAME(40) NOT NULL PRIMARY KEY, n INT NOT NULL) {table}",
+    // Values of settings that differ from the shipped defaults; `*` stands for any VO or label.
+    "CREATE TABLE setting (name NAME(80) NOT NULL, vo NAME(40) NOT NULL, label NAME(20) NOT NULL, value NAME(2000) NOT NULL, modified_us MICROS NOT NULL, PRIMARY KEY (name, vo, label)) {table norowid}",
     // Published snapshots (counts, shares) and small settings.
     "CREATE TABLE snapshot (name NAME(60) NOT NULL PRIMARY KEY, at_us MICROS NOT NULL, doc DOC NOT NULL) {table}",
     // Owner = (issuer, subject); names are shown, never keyed on.
@@ -27,8 +29,10 @@ pub(super) const STEPS: &[&str] = &[
     // The neutral catalogue of data sets.
     "CREATE TABLE dataset (id ID NOT NULL PRIMARY KEY, vo NAME(40) NOT NULL, name NAME(255) NOT NULL, scope NAME(100) NOT NULL, state NAME(12) NOT NULL, person_id ID, n_files INT NOT NULL, n_bytes INT NOT NULL, created_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX dataset_name ON dataset (vo, name)",
-    "CREATE TABLE dataset_file (id ID NOT NULL PRIMARY KEY, dataset_id ID NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100) NOT NULL, guid NAME(40), fsize INT, checksum NAME(60), n_events INT, surl NAME(1000), rse NAME(100)) {table}",
+    "CREATE TABLE dataset_file (id ID NOT NULL PRIMARY KEY, dataset_id ID NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100) NOT NULL, guid NAME(40), fsize INT, checksum NAME(60), n_events INT, surl NAME(1000), rse NAME(100), lumiblock INT, lost INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX dataset_file_lfn ON dataset_file (dataset_id, lfn)",
+    // Constituents of a data set container, in order.
+    "CREATE TABLE dataset_part (container_id ID NOT NULL, part_id ID NOT NULL, seq INT NOT NULL, PRIMARY KEY (container_id, part_id)) {table norowid}",
     // Workers and the machines they ran on.
     "CREATE TABLE worker (id ID NOT NULL PRIMARY KEY, harvester NAME(100) NOT NULL, worker_no ID NOT NULL, queue_id ID, state NAME(12) NOT NULL, node NAME(128), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, rev INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX worker_key ON worker (harvester, worker_no)",

@@ -39,6 +39,52 @@ pub struct TaskDataset {
     pub next_serial: i64,
     /// Order within the task.
     pub seq: i64,
+    /// Whether more files may come.
+    pub is_open: bool,
+    /// How many of its constituents have been listed.
+    pub part: i64,
+    /// The last file listed of the next constituent.
+    pub part_after: Option<String>,
+    /// Microseconds UTC when it was listed last.
+    pub checked_us: Option<i64>,
+    /// Files that are known to be missing or lost.
+    pub n_missing: i64,
+    /// Events taken by jobs.
+    pub n_events_used: i64,
+    /// Events done.
+    pub n_events_finished: i64,
+}
+
+impl TaskDataset {
+    /// A data set without files, state `defined`.
+    #[must_use]
+    pub fn new(task_id: TaskId, role: FileRole, name: impl Into<String>, stream: &str) -> Self {
+        Self {
+            id: 0,
+            task_id,
+            role,
+            name: name.into(),
+            stream: Some(stream.to_owned()),
+            is_master: false,
+            state: "defined".into(),
+            pattern: None,
+            n_files: 0,
+            n_used: 0,
+            n_finished: 0,
+            n_failed: 0,
+            n_on_hold: 0,
+            n_events: 0,
+            next_serial: 1,
+            seq: 0,
+            is_open: false,
+            part: 0,
+            part_after: None,
+            checked_us: None,
+            n_missing: 0,
+            n_events_used: 0,
+            n_events_finished: 0,
+        }
+    }
 }
 
 /// Changes of counters, added up.
@@ -56,13 +102,19 @@ pub struct Delta {
     pub on_hold: i64,
     /// To `n_events`.
     pub events: i64,
+    /// To `n_missing`.
+    pub missing: i64,
+    /// To `n_events_used`.
+    pub events_used: i64,
+    /// To `n_events_finished`.
+    pub events_finished: i64,
 }
 
 statements! {
-    insert ADD = "task_dataset.add" => task_dataset (id: Int, task_id: Int, role: Text, name: Text, stream: Text, is_master: Int, state: Text, pattern: Text, n_files: Int, n_used: Int, n_finished: Int, n_failed: Int, n_on_hold: Int, n_events: Int, next_serial: Int, seq: Int), "";
-    [hot] read OF_TASK = "task_dataset.of_task", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq FROM task_dataset WHERE task_id = :task ORDER BY seq LIMIT 1000";
-    [hot] read OF_TASKS = "task_dataset.of_tasks", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq FROM task_dataset WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000";
-    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events WHERE id = :id";
+    insert ADD = "task_dataset.add" => task_dataset (id: Int, task_id: Int, role: Text, name: Text, stream: Text, is_master: Int, state: Text, pattern: Text, n_files: Int, n_used: Int, n_finished: Int, n_failed: Int, n_on_hold: Int, n_events: Int, next_serial: Int, seq: Int, is_open: Int, part: Int, part_after: Text, checked_us: Int, n_missing: Int, n_events_used: Int, n_events_finished: Int), "";
+    [hot] read OF_TASK = "task_dataset.of_task", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq, is_open, part, part_after, checked_us, n_missing, n_events_used, n_events_finished FROM task_dataset WHERE task_id = :task ORDER BY seq LIMIT 1000";
+    [hot] read OF_TASKS = "task_dataset.of_tasks", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq, is_open, part, part_after, checked_us, n_missing, n_events_used, n_events_finished FROM task_dataset WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000";
+    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events, n_missing = n_missing + :missing, n_events_used = n_events_used + :evused, n_events_finished = n_events_finished + :evdone WHERE id = :id";
     [hot] write SERIAL = "task_dataset.serial", "UPDATE task_dataset SET next_serial = next_serial + :n WHERE id = :id AND next_serial = :expected";
     [hot] write SET_STATE = "task_dataset.set_state", "UPDATE task_dataset SET state = :state WHERE id = :id";
     [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
@@ -86,6 +138,13 @@ fn read(r: &Row) -> Result<TaskDataset, Error> {
         n_events: r.int(13)?,
         next_serial: r.int(14)?,
         seq: r.int(15)?,
+        is_open: r.int(16)? != 0,
+        part: r.int(17)?,
+        part_after: r.opt_text(18)?.map(str::to_owned),
+        checked_us: r.opt_int(19)?,
+        n_missing: r.int(20)?,
+        n_events_used: r.int(21)?,
+        n_events_finished: r.int(22)?,
     })
 }
 /// Adds a data set.
@@ -109,6 +168,13 @@ pub fn add(batch: &mut Batch, d: &TaskDataset) {
             d.n_events.into(),
             d.next_serial.into(),
             d.seq.into(),
+            d.is_open.into(),
+            d.part.into(),
+            d.part_after.as_deref().into(),
+            d.checked_us.into(),
+            d.n_missing.into(),
+            d.n_events_used.into(),
+            d.n_events_finished.into(),
         ],
     );
 }
@@ -133,6 +199,9 @@ pub fn count(batch: &mut Batch, id: i64, d: Delta) {
                 ("failed", d.failed.into()),
                 ("hold", d.on_hold.into()),
                 ("events", d.events.into()),
+                ("missing", d.missing.into()),
+                ("evused", d.events_used.into()),
+                ("evdone", d.events_finished.into()),
                 ("id", id.into()),
             ],
         );

@@ -46,13 +46,65 @@ pub struct TaskFile {
     pub failed: i64,
     /// The job in charge.
     pub job_id: Option<JobId>,
+    /// Number of the file within the data set: rows of one file share it.
+    pub file_no: i64,
+    /// Failures allowed, when they are limited.
+    pub max_failure: Option<i64>,
+    /// Memory of its jobs, MB, when it needs more than its task says; 0 = as the task says.
+    pub ram_mb: i64,
+    /// Boundary: what may or must share a job.
+    pub boundary: Option<i64>,
+    /// Lumiblock.
+    pub lumiblock: Option<i64>,
+    /// The last job that was in charge and is not any more.
+    pub prev_job: Option<JobId>,
+}
+
+impl TaskFile {
+    /// The `seq`-th file of a data set, ready, with no attempt made and one allowed.
+    #[must_use]
+    pub fn new(d: &super::dataset::TaskDataset, seq: i64, lfn: impl Into<String>) -> Self {
+        Self {
+            id: 0,
+            task_id: d.task_id,
+            dataset_id: d.id,
+            seq,
+            lfn: lfn.into(),
+            scope: None,
+            guid: None,
+            fsize: None,
+            checksum: None,
+            n_events: None,
+            first_event: None,
+            last_event: None,
+            surl: None,
+            state: FileState::Ready,
+            attempt: 0,
+            max_attempt: 1,
+            failed: 0,
+            job_id: None,
+            file_no: seq,
+            max_failure: None,
+            ram_mb: 0,
+            boundary: None,
+            lumiblock: None,
+            prev_job: None,
+        }
+    }
+}
+
+/// The select list that [`read`] expects.
+macro_rules! file_columns {
+    () => {
+        "id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id, file_no, max_failure, ram_mb, boundary, lumiblock, prev_job"
+    };
 }
 
 statements! {
-    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int), "";
-    [hot] read NEXT = "task_file.next", "SELECT id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id FROM task_file WHERE dataset_id = :dataset AND state = :state AND seq > :after ORDER BY seq LIMIT :n";
-    [hot] read OF_JOBS = "task_file.of_jobs", "SELECT id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000";
-    read PAGE = "task_file.page", "SELECT id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id FROM task_file WHERE dataset_id = :dataset AND id > :after ORDER BY id LIMIT :n";
+    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int, file_no: Int, max_failure: Int, ram_mb: Int, boundary: Int, lumiblock: Int, prev_job: Int), "";
+    [hot] read NEXT = "task_file.next", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND state = :state AND seq > :after ORDER BY seq LIMIT :n");
+    [hot] read OF_JOBS = "task_file.of_jobs", concat!("SELECT ", file_columns!(), " FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
+    read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND id > :after ORDER BY id LIMIT :n");
     [hot] read COUNT = "task_file.count", "SELECT state, COUNT(*) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job WHERE id IN (:ids*) AND state = 'ready'";
     [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, job_id = :job WHERE id = :id AND state = :from";
@@ -83,6 +135,12 @@ pub(crate) fn read(r: &Row) -> Result<TaskFile, Error> {
         max_attempt: r.int(15)?,
         failed: r.int(16)?,
         job_id: r.opt_int(17)?.map(JobId),
+        file_no: r.int(18)?,
+        max_failure: r.opt_int(19)?,
+        ram_mb: r.int(20)?,
+        boundary: r.opt_int(21)?,
+        lumiblock: r.opt_int(22)?,
+        prev_job: r.opt_int(23)?.map(JobId),
     })
 }
 /// Adds a file.
@@ -108,6 +166,12 @@ pub fn add(batch: &mut Batch, f: &TaskFile) {
             f.max_attempt.into(),
             f.failed.into(),
             f.job_id.into(),
+            f.file_no.into(),
+            f.max_failure.into(),
+            f.ram_mb.into(),
+            f.boundary.into(),
+            f.lumiblock.into(),
+            f.prev_job.into(),
         ],
     );
 }

@@ -52,14 +52,58 @@ pub struct TaskRow {
     pub ended_us: Option<i64>,
     /// Microseconds UTC of the last change of state.
     pub state_us: i64,
+    /// Global share of its jobs.
+    pub share_name: Option<String>,
+    /// Site of its outputs, when one was chosen.
+    pub nucleus: Option<String>,
+    /// Number of changes of its parameters.
+    pub doc_rev: i64,
+    /// How often it was throttled.
+    pub n_throttled: i64,
+    /// Microseconds UTC when a time-driven rule looked at it last.
+    pub checked_us: Option<i64>,
     /// Revision; each change adds one.
     pub rev: i64,
+}
+
+impl TaskRow {
+    /// A task of this owner in its first state, without priority.
+    #[must_use]
+    pub fn new(id: TaskId, name: impl Into<String>, state: TaskState, vo: &str, label: &str, person_id: i64, now_us: i64) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            state,
+            prev_state: None,
+            vo: vo.to_owned(),
+            label: label.to_owned(),
+            person_id,
+            working_group: None,
+            processing_type: None,
+            priority: 0,
+            parent_id: None,
+            attempt: 0,
+            command: None,
+            reason: None,
+            created_us: now_us,
+            modified_us: now_us,
+            started_us: None,
+            ended_us: None,
+            state_us: now_us,
+            share_name: None,
+            nucleus: None,
+            doc_rev: 0,
+            n_throttled: 0,
+            checked_us: None,
+            rev: 0,
+        }
+    }
 }
 
 /// The select list that [`read`] expects.
 macro_rules! task_columns {
     () => {
-        "t.id, t.name, t.state, t.prev_state, t.vo, t.label, t.person_id, t.working_group, t.processing_type, t.priority, t.parent_id, t.attempt, t.command, t.reason, t.created_us, t.modified_us, t.started_us, t.ended_us, t.state_us, t.rev"
+        "t.id, t.name, t.state, t.prev_state, t.vo, t.label, t.person_id, t.working_group, t.processing_type, t.priority, t.parent_id, t.attempt, t.command, t.reason, t.created_us, t.modified_us, t.started_us, t.ended_us, t.state_us, t.share_name, t.nucleus, t.doc_rev, t.n_throttled, t.checked_us, t.rev"
     };
 }
 pub(crate) use task_columns;
@@ -87,6 +131,11 @@ pub(crate) fn read(r: &Row) -> Result<TaskRow, Error> {
         started_us: r.opt_int(16)?,
         ended_us: r.opt_int(17)?,
         state_us: r.int(18)?,
-        rev: r.int(19)?,
+        share_name: text(19)?,
+        nucleus: text(20)?,
+        doc_rev: r.int(21)?,
+        n_throttled: r.int(22)?,
+        checked_us: r.opt_int(23)?,
+        rev: r.int(24)?,
     })
 }

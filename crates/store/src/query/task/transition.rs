@@ -10,15 +10,17 @@ use super::TaskRow;
 use crate::{Batch, Error, Store, Topic, query::job::transition::cut_diag, statements};
 
 statements! {
-    insert ADD = "task.transition_new" => task (id: Int, name: Text, state: Text, vo: Text, label: Text, person_id: Int, working_group: Text, processing_type: Text, priority: Int, parent_id: Int, attempt: Int, reason: Text, created_us: Int, modified_us: Int, state_us: Int, rev: Int), "";
+    insert ADD = "task.transition_new" => task (id: Int, name: Text, state: Text, vo: Text, label: Text, person_id: Int, working_group: Text, processing_type: Text, priority: Int, parent_id: Int, attempt: Int, reason: Text, created_us: Int, modified_us: Int, state_us: Int, share_name: Text, nucleus: Text, doc_rev: Int, n_throttled: Int, rev: Int), "";
     insert DOC_ADD = "task.doc_add" => task_doc (task_id: Int, params: Text), "";
     write DOC_SET = "task.doc_set", "UPDATE task_doc SET params = :params WHERE task_id = :id";
+    write ADJUST_SET = "task.adjust_set", "UPDATE task_doc SET adjust = :adjust WHERE task_id = :id";
+    [hot] write DOC_REV = "task.doc_rev", "UPDATE task SET doc_rev = doc_rev + 1 WHERE id = :id";
     insert NAME_ADD = "task_name.add" => task_name (person_id: Int, name: Text, task_id: Int), "";
     [hot] read NAME_GET = "task_name.get", "SELECT task_id FROM task_name WHERE person_id = :person AND name = :name LIMIT 1";
     write NAME_MOVE = "task_name.move", "UPDATE task_name SET task_id = :id WHERE person_id = :person AND name = :name AND task_id = :old";
     insert EVENT = "task.event" => task_event (task_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
-    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
-    [hot] write SET = "task.set", "UPDATE task SET priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write SET = "task.set", "UPDATE task SET priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write GUARD = "task.guard", "UPDATE task SET modified_us = :now WHERE id = :id AND rev = :rev";
     write COMMAND_SET = "task_command.set", "INSERT INTO task_command (task_id, command, person_id, at_us, doc) VALUES (:id, :command, :person, :now, :doc) {upsert(task_id): command,person_id,at_us,doc}";
     read COMMANDS = "task_command.list", "SELECT task_id, command, person_id, at_us, doc FROM task_command WHERE task_id > :after ORDER BY task_id LIMIT :n";
@@ -62,6 +64,10 @@ pub fn add(batch: &mut Batch, t: &TaskRow, params: &str, unique_name: bool, acto
             t.created_us.into(),
             t.created_us.into(),
             t.created_us.into(),
+            t.share_name.as_deref().into(),
+            t.nucleus.as_deref().into(),
+            0.into(),
+            t.n_throttled.into(),
             0.into(),
         ],
     );
@@ -83,9 +89,15 @@ pub fn move_name(batch: &mut Batch, person: i64, name: &str, old: panda_core::id
     let binds = vec![("id", new.into()), ("person", person.into()), ("name", name.into()), ("old", old.into())];
     batch.guard(&NAME_MOVE, binds, 1);
 }
-/// Replaces the parameters (JSON).
+/// Replaces the parameters (JSON); adds one to `doc_rev`. The caller guards the batch by the task's revision.
 pub fn set_params(batch: &mut Batch, id: panda_core::id::TaskId, params: &str) {
     batch.guard(&DOC_SET, vec![("params", params.into()), ("id", id.into())], 1);
+    batch.guard(&DOC_REV, vec![("id", id.into())], 1);
+}
+/// Replaces what the engine itself changed (JSON); adds one to `doc_rev`. The caller guards the batch by the task's revision.
+pub fn set_adjust(batch: &mut Batch, id: panda_core::id::TaskId, adjust: &str) {
+    batch.guard(&ADJUST_SET, vec![("adjust", adjust.into()), ("id", id.into())], 1);
+    batch.guard(&DOC_REV, vec![("id", id.into())], 1);
 }
 fn event(batch: &mut Batch, t: &TaskRow, rev: i64, from: Option<TaskState>, actor: Actor, now_us: i64, reason: Option<&str>) {
     batch.insert(
@@ -121,6 +133,10 @@ pub fn move_to(
             ("command", after.command.as_deref().into()),
             ("reason", after.reason.as_deref().map(cut_diag).into()),
             ("now", now_us.into()),
+            ("share", after.share_name.as_deref().into()),
+            ("nucleus", after.nucleus.as_deref().into()),
+            ("throttled", after.n_throttled.into()),
+            ("checked", after.checked_us.into()),
             ("started", after.started_us.into()),
             ("ended", after.ended_us.into()),
             ("id", before.id.into()),
@@ -142,6 +158,10 @@ pub fn set(batch: &mut Batch, before: &TaskRow, after: &TaskRow, now_us: i64) {
             ("command", after.command.as_deref().into()),
             ("reason", after.reason.as_deref().map(cut_diag).into()),
             ("now", now_us.into()),
+            ("share", after.share_name.as_deref().into()),
+            ("nucleus", after.nucleus.as_deref().into()),
+            ("throttled", after.n_throttled.into()),
+            ("checked", after.checked_us.into()),
             ("id", before.id.into()),
             ("rev", before.rev.into()),
         ],

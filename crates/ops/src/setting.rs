@@ -1,0 +1,119 @@
+//! Settings at run time: read through a cache, listed, changed.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use panda_access::{Principal, Right, table};
+use panda_core::setting::{self, ANY, Setting, Values};
+use panda_store::{Batch, query::setting as rows};
+
+use crate::{Ops, OpsError};
+
+/// How old the cache may be before it is reread; a change by another process shows after this time.
+const MAX_AGE_US: i64 = 1_000_000;
+
+/// The cache.
+#[derive(Debug, Default)]
+pub struct Settings {
+    now: ArcSwapOption<(i64, Arc<Values>)>,
+}
+
+/// A setting with a value, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The setting.
+    pub setting: &'static Setting,
+    /// Values that differ from the default: VO, label, value.
+    pub given: Vec<(String, String, String)>,
+}
+
+impl Ops {
+    /// The values of all settings, at most a second old.
+    pub async fn settings(&self) -> Result<Arc<Values>, OpsError> {
+        let now = self.now().0;
+        if let Some(held) = self.settings.now.load_full()
+            && (0..MAX_AGE_US).contains(&(now - held.0))
+        {
+            return Ok(held.1.clone());
+        }
+        self.reread_settings().await
+    }
+    async fn reread_settings(&self) -> Result<Arc<Values>, OpsError> {
+        let now = self.now().0;
+        let (values, problems) = Values::new(rows::list(&self.store).await?);
+        for problem in problems {
+            tracing::warn!("setting left at its default: {problem}; `panda setting unset` removes it");
+        }
+        let values = Arc::new(values);
+        self.settings.now.store(Some(Arc::new((now, values.clone()))));
+        Ok(values)
+    }
+}
+
+/// Every setting with its values. `filter`: part of a name; empty = all.
+pub async fn list(ops: &Ops, who: &Principal, filter: &str) -> Result<Vec<Shown>, OpsError> {
+    table::allowed(Right::Read, Some(who), None)?;
+    let values = ops.reread_settings().await?;
+    let shown = |s: &'static Setting| Shown {
+        setting: s,
+        given: values.iter().filter(|(k, _)| k.0 == s.name).map(|(k, v)| (k.1.clone(), k.2.clone(), v.clone())).collect(),
+    };
+    Ok(setting::areas().iter().flat_map(|a| a.iter()).filter(|s| s.name.contains(filter)).map(|s| shown(s)).collect())
+}
+
+/// Changes a setting for a VO and a label (empty = any). Production role.
+pub async fn set(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str, value: &str) -> Result<(), OpsError> {
+    table::allowed(Right::QueueChange, Some(who), None)?;
+    known(name)?.check(value).map_err(OpsError::refused)?;
+    let mut batch = Batch::new();
+    if value.is_empty() {
+        return Err(OpsError::refused(format!("the value is empty; `panda setting unset {name}` goes back to the shipped value")));
+    }
+    rows::set(&mut batch, name, or_any(vo), or_any(label), value, ops.now().0);
+    ops.store.apply(batch).await?;
+    tracing::info!(name, vo, label, value, by = who.name, "setting changed");
+    ops.reread_settings().await.map(|_| ())
+}
+
+/// Goes back to the shipped value. Production role.
+pub async fn unset(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str) -> Result<(), OpsError> {
+    table::allowed(Right::QueueChange, Some(who), None)?;
+    let mut batch = Batch::new();
+    rows::delete(&mut batch, name, or_any(vo), or_any(label));
+    ops.store.apply(batch).await?;
+    tracing::info!(name, vo, label, by = who.name, "setting back to its default");
+    ops.reread_settings().await.map(|_| ())
+}
+
+fn or_any(text: &str) -> &str {
+    if text.is_empty() { ANY } else { text }
+}
+
+fn known(name: &str) -> Result<&'static Setting, OpsError> {
+    setting::by_name(name).ok_or_else(|| OpsError::refused(format!("there is no setting `{name}`; `panda setting list` shows all")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, alice, prod};
+    use panda_core::setting::engine::PENDING_RETRY_S;
+
+    #[tokio::test]
+    async fn a_change_holds_at_once_and_can_be_taken_back() {
+        let w = World::new().await;
+        let name = PENDING_RETRY_S.name;
+        let now = async || w.ops.settings().await.unwrap().int(&PENDING_RETRY_S, "amber", "user");
+        assert_eq!(now().await, 60);
+        set(&w.ops, &prod(), name, "amber", "", "5").await.unwrap();
+        assert_eq!(now().await, 5);
+        let shown = list(&w.ops, &alice(), "pending_retry").await.unwrap();
+        assert_eq!(shown[0].given, [("amber".to_owned(), "*".to_owned(), "5".to_owned())]);
+        unset(&w.ops, &prod(), name, "amber", "").await.unwrap();
+        assert_eq!(now().await, 60);
+        assert!(set(&w.ops, &alice(), name, "", "", "5").await.is_err(), "not for everybody");
+        let wrong = set(&w.ops, &prod(), name, "", "", "soon").await.unwrap_err().to_string();
+        assert_eq!(wrong, "`soon` is no value for task.pending_retry_s: a whole number is expected");
+        assert!(set(&w.ops, &prod(), "task.nonsense", "", "", "1").await.unwrap_err().to_string().contains("panda setting list"));
+    }
+}
