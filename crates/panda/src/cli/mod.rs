@@ -3,6 +3,7 @@
 //! Owns names, help texts and aliases. Must not know how a verb does its work: each has its file in `verb/`.
 
 mod args;
+mod setting;
 mod submit;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Subcommand};
 
 pub use args::*;
+pub use setting::{SettingScope, SettingVerb};
 pub use submit::{SubmitArgs, WaitArgs};
 
 use crate::context::Context;
@@ -71,6 +73,9 @@ enum Verb {
     /// Add, show, change and test queues
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// Show and change settings of the whole system, for a VO or a label
+    #[command(subcommand)]
+    Setting(SettingVerb),
     /// Register and show data sets
     #[command(subcommand)]
     Dataset(DatasetVerb),
@@ -149,6 +154,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Whoami => call(verb::whoami::run(&context)),
         Verb::Env(args) => verb::env::run(&context, &args),
         Verb::Queue(args) => call(verb::queue::run(&context, &args)),
+        Verb::Setting(args) => call(verb::setting::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),
         Verb::Selftest(args) => call(verb::selftest::run(&context, &args)),

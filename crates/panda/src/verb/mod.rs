@@ -20,6 +20,7 @@ pub mod retry;
 pub mod run;
 pub mod selftest;
 pub mod serve;
+pub mod setting;
 pub mod status;
 pub mod submit;
 pub mod tasks;

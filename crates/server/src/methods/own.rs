@@ -112,4 +112,25 @@ pub(super) const ROWS: &[Method] = &[
     Method::post("queue", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::queue_set::handle))
         .own()
         .about("Queue", "Changes settings or the state of a queue."),
+    Method::get("setting", "list", Right::Read, &[optional("filter", Kind::Text)], handler!(own::setting_list::handle))
+        .own()
+        .about("Settings", "Settings with their defaults and the values that differ."),
+    Method::post(
+        "setting",
+        "set",
+        Right::QueueChange,
+        &[NAME, optional("vo", Kind::Text), optional("label", Kind::Text), required("value", Kind::Text).lenient()],
+        handler!(own::setting_set::handle),
+    )
+    .own()
+    .about("Setting", "Changes a setting for a VO and a label, or for all."),
+    Method::post(
+        "setting",
+        "unset",
+        Right::QueueChange,
+        &[NAME, optional("vo", Kind::Text), optional("label", Kind::Text)],
+        handler!(own::setting_unset::handle),
+    )
+    .own()
+    .about("Setting", "Takes a setting back to its shipped value."),
 ];
