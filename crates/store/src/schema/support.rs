@@ -45,4 +45,15 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE effect (id ID NOT NULL PRIMARY KEY, effect_key NAME(200) NOT NULL, kind NAME(30) NOT NULL, state NAME(12) NOT NULL, attempts INT NOT NULL, next_us MICROS NOT NULL, reason NAME(500), doc DOC) {table}",
     "CREATE UNIQUE INDEX effect_once ON effect (effect_key)",
     "CREATE INDEX effect_due ON effect (state, next_us)",
+    // Queues, and nodes of queues, that get no jobs: node `*` = the whole queue, queue 0 = the whole server. kind: drain, operator, brake. state: held,
+    // or trial while a canary job is under way (job_id, when it is known). next_us: when the next one may go.
+    "CREATE TABLE queue_hold (queue_id ID NOT NULL, node NAME(128) NOT NULL, kind NAME(12) NOT NULL, state NAME(12) NOT NULL, reason NAME(500) NOT NULL, who NAME(200) NOT NULL, since_us MICROS NOT NULL, next_us MICROS NOT NULL, wait_s INT NOT NULL, tries INT NOT NULL, job_id ID, rev INT NOT NULL, PRIMARY KEY (queue_id, node, kind)) {table}",
+    // What operators and the system did that is not the state of a task or job: holds, drains, removals.
+    "CREATE TABLE journal (id ID NOT NULL PRIMARY KEY, at_us MICROS NOT NULL, area NAME(20) NOT NULL, what NAME(30) NOT NULL, subject NAME(200) NOT NULL, who NAME(200) NOT NULL, doc DOC) {table}",
+    "CREATE INDEX journal_area ON journal (area, id)",
+    // Which tasks and jobs name an uploaded file: it stays while one of them may need it.
+    "CREATE TABLE cache_use (name NAME(255) NOT NULL, subject_id ID NOT NULL, PRIMARY KEY (name, subject_id)) {table norowid}",
+    "CREATE INDEX cache_use_subject ON cache_use (subject_id)",
+    // How much the archive holds, added up as rows move.
+    "CREATE TABLE archive_size (vo NAME(40) NOT NULL, kind NAME(20) NOT NULL, n_rows INT NOT NULL, n_bytes INT NOT NULL, PRIMARY KEY (vo, kind)) {table}",
 ];
