@@ -4,7 +4,7 @@
 //! It must not know how rows are stored nor which VO they belong to.
 
 pub mod broker;
-pub mod chunk;
+pub mod feed;
 pub mod names;
 pub mod params;
 pub mod priority;

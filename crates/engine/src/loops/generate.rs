@@ -6,8 +6,11 @@ use panda_core::{
     job::{record::JobKind, state::JobState},
     machine::Actor,
     policy::{
-        chunk::{self, Unit},
         names,
+        split::{
+            self, Row, Rules,
+            limits::{Estimate, Site},
+        },
     },
     queue::resource_type,
     task::state::TaskState,
@@ -102,8 +105,11 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     };
     // More may follow only beyond the window: what is in it is split as if it were all when it is.
     let complete = (files.len() as i64) < WINDOW;
-    let units: Vec<Unit> = files.iter().map(|f| Unit { bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0) }).collect();
-    let chunks = chunk::chunks(&units, &refined.plan.limits, complete);
+    let row = |f: &TaskFile| Row { file: f.file_no, bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0), ..Row::default() };
+    let rows: Vec<Row> = files.iter().map(row).collect();
+    let rules = Rules::of_runs(refined.plan.limits, &Estimate::default(), &Site::default(), None, false);
+    let split = split::split(&rows, &[], &rules, complete, usize::MAX);
+    let chunks: Vec<_> = split.chunks.into_iter().map(|c| c.master).collect();
     let first = chunks.len().min(at_most);
     let mut batch = Batch::new();
     broker::record(&mut batch, t.id.0, &decision, now.0);

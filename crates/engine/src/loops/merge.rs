@@ -8,8 +8,8 @@ use panda_core::{
     job::{record::JobKind, state::JobState},
     machine::Actor,
     policy::{
-        chunk::{self, Unit},
         names,
+        split::{self, Row, Rules, limits::Site},
         text::{self, Values},
     },
     queue::resource_type,
@@ -89,10 +89,18 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> 
     }
     let mut made = 0;
     for group in by_queue.into_values() {
-        let units: Vec<Unit> = group.iter().map(|(_, f)| Unit { bytes: f.iter().filter_map(|f| f.fsize).sum(), events: 0 }).collect();
-        for range in chunk::groups(&units, &refined.plan.merge_limits, complete) {
+        // A pre-merge job is never torn: the rows are its files, and its number is their boundary.
+        let mut rows: Vec<Row> = Vec::new();
+        for (j, files) in &group {
+            rows.extend(files.iter().map(|f| Row { bytes: f.fsize.unwrap_or(0), boundary: Some(j.id.0), ..Row::default() }));
+        }
+        let rules = Rules::of_merges(refined.plan.merge_limits, &Site::default());
+        for chunk in split::split(&rows, &[], &rules, complete, usize::MAX).chunks {
+            let last = rows[chunk.master.clone()].last().and_then(|r| r.boundary);
+            let from = group.iter().position(|(j, _)| Some(j.id.0) == rows[chunk.master.start].boundary).unwrap_or(0);
+            let to = group.iter().position(|(j, _)| Some(j.id.0) == last).map_or(from, |at| at + 1);
             let datasets = task::dataset::of_task(&ops.store, t.id).await?;
-            make(ops, t, &refined, merge, &datasets, &group[range], now).await?;
+            make(ops, t, &refined, merge, &datasets, &group[from..to], now).await?;
             made += 1;
         }
     }

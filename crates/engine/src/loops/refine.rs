@@ -6,7 +6,10 @@ use panda_core::{
     file::FileRole,
     id::TaskId,
     machine::Actor,
-    policy::{chunk::event_rows, names},
+    policy::{
+        feed::{Cut, Feed, File, Rules, Taken},
+        names,
+    },
     task::state::TaskState,
     time::Micros,
 };
@@ -241,18 +244,20 @@ fn limit(plan: &Plan, files: Vec<DatasetFile>) -> Vec<DatasetFile> {
 async fn add(ops: &Ops, t: &TaskRow, plan: &Plan, d: &TaskDataset, files: Vec<DatasetFile>, now: Micros) -> Result<usize, EngineError> {
     let known = if d.n_files > 0 { known_names(ops, d).await? } else { HashSet::new() };
     let mut seq = d.n_files;
+    let cut = plan.events_per_row.filter(|_| d.is_master).map_or(Cut::No, Cut::Every);
+    let rules = Rules { cut, events_per_file: plan.events_per_file, ..Rules::default() };
+    let mut feed = Feed::default();
     let mut rows = Vec::new();
     for f in files.into_iter().filter(|f| !known.contains(&f.lfn)) {
-        let events = plan.events_per_file.or(f.n_events);
-        let parts = match (plan.events_per_row, events) {
-            (Some(per_row), Some(events)) if d.is_master => {
-                event_rows(events, per_row).into_iter().map(|(a, b)| (Some(b - a + 1), Some(a), Some(b))).collect()
-            }
-            _ => vec![(events, None, None)],
+        let facts = File { events: f.n_events, lumiblock: None };
+        let parts = match feed.take(&rules, &facts, usize::MAX) {
+            Taken::Rows { parts, .. } => parts,
+            Taken::Uncounted => vec![panda_core::policy::feed::Part { events: None, range: None, number: None }],
+            Taken::Skipped | Taken::Full => Vec::new(),
         };
-        for (n_events, first_event, last_event) in parts {
+        for part in parts {
             seq += 1;
-            rows.push(row(plan, d, &f, seq, (n_events, first_event, last_event)));
+            rows.push(row(plan, d, &f, seq, (part.events, part.range.map(|r| r.0), part.range.map(|r| r.1))));
         }
     }
     let n = rows.len();

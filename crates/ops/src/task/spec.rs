@@ -2,9 +2,8 @@
 //! (`spec/payload_runners.md` section 10, `spec/engine.md` section 5.2). Pure; whatever is refused here is refused at submission.
 
 use panda_core::policy::{
-    chunk::{Limits, MAX_FILES},
     names,
-    split::ceil_div,
+    split::{Limits, MAX_FILES, ceil_div},
     text,
 };
 use panda_wire::{
