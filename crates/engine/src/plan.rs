@@ -8,7 +8,7 @@ use std::{
 use panda_core::id::TaskId;
 use panda_ops::{
     Ops,
-    task::spec::{self, Plan},
+    task::plan::{Adjust, Plan},
 };
 use panda_store::query::task::{self, TaskRow};
 use panda_wire::TaskParameters;
@@ -24,7 +24,9 @@ const MAX_CACHED: usize = 2_000;
 pub struct Refined {
     /// As submitted.
     pub params: TaskParameters,
-    /// Refined.
+    /// What the engine changed since.
+    pub adjust: Adjust,
+    /// Refined from both.
     pub plan: Plan,
 }
 
@@ -42,11 +44,12 @@ pub async fn of(ops: &Ops, t: &TaskRow) -> Result<Arc<Refined>, EngineError> {
         return Ok(found.clone());
     }
     let wrong = |e: String| EngineError::Internal(format!("parameters of task {id}: {e}"));
-    let text = task::list::params(&ops.store, id).await?.ok_or_else(|| wrong("missing".into()))?;
+    let (text, adjust) = task::list::doc(&ops.store, id).await?.ok_or_else(|| wrong("missing".into()))?;
     let value = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     let params = TaskParameters::from_value(value).map_err(|e| wrong(e.to_string()))?;
-    let plan = spec::plan(&params).map_err(|e| wrong(e.to_string()))?;
-    let refined = Arc::new(Refined { params, plan });
+    let adjust = Adjust::parse(adjust.as_deref()).map_err(|e| wrong(format!("changes by the engine: {e}")))?;
+    let plan = Plan::of(&params, &adjust).map_err(|e| wrong(e.to_string()))?;
+    let refined = Arc::new(Refined { params, adjust, plan });
     let mut held = KNOWN.lock();
     if held.len() >= MAX_CACHED {
         held.clear();

@@ -211,6 +211,10 @@ record! {
         use_real_num_events: bool = "useRealNumEvents",
         /// Read event counts from job metadata.
         get_num_events_in_metadata: bool = "getNumEventsInMetadata",
+        /// Cut inputs to a multiple of the events of a job.
+        skip_short_input: bool = "skipShortInput",
+        /// Leave out chunks that are short of events or files.
+        skip_short_output: bool = "skipShortOutput",
         /// Tasks whose files are skipped.
         skip_files_used_by: TextList = "skipFilesUsedBy",
         /// Tolerate an incomplete input dataset.

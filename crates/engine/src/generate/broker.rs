@@ -4,7 +4,7 @@ use panda_core::policy::broker::{Decision, Need};
 use panda_ops::{
     Ops,
     job::broker::{Broker, STAGE},
-    task::spec::Plan,
+    task::plan::Plan,
 };
 use panda_store::{Batch, query::decision};
 use serde_json::json;

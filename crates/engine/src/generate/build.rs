@@ -7,7 +7,7 @@ use panda_core::{
     machine::Actor,
     policy::text::{self, Values},
 };
-use panda_ops::{Ops, task::spec::Build};
+use panda_ops::{Ops, task::plan::Build};
 use panda_store::{
     Batch, IdKind,
     query::{
@@ -89,7 +89,7 @@ async fn make(
     words.words.insert("OUT".into(), lib.lfn.clone());
     words.words.insert("SURL".into(), setting.source_url());
     let job_pars = text::fill(&build.text, &words).map_err(|e| EngineError::Internal(format!("task {task}: {e}")))?;
-    let lane = ops.lane(setting.queue.id, "SCORE", &build.label, SHARE, panda_ops::task::spec::RAM_MB).await?;
+    let lane = ops.lane(setting.queue.id, "SCORE", &build.label, SHARE, panda_ops::task::plan::RAM_MB).await?;
     let row = setting.row(id, JobKind::Build, lane, PRIORITY.max(setting.task.priority));
     let made = setting.documents(row, &build.runner, &job_pars, &[], vec![lib.clone(), log]);
     let common_id = ids[3];

@@ -5,6 +5,7 @@ use panda_core::{
     id::{JobId, LaneId},
     job::{record::JobKind, state::JobState},
     policy::{
+        feed::Cut,
         names, params,
         text::{self, Values},
     },
@@ -13,7 +14,7 @@ use panda_core::{
 use panda_ops::{
     job::dictionary::{self, DictFile, DictInput},
     json,
-    task::spec::Plan,
+    task::plan::Plan,
 };
 use panda_store::query::{
     job::{JobRow, file::JobFile},
@@ -105,7 +106,7 @@ impl Setting<'_> {
     /// A row for a job of this kind, activated on the queue's lane.
     #[must_use]
     pub fn row(&self, id: JobId, kind: JobKind, lane: LaneId, priority: i64) -> JobRow {
-        let (cores, ram) = if kind == JobKind::Build { (1, panda_ops::task::spec::RAM_MB) } else { (self.plan.cores, self.plan.ram_mb) };
+        let (cores, ram) = if kind == JobKind::Build { (1, panda_ops::task::plan::RAM_MB) } else { (self.plan.cores, self.plan.ram_mb) };
         let label = match (kind, &self.plan.build) {
             (JobKind::Build, Some(b)) => b.label.clone(),
             _ => self.task.label.clone(),
@@ -327,7 +328,7 @@ pub fn values(
     }
     let events: Option<i64> = master.iter().map(|f| f.n_events).sum();
     let skip = first.and_then(|f| f.first_event).unwrap_or(0);
-    word("MAXEVENTS", if setting.plan.events_per_row.is_some() { events.unwrap_or(-1).to_string() } else { "-1".into() });
+    word("MAXEVENTS", if setting.plan.cut != Cut::No { events.unwrap_or(-1).to_string() } else { "-1".into() });
     word("SKIPEVENTS", skip.to_string());
     word("FIRSTEVENT", (setting.params.first_event.unwrap_or(0) + skip).to_string());
     word("ATTEMPTNR", first.map_or(0, |f| f.attempt).to_string());

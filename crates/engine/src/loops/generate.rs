@@ -7,16 +7,13 @@ use panda_core::{
     machine::Actor,
     policy::{
         names,
-        split::{
-            self, Row, Rules,
-            limits::{Estimate, Site},
-        },
+        split::{self, Reuse, Row, Take, limits::Site},
     },
     queue::resource_type,
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::{Ops, task::spec::Plan};
+use panda_ops::{Ops, task::plan::Plan};
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
@@ -107,7 +104,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     let complete = (files.len() as i64) < WINDOW;
     let row = |f: &TaskFile| Row { file: f.file_no, bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0), ..Row::default() };
     let rows: Vec<Row> = files.iter().map(row).collect();
-    let rules = Rules::of_runs(refined.plan.limits, &Estimate::default(), &Site::default(), None, false);
+    let rules = refined.plan.rules(&Site::default(), false);
     let split = split::split(&rows, &[], &rules, complete, usize::MAX);
     let chunks: Vec<_> = split.chunks.into_iter().map(|c| c.master).collect();
     let first = chunks.len().min(at_most);
@@ -175,7 +172,7 @@ async fn store(
         None => None,
     };
     let lane = ops.lane(setting.queue.id, resource_type(plan.cores, plan.ram_mb), &setting.task.label, SHARE, plan.ram_mb).await?;
-    let outputs: Vec<(&TaskDataset, &panda_ops::task::spec::Output)> = pairs(setting.datasets, plan, plan.merge.is_some());
+    let outputs: Vec<(&TaskDataset, &panda_ops::task::plan::Output)> = pairs(setting.datasets, plan, plan.merge.is_some());
     let serial = outputs.first().map_or(1, |(d, _)| d.next_serial);
     let ids = ops.store.ids(IdKind::Job, chunks.len()).await?;
     let mut rows = ops.store.ids(IdKind::Row, chunks.len() * outputs.len() + 1).await?.into_iter();
@@ -215,7 +212,7 @@ async fn store(
 }
 
 /// The task's output data sets with their plan; the pre-merge ones when outputs are merged.
-fn pairs<'a>(datasets: &'a [TaskDataset], plan: &'a Plan, pre_merge: bool) -> Vec<(&'a TaskDataset, &'a panda_ops::task::spec::Output)> {
+fn pairs<'a>(datasets: &'a [TaskDataset], plan: &'a Plan, pre_merge: bool) -> Vec<(&'a TaskDataset, &'a panda_ops::task::plan::Output)> {
     let mut out = Vec::new();
     for o in &plan.outputs {
         let role = match (o.is_log, pre_merge) {
@@ -261,7 +258,7 @@ fn make(
     serial: i64,
     taken: &[&TaskFile],
     reads: &[Reads],
-    outputs: &[(&TaskDataset, &panda_ops::task::spec::Output)],
+    outputs: &[(&TaskDataset, &panda_ops::task::plan::Output)],
     library: Option<&Library>,
     lane: panda_core::id::LaneId,
 ) -> Result<crate::generate::job::Made, EngineError> {
@@ -307,10 +304,8 @@ struct SecondarySet {
     stream: String,
     dataset: i64,
     name: String,
-    whole: bool,
-    reusable: bool,
-    per_job: Option<usize>,
-    ratio: f64,
+    take: Take,
+    reuse: Reuse,
     files: Vec<TaskFile>,
     next: usize,
     used: i64,
@@ -323,7 +318,7 @@ impl Secondary {
             let Some(d) = setting.datasets.iter().find(|d| d.role == FileRole::Input && d.stream.as_deref() == Some(&input.stream)) else {
                 continue;
             };
-            let recurring = input.whole || input.reusable;
+            let recurring = input.is_recurring();
             // A set that starts again is never used up, so its rows are only read; the others are taken in order.
             let files = if recurring {
                 task::file::page(&ops.store, d.id, 0, WINDOW).await?
@@ -334,10 +329,8 @@ impl Secondary {
                 stream: input.stream.clone(),
                 dataset: d.id,
                 name: d.name.clone(),
-                whole: input.whole,
-                reusable: input.reusable,
-                per_job: input.per_job.and_then(|n| usize::try_from(n).ok()),
-                ratio: input.ratio.unwrap_or(1.0),
+                take: input.take,
+                reuse: input.reuse,
                 files,
                 next: 0,
                 used: 0,
@@ -350,20 +343,25 @@ impl Secondary {
         let mut out = Vec::new();
         for set in &mut self.sets {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count of files")]
-            let n = if set.whole { set.files.len() } else { set.per_job.unwrap_or((set.ratio * masters as f64).round().max(0.0) as usize) };
+            let n = match set.take {
+                Take::Whole => set.files.len(),
+                Take::PerJob(n) => n,
+                Take::Ratio(ratio) | Take::EventRatio(ratio) => (ratio * masters as f64).round().max(0.0) as usize,
+            };
+            let (whole, reusable) = (set.take == Take::Whole, set.reuse != Reuse::Never);
             let len = set.files.len();
             let mut ids = Vec::new();
             for k in 0..n.min(len.max(1)) {
-                let at = if set.whole {
+                let at = if whole {
                     k
-                } else if set.reusable {
+                } else if reusable {
                     (usize::try_from(seq - 1).unwrap_or(0) * n / masters.max(1) + k) % len.max(1)
                 } else {
                     set.next + k
                 };
                 let Some(f) = set.files.get(at) else { break };
                 out.push(reads_of(f, &set.stream, &set.name));
-                if !set.whole && !set.reusable {
+                if !whole && !reusable {
                     ids.push(f.id);
                 }
             }

@@ -9,14 +9,14 @@ use panda_core::{
     machine::Actor,
     policy::{
         names,
-        split::{self, Row, Rules, limits::Site},
+        split::{self, Row, limits::Site},
         text::{self, Values},
     },
     queue::resource_type,
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::{Ops, task::spec::MERGE_RUNNER};
+use panda_ops::{Ops, task::plan::Merge};
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
@@ -94,7 +94,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> 
         for (j, files) in &group {
             rows.extend(files.iter().map(|f| Row { bytes: f.fsize.unwrap_or(0), boundary: Some(j.id.0), ..Row::default() }));
         }
-        let rules = Rules::of_merges(refined.plan.merge_limits, &Site::default());
+        let rules = refined.plan.merge_rules(&Site::default());
         for chunk in split::split(&rows, &[], &rules, complete, usize::MAX).chunks {
             let last = rows[chunk.master.clone()].last().and_then(|r| r.boundary);
             let from = group.iter().position(|(j, _)| Some(j.id.0) == rows[chunk.master.start].boundary).unwrap_or(0);
@@ -111,7 +111,7 @@ async fn make(
     ops: &Ops,
     t: &TaskRow,
     refined: &plan::Refined,
-    merge: &str,
+    merge: &Merge,
     datasets: &[TaskDataset],
     group: &[(&JobRow, Vec<JobFile>)],
     now: Micros,
@@ -174,7 +174,7 @@ async fn make(
     words.words.insert("TRN_LOG:LOG".into(), logs.join(" "));
     words.words.insert("TRN_LOG_MERGE:LOG_MERGE".into(), String::new());
     let mut reads: Vec<Reads> = all.iter().map(|f| reads_of(f, datasets)).collect();
-    if merge.contains("${LIB}") {
+    if merge.text.contains("${LIB}") {
         let lib = datasets.iter().find(|d| d.role == FileRole::Lib && d.pattern.as_deref() == Some(&queue.name));
         let found = match lib {
             Some(d) => job::file::of_dataset(&ops.store, d.id, &[FileState::Finished], 0, WINDOW).await?.into_iter().next_back(),
@@ -184,14 +184,16 @@ async fn make(
         words.words.insert("LIB".into(), lib.lfn.clone());
         reads.push(reads_of(&lib, datasets));
     }
-    let text = text::fill(merge, &words).map_err(|e| EngineError::Internal(format!("merge of task {}: {e}", t.id)))?;
+    let text = text::fill(&merge.text, &words).map_err(|e| EngineError::Internal(format!("merge of task {}: {e}", t.id)))?;
     let job_pars = names::lfn(&text, t.id.0, id.0, 0);
-    let lane = ops.lane(queue.id, resource_type(refined.plan.cores, refined.plan.ram_mb), &t.label, SHARE, refined.plan.ram_mb).await?;
+    let resource = resource_type(merge.cores, merge.ram_mb);
+    let lane = ops.lane(queue.id, resource, &t.label, SHARE, merge.ram_mb).await?;
     let failed = job::list::of_task_in(&ops.store, t.id, &[JobState::Failed], WINDOW).await?;
     let mut row = setting.row(id, JobKind::Merge, lane, PRIORITY.max(t.priority));
+    (row.core_count, row.ram_mb, row.resource_type) = (merge.cores, merge.ram_mb, resource.to_owned());
     row.attempt = 0;
     row.max_attempt = if failed.iter().filter(|j| j.kind == JobKind::Merge).count() as i64 + 1 < ATTEMPTS { ATTEMPTS } else { 1 };
-    let made = setting.documents(row, MERGE_RUNNER, &job_pars, &reads, files);
+    let made = setting.documents(row, &merge.runner, &job_pars, &reads, files);
     let common_id = rows.next().unwrap_or_default();
     job::transition::add_common(&mut batch, common_id, Some(t.id), &made.common);
     job::transition::add(&mut batch, &made.row, common_id, &made.doc, Actor::Engine)?;

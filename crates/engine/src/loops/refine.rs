@@ -15,7 +15,7 @@ use panda_core::{
 };
 use panda_ops::{
     Ops,
-    task::spec::{Input, Plan},
+    task::plan::{Input, Plan},
 };
 use panda_store::{
     Batch, IdKind, Topic,
@@ -144,7 +144,7 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<(), EngineError> {
             Err(Problem::Wait(reason)) => return hold(ops, t, &reason, now).await,
             Err(Problem::Broken(reason)) => return broken(ops, t, &reason, now).await.map(|_| ()),
         };
-        if files.is_empty() && d.is_master && d.n_files == 0 && !plan.allow_empty {
+        if files.is_empty() && d.is_master && d.n_files == 0 && !plan.feed.allow_empty {
             return broken(ops, t, &format!("no file of {} matches; check the data set and the filters", d.name), now).await.map(|_| ());
         }
         total += add(ops, t, plan, d, files, now).await?;
@@ -234,7 +234,7 @@ fn limit(plan: &Plan, files: Vec<DatasetFile>) -> Vec<DatasetFile> {
         if plan.n_events.is_some_and(|n| events >= n) {
             break;
         }
-        events += plan.events_per_file.or(f.n_events).unwrap_or(0);
+        events += plan.events_of(f.n_events).unwrap_or(0);
         out.push(f);
     }
     out
@@ -244,12 +244,12 @@ fn limit(plan: &Plan, files: Vec<DatasetFile>) -> Vec<DatasetFile> {
 async fn add(ops: &Ops, t: &TaskRow, plan: &Plan, d: &TaskDataset, files: Vec<DatasetFile>, now: Micros) -> Result<usize, EngineError> {
     let known = if d.n_files > 0 { known_names(ops, d).await? } else { HashSet::new() };
     let mut seq = d.n_files;
-    let cut = plan.events_per_row.filter(|_| d.is_master).map_or(Cut::No, Cut::Every);
-    let rules = Rules { cut, events_per_file: plan.events_per_file, ..Rules::default() };
+    let cut = if d.is_master { plan.cut } else { Cut::No };
+    let rules = Rules { cut, ..Rules::default() };
     let mut feed = Feed::default();
     let mut rows = Vec::new();
     for f in files.into_iter().filter(|f| !known.contains(&f.lfn)) {
-        let facts = File { events: f.n_events, lumiblock: None };
+        let facts = File { events: plan.events_of(f.n_events), lumiblock: None };
         let parts = match feed.take(&rules, &facts, usize::MAX) {
             Taken::Rows { parts, .. } => parts,
             Taken::Uncounted => vec![panda_core::policy::feed::Part { events: None, range: None, number: None }],

@@ -4,6 +4,6 @@ pub mod command;
 pub mod filter;
 pub mod info;
 pub mod outputs;
+pub mod plan;
 pub mod read;
-pub mod spec;
 pub mod submit;

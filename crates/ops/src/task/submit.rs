@@ -13,7 +13,7 @@ use panda_store::{
 use panda_wire::TaskParameters;
 use serde_json::Value;
 
-use super::spec;
+use super::plan::{Adjust, Plan};
 use crate::{MAX_CONFLICTS, Ops, OpsError};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
@@ -62,7 +62,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     if label == "managed" {
         table::allowed(Right::JobSubmitManaged, Some(who), None)?;
     }
-    spec::plan(&typed).map_err(|e| faulty(e.to_string()))?;
+    Plan::of(&typed, &Adjust::default()).map_err(|e| faulty(e.to_string()))?;
     let person = ops.person(who).await?;
     let parent = parent.or(typed.parent_tid).filter(|p| *p > 0).map(TaskId);
     if let Some(parent) = parent

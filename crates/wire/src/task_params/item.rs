@@ -115,6 +115,8 @@ record! {
         expanded_list: TextList = "expandedList",
         /// Container to make of several datasets.
         consolidate: String = "consolidate",
+        /// How many numbers of a sequence there are.
+        num_records: i64 = "num_records",
         /// Files of this dataset that every job gets.
         n_files_per_job: i64 = "nFilesPerJob",
         /// Files for each master file.

@@ -12,6 +12,7 @@ use crate::{
 statements! {
     [hot] read GET = "task.get", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id = :id LIMIT 1");
     [hot] read PARAMS = "task.params", "SELECT params FROM task_doc WHERE task_id = :id LIMIT 1";
+    [hot] read DOC = "task.doc", "SELECT params, adjust FROM task_doc WHERE task_id = :id LIMIT 1";
     [hot] read IN_STATES = "task.in_states", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after ORDER BY t.id LIMIT :n");
     // Tasks whose master data sets have files that no job has taken yet.
     [hot] read TO_GENERATE = "task.to_generate", concat!("SELECT DISTINCT ", task_columns!(), " FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN ('ready', 'running', 'scouting') AND t.id > :after AND d.is_master = 1 AND d.n_used < d.n_files ORDER BY t.id LIMIT :n");
@@ -37,6 +38,13 @@ pub async fn get(store: &Store, id: TaskId) -> Result<Option<TaskRow>, Error> {
 pub async fn params(store: &Store, id: TaskId) -> Result<Option<String>, Error> {
     let mut rows = store.fetch(&PARAMS, vec![("id", id.into())]).await?;
     Ok(rows.first_mut().map(|r| r.take_text(0)).transpose()?.flatten())
+}
+/// A task's parameters and what the engine changed since, both JSON.
+pub async fn doc(store: &Store, id: TaskId) -> Result<Option<(String, Option<String>)>, Error> {
+    let mut rows = store.fetch(&DOC, vec![("id", id.into())]).await?;
+    let Some(row) = rows.first_mut() else { return Ok(None) };
+    let params = row.take_text(0)?.unwrap_or_default();
+    Ok(Some((params, row.take_text(1)?)))
 }
 /// Tasks in these states above `after`, by id; at most `n` and 1,000.
 pub async fn in_states(store: &Store, states: &[TaskState], after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {

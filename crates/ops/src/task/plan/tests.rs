@@ -1,0 +1,242 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use super::*;
+use panda_core::policy::split::{
+    Boundary, Reuse, Take, Walltime,
+    limits::{Output as MaxOutput, Site},
+};
+use serde_json::{Value, json};
+
+/// A task without input.
+fn base() -> Value {
+    json!({
+        "taskName": "user.alice.t", "noInput": true, "nEvents": 4, "nEventsPerJob": 1,
+        "jobParameters": [{"type": "constant", "value": "-p x"}],
+    })
+}
+
+/// The same over an input; `item` is merged over the item.
+fn over_input(item: &Value, params: &Value) -> Value {
+    let mut input = json!({"type": "template", "param_type": "input", "value": "-i ${IN/T}", "dataset": "user.bob.in"});
+    input.as_object_mut().unwrap().extend(item.as_object().cloned().unwrap_or_default());
+    let mut task = json!({"taskName": "user.alice.t", "jobParameters": [input]});
+    task.as_object_mut().unwrap().extend(params.as_object().cloned().unwrap_or_default());
+    task
+}
+
+fn plan(params: Value) -> Result<Plan, PlanError> {
+    Plan::of(&TaskParameters::from_value(params).unwrap(), &Adjust::default())
+}
+
+fn with(params: &Value) -> Plan {
+    let mut task = base();
+    task.as_object_mut().unwrap().extend(params.as_object().cloned().unwrap());
+    plan(task).unwrap()
+}
+
+fn files(params: &Value) -> Plan {
+    plan(over_input(&json!({}), params)).unwrap()
+}
+
+#[test]
+fn defaults_of_the_refiner() {
+    // engine.md 5.2: coreCount 1, walltime 0, ramCount 2000 MB/core, cpuEfficiency 90, baseWalltime 600, 3 attempts, goal not given.
+    let p = with(&json!({}));
+    assert_eq!((p.cores, p.walltime_s, p.ram_mb, p.max_attempt, p.max_failure), (1, 0, 2_000, 3, None));
+    assert_eq!((p.estimate.cpu_efficiency, p.estimate.base_walltime_s, p.behaviour.goal_permille), (90, 600, None));
+    assert_eq!((p.split.max_output_bytes, p.limits.max_files, p.merge_limits.max_files), (10_000_000_000, 200, 50));
+    assert_eq!(with(&json!({"coreCount": 8})).ram_mb, 16_000);
+}
+
+#[test]
+fn memory_by_core_and_base() {
+    let ram = |params: Value| with(&params).ram_mb;
+    assert_eq!(ram(json!({"coreCount": 4, "ramCount": 1000, "ramCountUnit": "MBPerCore"})), 4_000);
+    assert_eq!(ram(json!({"coreCount": 4, "ramCount": 1000, "ramUnit": "MBPerCoreFixed", "baseRamCount": 300})), 4_300);
+    assert_eq!(ram(json!({"coreCount": 4, "ramCount": 1000, "ramUnit": "MB", "baseRamCount": 300})), 1_300);
+    assert!(with(&json!({"ramCount": 1, "ramUnit": "MBPerCoreFixed"})).needs.ram.fixed);
+}
+
+#[test]
+fn goals_are_per_mille() {
+    let goal = |g: Value| with(&json!({"goal": g})).behaviour.goal_permille;
+    assert_eq!((goal(json!(95.5)), goal(json!("50")), goal(json!(101)), goal(json!(null))), (Some(955), Some(500), None, None));
+}
+
+#[test]
+fn attempts() {
+    assert_eq!(with(&json!({"maxAttempt": 0})).max_attempt, 3, "a falsy maxAttempt counts as not given (engine.md 5.2)");
+    let p = with(&json!({"maxAttempt": 7, "disableAutoRetry": 1, "maxFailure": 2}));
+    assert_eq!((p.max_attempt, p.max_failure, p.behaviour.no_auto_retry), (1, Some(2), true));
+}
+
+#[test]
+fn events_cut_files_or_put_them_together() {
+    // engine.md 5.2: NF from nEventsPerJob/nEventsPerInputFile when that is larger; 5.3: rows of nEventsPerJob otherwise.
+    let p = files(&json!({"nEventsPerJob": 1000, "nEventsPerInputFile": 250}));
+    assert_eq!((p.limits.files, p.cut, p.events_of(Some(9))), (Some(4), Cut::No, Some(250)));
+    let p = files(&json!({"nEventsPerJob": 100, "nEventsPerFile": 250}));
+    assert_eq!((p.limits.files, p.limits.events, p.cut), (None, Some(100), Cut::Every(100)));
+    let p = files(&json!({"tgtNumEventsPerJob": 100}));
+    assert_eq!((p.limits.events, p.cut), (Some(100), Cut::Target(100)));
+    let p = files(&json!({"nFilesPerJob": 2, "nEventsPerJob": 100}));
+    assert_eq!((p.limits.files, p.cut), (Some(2), Cut::No));
+    let p = files(&json!({"nEventsPerFile": 250, "useRealNumEvents": true}));
+    assert_eq!((p.events_of(Some(9)), p.events_of(None)), (Some(9), Some(250)));
+}
+
+#[test]
+fn secondary_inputs() {
+    let secondary = |item: Value| {
+        let mut task = over_input(&json!({}), &json!({}));
+        let mut second = json!({"type": "template", "param_type": "input", "value": "${IN2}", "dataset": "user.bob.two", "hidden": true});
+        second.as_object_mut().unwrap().extend(item.as_object().cloned().unwrap());
+        task["jobParameters"].as_array_mut().unwrap().push(second);
+        plan(task).map(|p| p.inputs[1].clone())
+    };
+    let take = |item| secondary(item).map(|i| (i.take, i.reuse)).unwrap();
+    assert_eq!(take(json!({})), (Take::Ratio(1.0), Reuse::Never));
+    assert_eq!(take(json!({"ratio": 0.5, "reusable": true})), (Take::Ratio(0.5), Reuse::Restart));
+    assert_eq!(take(json!({"nFilesPerJob": 2, "attributes": "repeat"})), (Take::PerJob(2), Reuse::Wrap));
+    assert_eq!(take(json!({"attributes": "nosplit"})), (Take::Whole, Reuse::Never));
+    let more = secondary(json!({"eventRatio": 0.25, "random": true, "offset": 3})).unwrap();
+    assert_eq!((more.take, more.random, more.offset, more.master), (Take::EventRatio(0.25), true, 3, false));
+    assert_eq!(secondary(json!({"ratio": -1})).unwrap_err().to_string(), "parameter `jobParameters.ratio`: is -1; give a number above 0");
+}
+
+#[test]
+fn boundaries() {
+    // engine.md 6.1, GB semantics.
+    for (gb, boundary, mapped) in
+        [(1, Boundary::Apart, false), (2, Boundary::Apart, true), (3, Boundary::Exactly, false), (4, Boundary::Exactly, true)]
+    {
+        let s = files(&json!({"groupBoundaryID": gb})).split;
+        assert_eq!((s.boundary, s.output_by_boundary), (boundary, mapped), "{gb}");
+    }
+}
+
+#[test]
+fn what_grows_with_the_input() {
+    // engine.md 6.1: baseWalltime + gradient*events/(cores*corepower*efficiency); limit = min(MW, the queue's).
+    let p = files(&json!({"cpuTime": 9, "cpuTimeUnit": "HS06sPerEvent", "coreCount": 2, "maxWalltime": 1, "outDiskCount": 500,
+        "outDiskUnit": "kBPerEvent", "workDiskCount": 700, "workDiskUnit": "MB"}));
+    let site = Site { max_time_s: 7_200, max_workdir_mb: 9_000, cores: 2, core_power_milli: 10_000, direct_io: false };
+    let rules = p.rules(&site, false);
+    assert_eq!(rules.walltime, Some(Walltime { base_s: 600, per_event_ms: 500, per_mb_ms: 0, max_s: 3_600 }));
+    assert_eq!((rules.out_kb_per_event, rules.out_kb_per_mb, rules.disk.unwrap().work_mb, p.disk_mb), (500, 0, 700, 700));
+    assert_eq!(p.rules(&Site::default(), false).disk, None);
+    assert_eq!(files(&json!({"cpuTime": 9000, "cpuTimeUnit": "mHS06sPerEvent"})).estimate.cpu, p.estimate.cpu);
+    let p = files(&json!({"walltime": 2, "walltimeUnit": "sPerMB"}));
+    assert_eq!((p.rules(&site, false).walltime.unwrap().per_mb_ms, p.walltime_s), (2_000, 0));
+    assert_eq!(files(&json!({"walltime": -3600})).walltime_s, 3_600, "clients write the limit as a negative number");
+    assert_eq!(files(&json!({"tgtMaxOutputForNG": 3})).rules(&site, false).output, Some(MaxOutput::Estimated(3_000_000_000)));
+}
+
+#[test]
+fn hardware_as_text_and_as_object() {
+    let hardware = |a: Value| with(&json!({"architecture": a})).needs.hardware;
+    let text = hardware(json!("x86_64-el9-gcc13-opt@el9#x86_64-*-avx2&nvidia-a100"));
+    assert_eq!((text.platform.as_deref(), text.base_platform.as_deref()), (Some("x86_64-el9-gcc13-opt"), Some("el9")));
+    assert_eq!(text.cpus, [CpuSpec { arch: Some("x86_64".into()), vendor: None, instr: Some("avx2".into()) }]);
+    let gpu = GpuSpec { vendor: Some("nvidia".into()), model: Some("a100".into()), count: 1, ..GpuSpec::default() };
+    assert_eq!(text.gpu, Some(gpu.clone()));
+    let object = hardware(json!({"sw_platform": "x86_64-el9-gcc13-opt", "base_platform": "el9",
+        "cpu_specs": [{"arch": "x86_64", "vendor": "*", "instr": "avx2"}], "gpu_spec": {"vendor": "nvidia", "model": "a100"}}));
+    assert_eq!(object, text);
+    for none in [json!(""), json!(null), json!("@"), json!({})] {
+        assert_eq!(hardware(none.clone()), Hardware::default(), "{none}");
+    }
+    assert_eq!(hardware(json!("x86_64-el9-gcc13-opt")).cpus, [], "a platform alone is about software");
+}
+
+#[test]
+fn what_the_engine_changed_comes_on_top() {
+    let task = TaskParameters::from_value(over_input(
+        &json!({}),
+        &json!({"nGBPerJob": 5, "ramCount": 2000, "ramUnit": "MBPerCore", "coreCount": 2}),
+    ))
+    .unwrap();
+    let adjust = Adjust { ram_mb: Some(3_000), max_files: Some(10), max_bytes: Some(1_000), ..Adjust::default() };
+    assert_eq!(adjust.to_text(), r#"{"ram_mb":3000,"max_files":10,"max_bytes":1000}"#);
+    assert_eq!(Adjust::parse(Some(&adjust.to_text())), Ok(adjust.clone()));
+    let p = Plan::of(&task, &adjust).unwrap();
+    assert_eq!((p.ram_mb, p.limits.max_files, p.limits.bytes), (6_000, 10, Some(1_000)));
+    let less = Adjust { ram_mb: Some(1_000), max_files: Some(500), max_bytes: Some(i64::MAX), ..Adjust::default() };
+    assert_eq!(Plan::of(&task, &less).unwrap(), Plan::of(&task, &Adjust::default()).unwrap(), "it only makes more memory and less input");
+    assert_eq!((Adjust::parse(None), Adjust::default().to_text().as_str()), (Ok(Adjust::default()), "{}"));
+}
+
+#[test]
+fn merge_jobs_have_needs_of_their_own() {
+    let merge = |more: Value| {
+        let mut task = base();
+        task.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        task["mergeOutput"] = true.into();
+        task["mergeSpec"] = json!({"jobParameters": "${TRN_OUTPUT:OUTPUT}"});
+        let out = json!({"type": "template", "param_type": "output", "value": "o.${SN}", "dataset": "user.alice.o/"});
+        task["jobParameters"].as_array_mut().unwrap().push(out);
+        plan(task).unwrap().merge.unwrap()
+    };
+    let m = merge(json!({"coreCount": 8}));
+    assert_eq!((m.cores, m.ram_mb, m.runner.as_str()), (8, 16_000, MERGE_RUNNER));
+    let m = merge(json!({"coreCount": 8, "mergeCoreCount": 1, "mergeRamCount": 3000}));
+    assert_eq!((m.cores, m.ram_mb), (1, 3_000));
+}
+
+/// Every refusal: the parameters, and the sentence.
+#[test]
+fn refusals_name_the_parameter() {
+    let table = [
+        (json!({"taskName": ""}), "parameter `taskName`: is missing; give the task a name"),
+        (json!({"maxAttempt": 51}), "parameter `maxAttempt`: is 51, at most 50 are possible"),
+        (json!({"nEvents": 300_000}), "parameter `nEvents`: makes 300000 jobs, at most 200000 are possible; use more events a job"),
+        (json!({"nFilesPerJob": 1001}), "parameter `nFilesPerJob`: is 1001; a job has at most 1000 files (`spec` of pilots)"),
+        (json!({"nGBPerJob": -1}), "parameter `nGBPerJob`: is -1; give a number above 0"),
+        (json!({"coreCount": -1}), "parameter `coreCount`: is -1; give 0 or more"),
+        (json!({"coreCount": 8, "maxCoreCount": 4}), "parameter `maxCoreCount`: is 4, but `coreCount` asks for 8"),
+        (json!({"orderInputBy": "size"}), "parameter `orderInputBy`: is `size`; only `eventsAlignment` is known"),
+        (json!({"skipFilesUsedBy": "12,x"}), "parameter `skipFilesUsedBy`: holds `x`; give numbers of tasks"),
+        (json!({"groupBoundaryID": 5}), "parameter `groupBoundaryID`: is 5; give 1 to 4"),
+        (json!({"goal": -5}), "parameter `goal`: is -5; give per cent, 0 to 100"),
+        (json!({"scoutSuccessRate": 101}), "parameter `scoutSuccessRate`: is 101; give per cent, 0 to 100"),
+        (
+            json!({"site": "A", "excludedSite": ["A"]}),
+            "parameter `excludedSite`: names A, which the task asks for as well; leave it out of one of them",
+        ),
+        (
+            json!({"architecture": {"gpus": 1}}),
+            "parameter `architecture`: has an unknown member `gpus` in the object; known are sw_platform, base_platform, cpu_specs, gpu_spec",
+        ),
+        (json!({"architecture": {"gpu_spec": {"count": 0}}}), "parameter `architecture`: `count` is 0; give a whole number above 0"),
+        (
+            json!({"mergeOutput": true}),
+            "parameter `mergeSpec`: has no `jobParameters`, but `mergeOutput` is set; say how outputs are merged",
+        ),
+        (json!({"buildSpec": {}}), "parameter `buildSpec`: names no `archiveName`; upload the sources and name them"),
+        (
+            json!({"noInput": false}),
+            "parameter `noInput`: is not set and no item of `jobParameters` is an input; name a data set or set `noInput`",
+        ),
+    ];
+    for (params, sentence) in table {
+        let mut task = base();
+        task.as_object_mut().unwrap().extend(params.as_object().cloned().unwrap());
+        assert_eq!(plan(task).unwrap_err().to_string(), sentence, "{params}");
+    }
+}
+
+/// What the unmodified clients send (recorded) is understood.
+#[test]
+fn every_recorded_submission_is_a_plan() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../wire/tests/fixtures/taskparams");
+    let mut n = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let body: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        if let Err(e) = plan(body["task_parameters"].clone()) {
+            panic!("{}: {e}", path.display());
+        }
+        n += 1;
+    }
+    assert!(n >= 24, "{n}");
+}
