@@ -2,6 +2,8 @@
 //!
 //! It must not know any particular state, nor how a change is stored.
 
+pub mod render;
+
 use crate::words::word_enum;
 use std::fmt;
 

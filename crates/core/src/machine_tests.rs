@@ -115,6 +115,53 @@ fn every_state_can_be_reached_and_left() {
     ends(&reachable::<WorkerState>(), WorkerState::is_final);
 }
 
+/// Every pair of states and every actor: allowed exactly when a line of the table says so, and a refusal says who else may.
+fn every_pair<S: State + Ord + fmt::Debug>(states: &[S]) -> (usize, usize) {
+    let model = model::<S>();
+    let (mut yes, mut no) = (0, 0);
+    let starts = std::iter::once(None).chain(states.iter().copied().map(Some));
+    for from in starts {
+        for to in states.iter().copied() {
+            for actor in Actor::ALL.iter().copied() {
+                let others: Vec<Actor> = Actor::ALL.iter().copied().filter(|a| model.contains(&(from, to, *a))).collect();
+                match check(from, to, actor) {
+                    Ok(why) => {
+                        assert!(others.contains(&actor) && from != Some(to), "{from:?} to {to:?} by {actor}");
+                        assert!(why.contains(char::is_numeric), "{why:?} names no section");
+                        yes += 1;
+                    }
+                    Err(IllegalTransition::NotYours { .. }) => {
+                        assert!(!others.is_empty() && !others.contains(&actor), "{from:?} to {to:?} by {actor}");
+                        no += 1;
+                    }
+                    Err(IllegalTransition::NoSuchWay { .. }) => {
+                        assert!(others.is_empty(), "{from:?} to {to:?} by {actor}");
+                        no += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(yes + no, (states.len() + 1) * states.len() * Actor::ALL.len());
+    assert_eq!(yes, model.len());
+    (yes, no)
+}
+
+#[test]
+fn every_pair_of_states_and_actor_is_allowed_or_refused_by_the_table() {
+    for (yes, no) in [every_pair(JobState::ALL), every_pair(TaskState::ALL), every_pair(FileState::ALL), every_pair(WorkerState::ALL)] {
+        assert!(yes > 0 && no > yes);
+    }
+}
+
+#[test]
+fn the_page_of_the_tables_is_up_to_date() {
+    let page = include_str!("../../../docs/state-machines.md");
+    let made = render::page();
+    let line = page.lines().zip(made.lines()).position(|(a, b)| a != b);
+    assert!(page == made, "docs/state-machines.md differs from line {line:?} on: run what its head says");
+}
+
 #[test]
 fn pilots_report_and_never_end_a_job() {
     for from in JobState::ALL {

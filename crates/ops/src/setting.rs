@@ -97,7 +97,7 @@ fn known(name: &str) -> Result<&'static Setting, OpsError> {
 mod tests {
     use super::*;
     use crate::testing::{World, alice, prod};
-    use panda_core::setting::engine::PENDING_RETRY_S;
+    use panda_core::setting::task_timer::PENDING_RETRY_S;
 
     #[tokio::test]
     async fn a_change_holds_at_once_and_can_be_taken_back() {

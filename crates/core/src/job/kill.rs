@@ -92,7 +92,7 @@ pub struct Killer<'a> {
     pub group_roles: &'a [&'a str],
     /// One of [`reason`], or none.
     pub code: Option<i64>,
-    /// Text given with the kill, used with codes 50 and 52.
+    /// Text given with the kill: the diagnosis with codes 50 and 52, the line in the job's history with all.
     pub text: Option<&'a str>,
 }
 
@@ -166,7 +166,8 @@ pub fn on_kill(job: &KillView<'_>, killer: &Killer<'_>) -> KillDecision {
         let retried = job.state == JobState::Failed && killer.code == Some(reason::RETRIED);
         return if retried { KillDecision::MarkRetried } else { KillDecision::Nothing };
     }
-    let insists = job.event_service || killer.code.is_some_and(|code| TOLD_AGAIN.contains(&code));
+    // A job in `merging` has no pilot any more that could hear.
+    let insists = job.event_service || job.state == JobState::Merging || killer.code.is_some_and(|code| TOLD_AGAIN.contains(&code));
     if job.told && !insists {
         return KillDecision::Nothing;
     }
@@ -243,6 +244,52 @@ mod tests {
     }
 
     #[test]
+    fn production_needs_a_code_for_jobs_of_users() {
+        for code in -1..=130 {
+            let allowed = [2, 4, 7, 8, 9, 10, 50, 51, 52, 91, 99].contains(&code);
+            for label in ["user", "panda"] {
+                assert_eq!(permitted(&KillView { label, ..JOB }, &Killer { code: Some(code), ..OPERATOR }), allowed, "{code}");
+            }
+            for label in ["managed", "test", "prod_test", "install"] {
+                assert!(permitted(&KillView { label, ..JOB }, &Killer { code: Some(code), ..OPERATOR }));
+            }
+        }
+        let whole = KillView { label: "test", working_group: Some("HIGG"), ..JOB };
+        assert!(permitted(&whole, &Killer { owner: false, group_roles: &["x", "Higg"], ..OWNER }));
+    }
+
+    /// Step 2: who was told already is told again only by some codes; step 3: which codes end even a running job.
+    #[test]
+    fn codes_that_insist_and_codes_that_end_what_runs() {
+        let told = KillView { told: true, state: JobState::Running, ..JOB };
+        for code in [2, 9, 10, 51, 52, 60, 99] {
+            assert!(on_kill(&told, &Killer { code: Some(code), ..OWNER }).done(), "{code}");
+        }
+        for code in [None, Some(3), Some(4), Some(8), Some(50), Some(55), Some(91)] {
+            assert_eq!(on_kill(&told, &Killer { code, ..OWNER }), KillDecision::Nothing, "{code:?}");
+            let merging = KillView { state: JobState::Merging, ..told };
+            assert!(matches!(on_kill(&merging, &Killer { code, ..OWNER }), KillDecision::End(_)), "{code:?}: its pilot is gone");
+        }
+        for (label, code, ends) in [
+            ("managed", 9, true),
+            ("managed", 52, true),
+            ("prod_test", 52, true),
+            ("rc_test2", 9, true),
+            ("user", 9, false),
+            ("user", 52, false),
+            ("managed", 50, false),
+            ("managed", 51, false),
+            ("user", 99, true),
+        ] {
+            let job = KillView { state: JobState::Running, label, ..JOB };
+            let decision = on_kill(&job, &Killer { code: Some(code), ..OPERATOR });
+            assert_eq!(matches!(decision, KillDecision::End(_)), ends, "{label} {code}");
+        }
+        let events = KillView { event_service: true, state: JobState::Running, ..JOB };
+        assert!(matches!(on_kill(&events, &OWNER), KillDecision::End(_)));
+    }
+
+    #[test]
     fn running_jobs_are_told_and_others_end() {
         let running = KillView { state: JobState::Running, ..JOB };
         assert_eq!(on_kill(&running, &OWNER), KillDecision::TellPilot { diag: "killed by alice".into() });
@@ -272,7 +319,15 @@ mod tests {
         assert_eq!(end(51), ("closed", Some("toreassign"), 100, "reassigned by JEDI".into()));
         assert_eq!(end(55), ("closed", Some("taskdone"), 100, "killed by alice".into()));
         assert_eq!(end(60), ("closed", None, 100, "closed by the pilot".into()));
-        assert_eq!((end(10).0, end(10).2, end(3).2, end(8).2), ("closed", 130, 103, 105));
+        assert_eq!(end(52), end(50));
+        assert_eq!((end(10).0, end(10).2), ("closed", code::FAST_REBROKERAGE));
+        assert_eq!(end(3), ("cancelled", None, code::ABORTED, "aborted by alice".into()));
+        assert_eq!((end(8).0, end(8).2), ("cancelled", code::REASSIGNED));
+        for other in [0, 1, 5, 6, 7, 9, 91, 99, 1_000] {
+            assert_eq!(end(other), ("cancelled", None, code::KILL, "killed by alice".into()), "{other}");
+        }
+        let clears = |kill| matches!(on_kill(&JOB, &Killer { code: Some(kill), ..OWNER }), KillDecision::End(e) if e.clears_command);
+        assert!(clears(8) && !clears(50) && !clears(51));
         let failed = KillView { state: JobState::Failed, ..JOB };
         assert_eq!(on_kill(&failed, &Killer { code: Some(7), ..OWNER }), KillDecision::MarkRetried);
         assert_eq!(on_kill(&failed, &OWNER), KillDecision::Nothing);

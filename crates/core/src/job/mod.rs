@@ -1,4 +1,5 @@
-//! Jobs: the record, its states, which may follow which, what a pilot's report does, what a kill does.
+//! Jobs: the record, its states, which may follow which, what a pilot's report does, what a kill does, how long
+//! a job may stay where it is.
 //!
 //! It must not know how jobs are stored or what travels on the wire.
 
@@ -6,6 +7,7 @@ pub mod kill;
 pub mod record;
 pub mod report;
 pub mod state;
+pub mod timers;
 pub mod transition;
 
 pub use record::{Job, JobErrors, JobKind};

@@ -3,7 +3,8 @@
 //! Each area has a file with its table; [`areas`] lists them. Whoever needs a value names the [`Setting`] and the VO and label that it is for
 //! ([`Values`] finds it). It must not know where values are stored, nor what they decide.
 
-pub mod engine;
+pub mod job_timer;
+pub mod task_timer;
 
 use std::collections::BTreeMap;
 
@@ -130,7 +131,7 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[engine::ALL]
+    &[job_timer::ALL, task_timer::ALL]
 }
 
 /// The setting of this name.
@@ -203,6 +204,13 @@ impl Values {
     pub fn flag(&self, s: &Setting, vo: &str, label: &str) -> bool {
         self.given(s, vo, label).map_or(s.default == Default::Flag(true), |v| v == "true")
     }
+    /// The smallest whole number above 0 that holds for any VO and label; 0 when there is none.
+    #[must_use]
+    pub fn least_int(&self, s: &Setting) -> i64 {
+        let default = if let Default::Int(n) = s.default { n } else { 0 };
+        let given = self.0.iter().filter(|(key, _)| key.0 == s.name).filter_map(|(_, v)| v.parse().ok());
+        given.chain([default]).filter(|n| *n > 0).min().unwrap_or(0)
+    }
     /// Everything given, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &String)> {
         self.0.iter()
@@ -213,7 +221,7 @@ impl Values {
 mod tests {
     use super::*;
 
-    const WAIT: &Setting = &engine::PENDING_RETRY_S;
+    const WAIT: &Setting = &task_timer::PENDING_RETRY_S;
 
     fn values(given: &[(&str, &str, &str)]) -> Values {
         let rows = given.iter().map(|(vo, label, v)| ((WAIT.name.to_owned(), (*vo).to_owned(), (*label).to_owned()), (*v).to_owned()));
@@ -228,6 +236,7 @@ mod tests {
         let at = |vo, label| v.int(WAIT, vo, label);
         assert_eq!((at("amber", "user"), at("amber", "managed"), at("flint", "user"), at("flint", "managed")), (4, 3, 2, 1));
         assert_eq!(Default::Int(Values::default().int(WAIT, "amber", "user")), WAIT.default);
+        assert_eq!((v.least_int(WAIT), Values::default().least_int(WAIT)), (1, WAIT.default.text().parse().unwrap()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod command;
 pub mod finish;
 pub mod record;
 pub mod state;
+pub mod timers;
 pub mod transition;
 
 pub use record::Task;

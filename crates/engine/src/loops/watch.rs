@@ -4,7 +4,7 @@ use panda_core::{
     id::{JobId, TaskId},
     job::state::JobState,
     machine::Actor,
-    setting::engine::PENDING_RETRY_S,
+    setting::task_timer::PENDING_RETRY_S,
     task::state::TaskState,
     time::Micros,
 };
