@@ -11,6 +11,8 @@ use tokio::sync::watch;
 pub enum Topic {
     /// A task was submitted or a command arrived.
     Tasks,
+    /// A data set of the catalogue that an input may wait for has changed.
+    Inputs,
     /// Files became ready, so that jobs can be generated.
     Files,
     /// A final report arrived.
@@ -29,6 +31,7 @@ impl Topic {
     pub fn encode(self) -> String {
         match self {
             Self::Tasks => "tasks".into(),
+            Self::Inputs => "inputs".into(),
             Self::Files => "files".into(),
             Self::Reports => "reports".into(),
             Self::Ended => "ended".into(),
@@ -41,6 +44,7 @@ impl Topic {
     pub fn decode(text: &str) -> Option<Self> {
         Some(match text {
             "tasks" => Self::Tasks,
+            "inputs" => Self::Inputs,
             "files" => Self::Files,
             "reports" => Self::Reports,
             "ended" => Self::Ended,

@@ -15,7 +15,10 @@ use panda_store::{
     Batch, Topic,
     query::{
         job,
-        task::{self, TaskRow, dataset::Delta},
+        task::{
+            self, TaskRow,
+            dataset::{Delta, Todo},
+        },
     },
 };
 
@@ -30,10 +33,11 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
     let mut report = Report::default();
     let mut after = TaskId(0);
     loop {
-        let tasks = task::list::to_close(&ops.store, after, TASKS_A_STEP).await?;
-        let Some(last) = tasks.last() else { break };
-        after = last.id;
-        for t in &tasks {
+        let ids = task::dataset::with_work(&ops.store, Todo::Close, after, TASKS_A_STEP).await?;
+        let Some(last) = ids.last() else { break };
+        after = *last;
+        let open = [TaskState::Running, TaskState::Scouting, TaskState::Ready];
+        for t in task::list::many(&ops.store, &ids).await?.iter().filter(|t| open.contains(&t.state)) {
             count(&mut report, prepare(ops, t, now).await)?;
         }
     }
@@ -61,7 +65,9 @@ fn count(report: &mut Report, result: Result<bool, EngineError>) -> Result<(), E
 /// Every input has ended; when no job is left either, the task is prepared.
 async fn prepare(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     let masters: Vec<_> = task::dataset::of_task(&ops.store, t.id).await?.into_iter().filter(|d| d.is_master).collect();
-    if masters.is_empty() || masters.iter().any(|d| d.n_finished + d.n_failed < d.n_files) {
+    if masters.is_empty()
+        || masters.iter().any(|d| d.is_open || d.state == "feeding" || d.n_finished + d.n_failed + d.n_missing < d.n_files)
+    {
         return Ok(false);
     }
     if !job::list::of_task_in(&ops.store, t.id, JobState::LIVE, 1).await?.is_empty() {
@@ -121,7 +127,7 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     };
     task::transition::move_to(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref())?;
     for d in &datasets {
-        task::dataset::set_state(&mut batch, d.id, "done");
+        task::dataset::ended(&mut batch, d.id);
     }
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;

@@ -304,6 +304,7 @@ async fn finished_output(
         surl: stored.surl.clone(),
         rse: None,
         lumiblock: None,
+        boundary: None,
         lost: false,
     };
     if matches!(file.role, FileRole::Output | FileRole::Log) {

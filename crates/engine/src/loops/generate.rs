@@ -1,13 +1,17 @@
 //! Turns ready files into jobs: chooses the queue, makes the library, splits, and stores the jobs in batches.
 
 use panda_core::{
-    file::{FileRole, FileState},
+    file::FileRole,
     id::{JobId, TaskId},
     job::{record::JobKind, state::JobState},
     machine::Actor,
     policy::{
         names,
-        split::{self, Reuse, Row, Take, limits::Site},
+        split::{
+            self, Reuse, Row, Take,
+            limits::Site,
+            take::{self, Taker},
+        },
     },
     queue::resource_type,
     task::state::TaskState,
@@ -48,10 +52,11 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
     let mut report = Report::default();
     let mut after = TaskId(0);
     loop {
-        let tasks = task::list::to_generate(&ops.store, after, TASKS_A_STEP).await?;
-        let Some(last) = tasks.last() else { return Ok(report) };
+        let waiting = task::list::waiting(&ops.store, after, TASKS_A_STEP).await?;
+        let Some(last) = waiting.last() else { return Ok(report) };
         after = last.id;
-        for t in tasks {
+        let ids: Vec<TaskId> = waiting.iter().map(|w| w.id).collect();
+        for t in task::list::many(&ops.store, &ids).await? {
             match one(ops, &t, now).await {
                 Ok(r) => report.add(r),
                 Err(e) if e.is_conflict() => report.more = true,
@@ -69,7 +74,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     }
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     let Some(master) = datasets.iter().find(|d| d.is_master && d.n_used < d.n_files) else { return Ok(Report::default()) };
-    let files = task::file::next(&ops.store, master.id, FileState::Ready, 0, WINDOW).await?;
+    let files = task::file::ready(&ops.store, master.id, 0, WINDOW).await?;
     if files.is_empty() {
         return Ok(Report::default());
     }
@@ -178,6 +183,7 @@ async fn store(
     let mut rows = ops.store.ids(IdKind::Row, chunks.len() * outputs.len() + 1).await?.into_iter();
     let common_id = rows.next().unwrap_or_default();
     let mut common_written = false;
+    let mut takers = Vec::new();
     let mut secondary = Secondary::load(ops, setting).await?;
     for (n, range) in chunks.iter().enumerate() {
         let id = JobId(ids[n]);
@@ -195,10 +201,10 @@ async fn store(
         for f in &made.files {
             job::file::add(batch, f);
         }
-        let ids: Vec<i64> = taken.iter().map(|f| f.id).collect();
-        for ids in ids.chunks(panda_store::MAX_IN_LIST) {
-            task::file::take(batch, ids, id);
-        }
+        takers.push(Taker { job: id.0, seqs: taken.iter().map(|f| f.seq).collect() });
+    }
+    for run in take::runs(&takers) {
+        task::file::take(batch, master.id, &run);
     }
     let n = i64::try_from(chunks.len()).unwrap_or(0);
     for (d, _) in &outputs {
@@ -323,7 +329,7 @@ impl Secondary {
             let files = if recurring {
                 task::file::page(&ops.store, d.id, 0, WINDOW).await?
             } else {
-                task::file::next(&ops.store, d.id, FileState::Ready, 0, WINDOW).await?
+                task::file::ready(&ops.store, d.id, 0, WINDOW).await?
             };
             sets.push(SecondarySet {
                 stream: input.stream.clone(),
@@ -362,12 +368,14 @@ impl Secondary {
                 let Some(f) = set.files.get(at) else { break };
                 out.push(reads_of(f, &set.stream, &set.name));
                 if !whole && !reusable {
-                    ids.push(f.id);
+                    ids.push(f.seq);
                 }
             }
             set.next += ids.len();
             set.used += i64::try_from(ids.len()).unwrap_or(0);
-            task::file::take(batch, &ids, job);
+            for run in take::runs(&[Taker { job: job.0, seqs: ids }]) {
+                task::file::take(batch, set.dataset, &run);
+            }
         }
         out
     }

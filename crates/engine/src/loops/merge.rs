@@ -23,7 +23,7 @@ use panda_store::{
         job::{self, JobRow, file::JobFile},
         task::{
             self, TaskRow,
-            dataset::{Delta, TaskDataset},
+            dataset::{Delta, TaskDataset, Todo},
         },
     },
 };
@@ -47,10 +47,10 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
     let mut report = Report::default();
     let mut after = TaskId(0);
     loop {
-        let tasks = task::list::merging(&ops.store, after, TASKS_A_STEP).await?;
-        let Some(last) = tasks.last() else { return Ok(report) };
-        after = last.id;
-        for t in tasks {
+        let ids = task::dataset::with_work(&ops.store, Todo::Merge, after, TASKS_A_STEP).await?;
+        let Some(last) = ids.last() else { return Ok(report) };
+        after = *last;
+        for t in task::list::many(&ops.store, &ids).await? {
             match one(ops, &t, now).await {
                 Ok(n) => report.done += n,
                 Err(e) if e.is_conflict() => report.more = true,

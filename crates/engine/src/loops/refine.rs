@@ -150,6 +150,10 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<(), EngineError> {
         total += add(ops, t, plan, d, files, now).await?;
     }
     let mut batch = Batch::new();
+    for d in task::dataset::of_task(&ops.store, t.id).await?.iter().filter(|d| d.role.is_input()) {
+        let listed = TaskDataset { state: "ready".into(), ..d.clone() };
+        task::dataset::progress(&mut batch, d, &listed, Delta::default(), now.0);
+    }
     let after = TaskRow { state: TaskState::Ready, reason: None, ..t.clone() };
     task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(&format!("{total} files")))?;
     batch.wake(Topic::Files);
@@ -282,7 +286,7 @@ async fn known_names(ops: &Ops, d: &TaskDataset) -> Result<HashSet<String>, Engi
     loop {
         let page = task::file::page(&ops.store, d.id, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(known) };
-        after = last.id;
+        after = last.seq;
         known.extend(page.into_iter().map(|f| f.lfn));
     }
 }

@@ -69,11 +69,12 @@ pub async fn add(ops: &Ops, who: &Principal, name: &str, source: Source, queue: 
     if row.state == "closed" {
         return Err(OpsError::refused(format!("data set {} is closed", row.name)));
     }
-    let mut known = existing(ops, row.id).await?;
-    let before = known.len();
-    let mut found = 0;
+    let (mut added, mut found) = (0, 0);
     for chunk in entries.chunks(CHUNK) {
         let placed = place_all(ops, person, &row, &rse, chunk).await?;
+        let names: Vec<String> = placed.iter().map(|p| p.2.clone()).collect();
+        let mut known: HashMap<String, (Option<i64>, Option<String>)> =
+            dataset::input::named(&ops.store, row.id, &names).await?.into_iter().map(|f| (f.lfn, (f.fsize, f.checksum))).collect();
         let mut ids = ops.store.ids(IdKind::Row, placed.len()).await?.into_iter();
         let mut batch = Batch::new();
         for (entry, scope, lfn, placed) in placed {
@@ -83,6 +84,7 @@ pub async fn add(ops: &Ops, who: &Principal, name: &str, source: Source, queue: 
                 Some(_) => return Err(OpsError::refused(format!("data set {} has another file `{}` already", row.name, file.lfn))),
                 None => {
                     known.insert(file.lfn.clone(), (file.fsize, file.checksum.clone()));
+                    added += 1;
                     dataset::add_file(&mut batch, &file);
                 }
             }
@@ -93,7 +95,7 @@ pub async fn add(ops: &Ops, who: &Principal, name: &str, source: Source, queue: 
     dataset::recount(&mut batch, row.id);
     ops.store.apply(batch).await?;
     let dataset = dataset::by_name(&ops.store, &vo, &row.name).await?.unwrap_or(row);
-    Ok(Added { dataset, added: known.len() - before, known: found })
+    Ok(Added { dataset, added, known: found })
 }
 
 /// Lists the files. Paths of the server's machine are for production, and for everybody on an installation that serves its own machine only.
@@ -150,18 +152,6 @@ async fn rse(ops: &Ops, queue: Option<&str>) -> Result<Arc<RseRow>, OpsError> {
         }
     };
     queues.rses.get(&row.rse_id).cloned().ok_or_else(|| OpsError::Internal(format!("the storage of queue {} is missing", row.name)))
-}
-
-/// Size and checksum of the files that the data set has.
-async fn existing(ops: &Ops, dataset: i64) -> Result<HashMap<String, (Option<i64>, Option<String>)>, OpsError> {
-    let mut known = HashMap::new();
-    let mut after = String::new();
-    loop {
-        let page = dataset::files(&ops.store, dataset, &after, panda_store::query::MAX_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(known) };
-        after.clone_from(&last.lfn);
-        known.extend(page.into_iter().map(|f| (f.lfn, (f.fsize, f.checksum))));
-    }
 }
 
 type InPlace<'e> = (&'e Entry, String, String, Placed);
@@ -228,7 +218,8 @@ fn file(entry: &Entry, row: &DatasetRow, rse: &RseRow, scope: String, lfn: Strin
         n_events: entry.n_events,
         surl: Some(storage::surl(&placed.path)),
         rse: Some(rse.name.clone()),
-        lumiblock: None,
+        lumiblock: entry.lumiblock,
+        boundary: entry.boundary,
         lost: false,
     }
 }

@@ -1,8 +1,8 @@
 //! Lists of files to register: JSON or CSV.
 //!
 //! JSON is a list of objects (or an object with such a list under `files`), CSV a first line of column names and a line a file. Names:
-//! `path` (also `pfn`, `surl`, `cache`), and if wanted `lfn` (also `name`), `scope`, `guid`, `events` (also `n_events`), `size` (also `fsize`),
-//! `checksum` (also `adler32`). Relative paths count from the manifest's directory.
+//! `path` (also `pfn`, `surl`, `cache`), and if wanted `lfn` (also `name`), `scope`, `guid`, `events` (also `n_events`), `lumiblock`, `boundary`,
+//! `size` (also `fsize`), `checksum` (also `adler32`). Relative paths count from the manifest's directory.
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,10 @@ pub struct Entry {
     pub guid: Option<String>,
     /// Number of events.
     pub n_events: Option<i64>,
+    /// Lumiblock.
+    pub lumiblock: Option<i64>,
+    /// What it belongs together with, or is to be kept apart from (`groupBoundaryID`).
+    pub boundary: Option<i64>,
     /// Stated size.
     pub size: Option<u64>,
     /// Stated Adler-32, eight hex digits.
@@ -48,7 +52,17 @@ impl Entry {
     /// A plain file.
     #[must_use]
     pub fn path(path: PathBuf) -> Self {
-        Self { at: At::Path(path), lfn: None, scope: None, guid: None, n_events: None, size: None, adler32: None }
+        Self {
+            at: At::Path(path),
+            lfn: None,
+            scope: None,
+            guid: None,
+            n_events: None,
+            lumiblock: None,
+            boundary: None,
+            size: None,
+            adler32: None,
+        }
     }
     /// Reads one object; `base` is where relative paths count from.
     pub fn from_object(map: &Map<String, Value>, base: &Path) -> Result<Self, OpsError> {
@@ -60,8 +74,24 @@ impl Entry {
                 lenient::int(&v).filter(|n| *n >= 0).map(Some).ok_or_else(|| OpsError::refused(format!("{}: {v} is no number", keys[0])))
             }
         };
-        let known =
-            ["path", "pfn", "surl", "cache", "lfn", "name", "scope", "guid", "events", "n_events", "size", "fsize", "checksum", "adler32"];
+        let known = [
+            "path",
+            "pfn",
+            "surl",
+            "cache",
+            "lfn",
+            "name",
+            "scope",
+            "guid",
+            "events",
+            "n_events",
+            "lumiblock",
+            "boundary",
+            "size",
+            "fsize",
+            "checksum",
+            "adler32",
+        ];
         if let Some(odd) = map.keys().find(|k| !known.contains(&k.as_str())) {
             return Err(OpsError::refused(format!("`{odd}` is no column of a manifest; known are {}", known.join(", "))));
         }
@@ -80,6 +110,8 @@ impl Entry {
             scope: text(&["scope"]),
             guid: text(&["guid"]),
             n_events: number(&["events", "n_events"])?,
+            lumiblock: number(&["lumiblock"])?,
+            boundary: number(&["boundary"])?,
             size: number(&["size", "fsize"])?.map(i64::unsigned_abs),
             adler32: adler32.map(|c| format!("{c:0>8}")),
         })

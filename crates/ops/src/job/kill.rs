@@ -204,9 +204,9 @@ mod tests {
         let t = w.task(&alice(), TaskState::Running, "{}").await;
         let d = w.dataset(t, FileRole::Input, 0, &[("a", FileState::Ready)]).await;
         let j = w.job(&alice(), Some(t), q, JobState::Activated).await;
-        let file = task::file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
         let mut batch = Batch::new();
-        task::file::take(&mut batch, &[file.id], j);
+        let run = panda_core::policy::split::take::Run { first: 1, last: 1, job: j.0, each: 1 };
+        task::file::take(&mut batch, d, &run);
         task::dataset::count(&mut batch, d, task::dataset::Delta { used: 1, ..task::dataset::Delta::default() });
         w.ops.store.apply(batch).await.unwrap();
         assert_eq!(kill(&w.ops, &alice(), &[j], None).await.unwrap(), [true]);

@@ -155,7 +155,7 @@ async fn files(ops: &Ops, d: &TaskDataset, left: &mut usize) -> Result<Vec<Value
         let n = i64::try_from(*left).unwrap_or(i64::MAX).min(panda_store::query::MAX_PAGE);
         let page: Vec<(i64, Value)> = if d.role.is_input() {
             let files = task::file::page(&ops.store, d.id, after, n).await?;
-            files.iter().map(|f| (f.id, line(&f.lfn, f.scope.as_deref(), f.id, f.state))).collect()
+            files.iter().map(|f| (f.seq, line(&f.lfn, f.scope.as_deref(), f.id, f.state))).collect()
         } else {
             let files = job::file::of_dataset(&ops.store, d.id, FileState::ALL, after, n).await?;
             files.iter().map(|f| (f.id, line(&f.lfn, f.scope.as_deref(), f.id, f.state))).collect()

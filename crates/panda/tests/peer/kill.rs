@@ -176,7 +176,7 @@ async fn inputs(store: &Store, dataset: i64, is_master: bool, jobs: usize) {
     loop {
         let page = task::file::page(store, dataset, after, 500).await.unwrap();
         let Some(last) = page.last() else { break };
-        after = last.id;
+        after = last.seq;
         for file in &page {
             assert_eq!((file.state, file.failed), (FileState::Finished, 0), "input {} after attempt {}", file.lfn, file.attempt);
         }

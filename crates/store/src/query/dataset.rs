@@ -1,5 +1,7 @@
 //! The neutral catalogue of data sets.
 
+pub mod input;
+
 use crate::{Batch, Error, Row, Store, statements};
 
 /// A data set.
@@ -50,9 +52,20 @@ pub struct DatasetFile {
     pub rse: Option<String>,
     /// Lumiblock.
     pub lumiblock: Option<i64>,
+    /// What it belongs together with, or is to be kept apart from (split rule GB).
+    pub boundary: Option<i64>,
     /// Whether it is known to be lost: listed, but nobody can read it.
     pub lost: bool,
 }
+
+/// The select list that [`read_file`] expects.
+macro_rules! file_columns {
+    () => {
+        "id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse, lumiblock, boundary, lost"
+    };
+}
+
+use file_columns;
 
 statements! {
     [hot] read BY_NAME = "dataset.by_name", "SELECT id, vo, name, scope, state, person_id, n_files, n_bytes, created_us FROM dataset WHERE vo = :vo AND name = :name LIMIT 1";
@@ -61,9 +74,9 @@ statements! {
     write GROW = "dataset.grow", "UPDATE dataset SET n_files = n_files + :files, n_bytes = n_bytes + :bytes WHERE id = :id";
     write RECOUNT = "dataset.recount", "UPDATE dataset SET n_files = (SELECT COUNT(*) FROM dataset_file f WHERE f.dataset_id = dataset.id), n_bytes = (SELECT COALESCE(SUM(f.fsize), 0) FROM dataset_file f WHERE f.dataset_id = dataset.id) WHERE id = :id";
     write SET_STATE = "dataset.set_state", "UPDATE dataset SET state = :state WHERE id = :id";
-    [hot] read FILES = "dataset.files", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse, lumiblock, lost FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n";
-    [hot] read FILE = "dataset.file", "SELECT id, dataset_id, lfn, scope, guid, fsize, checksum, n_events, surl, rse, lumiblock, lost FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1";
-    insert FILE_ADD = "dataset.file_add" => dataset_file (id: Int, dataset_id: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, surl: Text, rse: Text, lumiblock: Int, lost: Int), "{skip_dup(dataset_id,lfn)}";
+    [hot] read FILES = "dataset.files", concat!("SELECT ", file_columns!(), " FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n");
+    [hot] read FILE = "dataset.file", concat!("SELECT ", file_columns!(), " FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1");
+    insert FILE_ADD = "dataset.file_add" => dataset_file (id: Int, dataset_id: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, surl: Text, rse: Text, lumiblock: Int, boundary: Int, lost: Int), "{skip_dup(dataset_id,lfn)}";
 }
 
 fn read(r: &Row) -> Result<DatasetRow, Error> {
@@ -93,7 +106,8 @@ fn read_file(r: &Row) -> Result<DatasetFile, Error> {
         surl: text(8)?,
         rse: text(9)?,
         lumiblock: r.opt_int(10)?,
-        lost: r.int(11)? != 0,
+        boundary: r.opt_int(11)?,
+        lost: r.int(12)? != 0,
     })
 }
 /// The data set of this name in `vo`.
@@ -122,18 +136,22 @@ pub fn add(batch: &mut Batch, d: &DatasetRow) {
             d.created_us.into(),
         ],
     );
+    input::touched(batch, d.id);
 }
 /// Adds to the counters.
 pub fn grow(batch: &mut Batch, id: i64, files: i64, bytes: i64) {
     batch.exec(&GROW, vec![("files", files.into()), ("bytes", bytes.into()), ("id", id.into())]);
+    input::touched(batch, id);
 }
 /// Counts files and bytes anew from the file rows.
 pub fn recount(batch: &mut Batch, id: i64) {
     batch.exec(&RECOUNT, vec![("id", id.into())]);
+    input::touched(batch, id);
 }
 /// Opens or closes.
 pub fn set_state(batch: &mut Batch, id: i64, state: &str) {
     batch.exec(&SET_STATE, vec![("state", state.into()), ("id", id.into())]);
+    input::touched(batch, id);
 }
 /// Files of a data set with a name above `after` ("" for the first page), by name; at most `n` and 1,000.
 pub async fn files(store: &Store, dataset: i64, after: &str, n: i64) -> Result<Vec<DatasetFile>, Error> {
@@ -161,6 +179,7 @@ pub fn add_file(batch: &mut Batch, f: &DatasetFile) {
             f.surl.as_deref().into(),
             f.rse.as_deref().into(),
             f.lumiblock.into(),
+            f.boundary.into(),
             f.lost.into(),
         ],
     );

@@ -25,6 +25,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
     [
         cache::ALL,
         dataset::ALL,
+        dataset::input::ALL,
         decision::ALL,
         job::claim::ALL,
         job::file::ALL,

@@ -29,7 +29,7 @@ pub(super) const STEPS: &[&str] = &[
     // The neutral catalogue of data sets.
     "CREATE TABLE dataset (id ID NOT NULL PRIMARY KEY, vo NAME(40) NOT NULL, name NAME(255) NOT NULL, scope NAME(100) NOT NULL, state NAME(12) NOT NULL, person_id ID, n_files INT NOT NULL, n_bytes INT NOT NULL, created_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX dataset_name ON dataset (vo, name)",
-    "CREATE TABLE dataset_file (id ID NOT NULL PRIMARY KEY, dataset_id ID NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100) NOT NULL, guid NAME(40), fsize INT, checksum NAME(60), n_events INT, surl NAME(1000), rse NAME(100), lumiblock INT, lost INT NOT NULL) {table}",
+    "CREATE TABLE dataset_file (id ID NOT NULL PRIMARY KEY, dataset_id ID NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100) NOT NULL, guid NAME(40), fsize INT, checksum NAME(60), n_events INT, surl NAME(1000), rse NAME(100), lumiblock INT, boundary INT, lost INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX dataset_file_lfn ON dataset_file (dataset_id, lfn)",
     // Constituents of a data set container, in order.
     "CREATE TABLE dataset_part (container_id ID NOT NULL, part_id ID NOT NULL, seq INT NOT NULL, PRIMARY KEY (container_id, part_id)) {table norowid}",

@@ -12,10 +12,10 @@ macro_rules! columns {
         "task_id ID NOT NULL, rev INT NOT NULL, from_state NAME(16), to_state NAME(16) NOT NULL, actor NAME(12) NOT NULL, at_us MICROS NOT NULL, reason NAME(500), PRIMARY KEY (task_id, rev)"
     };
     (task_dataset) => {
-        "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, role NAME(16) NOT NULL, name NAME(255) NOT NULL, stream NAME(40), is_master INT NOT NULL, state NAME(12) NOT NULL, pattern NAME(500), n_files INT NOT NULL, n_used INT NOT NULL, n_finished INT NOT NULL, n_failed INT NOT NULL, n_on_hold INT NOT NULL, n_events INT NOT NULL, next_serial INT NOT NULL, seq INT NOT NULL, is_open INT NOT NULL, part INT NOT NULL, part_after NAME(255), checked_us MICROS, n_missing INT NOT NULL, n_events_used INT NOT NULL, n_events_finished INT NOT NULL"
+        "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, role NAME(16) NOT NULL, name NAME(255) NOT NULL, stream NAME(40), is_master INT NOT NULL, state NAME(12) NOT NULL, pattern NAME(500), n_files INT NOT NULL, n_used INT NOT NULL, n_finished INT NOT NULL, n_failed INT NOT NULL, n_on_hold INT NOT NULL, n_events INT NOT NULL, next_serial INT NOT NULL, seq INT NOT NULL, is_open INT NOT NULL, part INT NOT NULL, part_after NAME(255), checked_us MICROS, n_missing INT NOT NULL, n_events_used INT NOT NULL, n_events_finished INT NOT NULL, todo INT, look_us MICROS, feed NAME(200)"
     };
     (task_file) => {
-        "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, dataset_id ID NOT NULL, seq INT NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100), guid NAME(40), fsize INT, checksum NAME(60), n_events INT, first_event INT, last_event INT, surl NAME(1000), state NAME(12) NOT NULL, attempt INT NOT NULL, max_attempt INT NOT NULL, failed INT NOT NULL, job_id ID, file_no INT NOT NULL, max_failure INT, ram_mb INT NOT NULL, boundary INT, lumiblock INT, prev_job ID"
+        "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, dataset_id ID NOT NULL, seq INT NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100), guid NAME(40), fsize INT, checksum NAME(60), n_events INT, first_event INT, last_event INT, surl NAME(1000), state NAME(12) NOT NULL, attempt INT NOT NULL, max_attempt INT NOT NULL, failed INT NOT NULL, job_id ID, file_no INT NOT NULL, max_failure INT, ram_mb INT NOT NULL, boundary INT, lumiblock INT, prev_job ID, event_no INT"
     };
 }
 
@@ -37,11 +37,21 @@ pub(super) const STEPS: &[&str] = &[
     // is_open: more files may come. part, part_after: how far the input has been listed. role: input, pseudo_input, lib, output, log, trn_output, trn_log. Counters move by deltas and can be recomputed from the file rows.
     concat!("CREATE TABLE task_dataset (", columns!(task_dataset), ") {table}"),
     "CREATE INDEX task_dataset_task ON task_dataset (task_id, seq)",
+    // todo: what a loop has to do for it, NULL = nothing: 1 jobs of an input, 2 an input that has ended, 3 outputs to be merged. It follows from the
+    // counters and is written with them, so that loops find their work without looking at tasks that have none.
+    "CREATE INDEX task_dataset_todo ON task_dataset (todo, task_id) {only: todo IS NOT NULL}",
+    // look_us: when an input is to be listed (again); NULL = never. feed: how its files were numbered and cut so far.
+    "CREATE INDEX task_dataset_look ON task_dataset (look_us) {only: look_us IS NOT NULL}",
+    // Which inputs wait for, or grow with, a data set of the catalogue, which may not exist yet.
+    "CREATE TABLE dataset_watch (vo NAME(40) NOT NULL, name NAME(255) NOT NULL, watcher_id ID NOT NULL, PRIMARY KEY (vo, name, watcher_id)) {table norowid}",
+    "CREATE INDEX dataset_watch_by ON dataset_watch (watcher_id)",
     // The unit of accounting: one row a file (or part of a file) of a task's inputs. file_no: rows of one file share it; ram_mb: memory that its jobs
     // get beyond the task's (0 = the task's); prev_job: the last job that was in charge and is not any more.
     concat!("CREATE TABLE task_file (", columns!(task_file), ") {table}"),
-    "CREATE INDEX task_file_next ON task_file (dataset_id, state, seq)",
-    "CREATE INDEX task_file_job ON task_file (job_id)",
+    // Three indexes and no more: a million rows are written twice before the first job of a large task runs. event_no: events of the rows before it.
+    "CREATE UNIQUE INDEX task_file_seq ON task_file (dataset_id, seq)",
+    "CREATE INDEX task_file_next ON task_file (dataset_id, state, seq) {only: state = 'ready'}",
+    "CREATE INDEX task_file_job ON task_file (job_id) {only: job_id IS NOT NULL}",
     // The archive of tasks that cannot be taken up again.
     concat!("CREATE TABLE task_archive (", columns!(task), ") {table}"),
     "CREATE INDEX task_archive_state ON task_archive (state, id)",

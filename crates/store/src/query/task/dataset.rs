@@ -19,7 +19,7 @@ pub struct TaskDataset {
     pub stream: Option<String>,
     /// Whether jobs are made along its files.
     pub is_master: bool,
-    /// `defined`, `feeding`, `ready`, `done`, `missing`.
+    /// `defined`, `feeding` (its files are being listed), `ready` (listed), `done` (its task has ended).
     pub state: String,
     /// File name template of outputs and logs; queue name of a library.
     pub pattern: Option<String>,
@@ -35,7 +35,7 @@ pub struct TaskDataset {
     pub n_on_hold: i64,
     /// Events.
     pub n_events: i64,
-    /// Next serial number of an output template.
+    /// Next serial number of an output template; of an input that recurs, the place of the next file to use.
     pub next_serial: i64,
     /// Order within the task.
     pub seq: i64,
@@ -53,9 +53,42 @@ pub struct TaskDataset {
     pub n_events_used: i64,
     /// Events done.
     pub n_events_finished: i64,
+    /// When it is to be listed (again), microseconds UTC; none = never.
+    pub look_us: Option<i64>,
+    /// How its files were numbered and cut so far (`core::policy::feed`).
+    pub feed: Option<String>,
+}
+
+/// What a loop has to do for a data set, as the column `todo` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Todo {
+    /// Jobs are to be made of an input.
+    Generate = 1,
+    /// An input has ended.
+    Close = 2,
+    /// Outputs are to be merged.
+    Merge = 3,
 }
 
 impl TaskDataset {
+    /// The same rule as statement `task_dataset.count` has.
+    fn todo(&self) -> Option<i64> {
+        let ended = self.n_finished + self.n_failed;
+        let what = if self.is_master && self.n_used + self.n_missing < self.n_files {
+            Todo::Generate
+        } else if self.is_master
+            && !self.is_open
+            && !matches!(self.state.as_str(), "defined" | "feeding")
+            && ended + self.n_missing >= self.n_files
+        {
+            Todo::Close
+        } else if self.role.is_pre_merge() && ended < self.n_files {
+            Todo::Merge
+        } else {
+            return None;
+        };
+        Some(what as i64)
+    }
     /// A data set without files, state `defined`.
     #[must_use]
     pub fn new(task_id: TaskId, role: FileRole, name: impl Into<String>, stream: &str) -> Self {
@@ -83,6 +116,8 @@ impl TaskDataset {
             n_missing: 0,
             n_events_used: 0,
             n_events_finished: 0,
+            look_us: None,
+            feed: None,
         }
     }
 }
@@ -110,13 +145,25 @@ pub struct Delta {
     pub events_finished: i64,
 }
 
+/// The select list that [`read`] expects.
+macro_rules! set_columns {
+    () => {
+        "id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq, is_open, part, part_after, checked_us, n_missing, n_events_used, n_events_finished, look_us, feed"
+    };
+}
+
 statements! {
-    insert ADD = "task_dataset.add" => task_dataset (id: Int, task_id: Int, role: Text, name: Text, stream: Text, is_master: Int, state: Text, pattern: Text, n_files: Int, n_used: Int, n_finished: Int, n_failed: Int, n_on_hold: Int, n_events: Int, next_serial: Int, seq: Int, is_open: Int, part: Int, part_after: Text, checked_us: Int, n_missing: Int, n_events_used: Int, n_events_finished: Int), "";
-    [hot] read OF_TASK = "task_dataset.of_task", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq, is_open, part, part_after, checked_us, n_missing, n_events_used, n_events_finished FROM task_dataset WHERE task_id = :task ORDER BY seq LIMIT 1000";
-    [hot] read OF_TASKS = "task_dataset.of_tasks", "SELECT id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq, is_open, part, part_after, checked_us, n_missing, n_events_used, n_events_finished FROM task_dataset WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000";
-    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events, n_missing = n_missing + :missing, n_events_used = n_events_used + :evused, n_events_finished = n_events_finished + :evdone WHERE id = :id";
+    insert ADD = "task_dataset.add" => task_dataset (id: Int, task_id: Int, role: Text, name: Text, stream: Text, is_master: Int, state: Text, pattern: Text, n_files: Int, n_used: Int, n_finished: Int, n_failed: Int, n_on_hold: Int, n_events: Int, next_serial: Int, seq: Int, is_open: Int, part: Int, part_after: Text, checked_us: Int, n_missing: Int, n_events_used: Int, n_events_finished: Int, todo: Int, look_us: Int, feed: Text), "";
+    [hot] read OF_TASK = "task_dataset.of_task", concat!("SELECT ", set_columns!(), " FROM task_dataset WHERE task_id = :task ORDER BY seq LIMIT 1000");
+    [hot] read OF_TASKS = "task_dataset.of_tasks", concat!("SELECT ", set_columns!(), " FROM task_dataset WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000");
+    // `todo` comes first: some servers use the values that were assigned before.
+    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET todo = CASE WHEN is_master = 1 AND n_used + :used + n_missing + :missing < n_files + :files THEN 1 WHEN is_master = 1 AND is_open = 0 AND state NOT IN ('defined', 'feeding') AND n_finished + :finished + n_failed + :failed + n_missing + :missing >= n_files + :files THEN 2 WHEN role IN ('trn_output', 'trn_log') AND n_finished + :finished + n_failed + :failed < n_files + :files THEN 3 ELSE NULL END, n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events, n_missing = n_missing + :missing, n_events_used = n_events_used + :evused, n_events_finished = n_events_finished + :evdone WHERE id = :id";
     [hot] write SERIAL = "task_dataset.serial", "UPDATE task_dataset SET next_serial = next_serial + :n WHERE id = :id AND next_serial = :expected";
-    [hot] write SET_STATE = "task_dataset.set_state", "UPDATE task_dataset SET state = :state WHERE id = :id";
+    [hot] write PROGRESS = "task_dataset.progress", "UPDATE task_dataset SET state = :state, is_open = :open, part = :part, part_after = :after, feed = :feed, look_us = :look, checked_us = :now WHERE id = :id AND part = :from_part AND COALESCE(part_after, ' ') = :from_after AND n_files = :from_files";
+    [hot] read TO_LOOK = "task_dataset.to_look", "SELECT look_us, id, task_id FROM task_dataset WHERE look_us <= :now ORDER BY look_us LIMIT :n";
+    [hot] write LOOK = "task_dataset.look", "UPDATE task_dataset SET look_us = :look WHERE id = :id";
+    [hot] write ENDED = "task_dataset.ended", "UPDATE task_dataset SET state = 'done', todo = NULL, look_us = NULL, is_open = 0 WHERE id = :id";
+    [hot] read WITH_WORK = "task_dataset.with_work", "SELECT DISTINCT task_id FROM task_dataset WHERE todo = :todo AND task_id > :after ORDER BY task_id LIMIT :n";
     [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
 }
 
@@ -145,6 +192,8 @@ fn read(r: &Row) -> Result<TaskDataset, Error> {
         n_missing: r.int(20)?,
         n_events_used: r.int(21)?,
         n_events_finished: r.int(22)?,
+        look_us: r.opt_int(23)?,
+        feed: r.opt_text(24)?.map(str::to_owned),
     })
 }
 /// Adds a data set.
@@ -175,6 +224,9 @@ pub fn add(batch: &mut Batch, d: &TaskDataset) {
             d.n_missing.into(),
             d.n_events_used.into(),
             d.n_events_finished.into(),
+            d.todo().into(),
+            d.look_us.into(),
+            d.feed.as_deref().into(),
         ],
     );
 }
@@ -190,28 +242,69 @@ pub async fn of_tasks(store: &Store, tasks: &[TaskId]) -> Result<Vec<TaskDataset
 /// Adds to counters; deltas commute, so there is no guard.
 pub fn count(batch: &mut Batch, id: i64, d: Delta) {
     if d != Delta::default() {
-        batch.exec(
-            &COUNT,
-            vec![
-                ("files", d.files.into()),
-                ("used", d.used.into()),
-                ("finished", d.finished.into()),
-                ("failed", d.failed.into()),
-                ("hold", d.on_hold.into()),
-                ("events", d.events.into()),
-                ("missing", d.missing.into()),
-                ("evused", d.events_used.into()),
-                ("evdone", d.events_finished.into()),
-                ("id", id.into()),
-            ],
-        );
+        add_up(batch, id, d);
     }
+}
+fn add_up(batch: &mut Batch, id: i64, d: Delta) {
+    batch.exec(
+        &COUNT,
+        vec![
+            ("files", d.files.into()),
+            ("used", d.used.into()),
+            ("finished", d.finished.into()),
+            ("failed", d.failed.into()),
+            ("hold", d.on_hold.into()),
+            ("events", d.events.into()),
+            ("missing", d.missing.into()),
+            ("evused", d.events_used.into()),
+            ("evdone", d.events_finished.into()),
+            ("id", id.into()),
+        ],
+    );
+}
+/// Writes how far an input is listed: state, openness, cursor, when to look again; and what came (`d`). A conflict when somebody else has listed it
+/// further than `before`.
+pub fn progress(batch: &mut Batch, before: &TaskDataset, after: &TaskDataset, d: Delta, now_us: i64) {
+    batch.guard(
+        &PROGRESS,
+        vec![
+            ("state", (&after.state).into()),
+            ("open", after.is_open.into()),
+            ("part", after.part.into()),
+            ("after", after.part_after.as_deref().into()),
+            ("feed", after.feed.as_deref().into()),
+            ("look", after.look_us.into()),
+            ("now", now_us.into()),
+            ("id", before.id.into()),
+            ("from_part", before.part.into()),
+            ("from_after", before.part_after.as_deref().unwrap_or(" ").into()),
+            ("from_files", before.n_files.into()),
+        ],
+        1,
+    );
+    // What there is to do follows from the state as well.
+    add_up(batch, before.id, d);
+}
+/// When to look at an input again; none = never.
+pub fn look(batch: &mut Batch, id: i64, at_us: Option<i64>) {
+    batch.exec(&LOOK, vec![("look", at_us.into()), ("id", id.into())]);
+}
+/// Tasks with an input to be looked at by now, each with that input, the longest due first; at most `n` and 1,000.
+pub async fn to_look(store: &Store, now_us: i64, n: i64) -> Result<Vec<(TaskId, i64)>, Error> {
+    let rows = store.fetch(&TO_LOOK, vec![("now", now_us.into()), ("n", n.min(crate::query::MAX_PAGE).into())]).await?;
+    rows.iter().map(|r| Ok((TaskId(r.int(2)?), r.int(1)?))).collect()
+}
+/// Tasks above `after` with a data set for which this is to be done, by number; at most `n` and 10,000.
+pub async fn with_work(store: &Store, todo: Todo, after: TaskId, n: i64) -> Result<Vec<TaskId>, Error> {
+    let binds = vec![("todo", (todo as i64).into()), ("after", after.into()), ("n", n.min(10_000).into())];
+    store.fetch(&WITH_WORK, binds).await?.iter().map(|r| Ok(TaskId(r.int(0)?))).collect()
 }
 /// Takes `n` serial numbers from `expected` on; a conflict when somebody else took some.
 pub fn take_serials(batch: &mut Batch, id: i64, expected: i64, n: i64) {
     batch.guard(&SERIAL, vec![("n", n.into()), ("id", id.into()), ("expected", expected.into())], 1);
 }
-/// Sets the word of a data set's state.
-pub fn set_state(batch: &mut Batch, id: i64, state: &str) {
-    batch.exec(&SET_STATE, vec![("state", state.into()), ("id", id.into())]);
+/// Its task has ended: nothing is to be done for it, and it watches no data set any more.
+pub fn ended(batch: &mut Batch, id: i64) {
+    batch.exec(&ENDED, vec![("id", id.into())]);
+    crate::query::dataset::input::end_watch(batch, id);
 }

@@ -3,6 +3,7 @@
 use panda_core::{
     file::FileState,
     id::{JobId, TaskId},
+    policy::split::take::Run,
 };
 
 use crate::{Batch, Error, Row, Store, query::code, statements};
@@ -58,6 +59,8 @@ pub struct TaskFile {
     pub lumiblock: Option<i64>,
     /// The last job that was in charge and is not any more.
     pub prev_job: Option<JobId>,
+    /// Events of all rows before it, when they are known.
+    pub event_no: Option<i64>,
 }
 
 impl TaskFile {
@@ -89,6 +92,7 @@ impl TaskFile {
             boundary: None,
             lumiblock: None,
             prev_job: None,
+            event_no: None,
         }
     }
 }
@@ -96,17 +100,20 @@ impl TaskFile {
 /// The select list that [`read`] expects.
 macro_rules! file_columns {
     () => {
-        "id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id, file_no, max_failure, ram_mb, boundary, lumiblock, prev_job"
+        "id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id, file_no, max_failure, ram_mb, boundary, lumiblock, prev_job, event_no"
     };
 }
 
 statements! {
-    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int, file_no: Int, max_failure: Int, ram_mb: Int, boundary: Int, lumiblock: Int, prev_job: Int), "";
-    [hot] read NEXT = "task_file.next", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND state = :state AND seq > :after ORDER BY seq LIMIT :n");
+    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int, file_no: Int, max_failure: Int, ram_mb: Int, boundary: Int, lumiblock: Int, prev_job: Int, event_no: Int), "";
+    [hot] read NEXT = "task_file.next", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND state = 'ready' AND seq > :after ORDER BY seq LIMIT :n");
     [hot] read OF_JOBS = "task_file.of_jobs", concat!("SELECT ", file_columns!(), " FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
-    read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND id > :after ORDER BY id LIMIT :n");
+    [hot] read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
+    [hot] read NAMES = "task_file.names", "SELECT seq, id, lfn, state FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n";
     [hot] read COUNT = "task_file.count", "SELECT state, COUNT(*) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
-    [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job WHERE id IN (:ids*) AND state = 'ready'";
+    [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) / :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'",
+        mysql: "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) DIV :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'";
+    [hot] write MOVE = "task_file.move", "UPDATE task_file SET state = :state WHERE id IN (:ids*) AND state = :from";
     [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, job_id = :job WHERE id = :id AND state = :from";
     [hot] write SETTLE_ALL = "task_file.settle_all", "UPDATE task_file SET state = :state, attempt = attempt + 1 WHERE id IN (:ids*) AND state = :from";
     [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled')";
@@ -141,6 +148,7 @@ pub(crate) fn read(r: &Row) -> Result<TaskFile, Error> {
         boundary: r.opt_int(21)?,
         lumiblock: r.opt_int(22)?,
         prev_job: r.opt_int(23)?.map(JobId),
+        event_no: r.opt_int(24)?,
     })
 }
 /// Adds a file.
@@ -172,17 +180,13 @@ pub fn add(batch: &mut Batch, f: &TaskFile) {
             f.boundary.into(),
             f.lumiblock.into(),
             f.prev_job.into(),
+            f.event_no.into(),
         ],
     );
 }
-/// Files of a data set in `state` with `seq` above `after`, in order; at most `n` and 1,000.
-pub async fn next(store: &Store, dataset: i64, state: FileState, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
-    let binds = vec![
-        ("dataset", dataset.into()),
-        ("state", state.as_str().into()),
-        ("after", after.into()),
-        ("n", n.min(crate::query::MAX_PAGE).into()),
-    ];
+/// Ready files of a data set with `seq` above `after`, in order; at most `n` and 1,000.
+pub async fn ready(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
+    let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
     store.fetch(&NEXT, binds).await?.iter().map(read).collect()
 }
 /// Files that these jobs (at most 1,000) are in charge of, by job; at most 20,000.
@@ -190,7 +194,7 @@ pub async fn of_jobs(store: &Store, jobs: &[JobId]) -> Result<Vec<TaskFile>, Err
     let ids: Vec<i64> = jobs.iter().map(|j| j.0).collect();
     store.fetch(&OF_JOBS, vec![("ids", ids.into())]).await?.iter().map(read).collect()
 }
-/// Files of a data set with a row id above `after`; at most `n` and 1,000.
+/// Files of a data set with `seq` above `after`, in order; at most `n` and 1,000.
 pub async fn page(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
     let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
     store.fetch(&PAGE, binds).await?.iter().map(read).collect()
@@ -200,10 +204,45 @@ pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64)>, Er
     let rows = store.fetch(&COUNT, vec![("dataset", dataset.into())]).await?;
     rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect()
 }
-/// Gives ready files (at most 1,000) to a job; a conflict when one is not ready.
-pub fn take(batch: &mut Batch, ids: &[i64], job: JobId) {
+/// Name of a row, with what is needed to move it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Order within the data set.
+    pub seq: i64,
+    /// Row id.
+    pub id: i64,
+    /// Name of the file.
+    pub lfn: String,
+    /// State.
+    pub state: FileState,
+}
+/// Names of a data set's files with `seq` above `after`, in order; at most `n` and 10,000.
+pub async fn names(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<Name>, Error> {
+    let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(10_000).into())];
+    let rows = store.fetch(&NAMES, binds).await?;
+    rows.iter()
+        .map(|r| {
+            let state = code("file state", r.text(3)?, FileState::parse(r.text(3)?).ok())?;
+            Ok(Name { seq: r.int(0)?, id: r.int(1)?, lfn: r.text(2)?.to_owned(), state })
+        })
+        .collect()
+}
+/// Gives the ready files of a range to the jobs of that range; a conflict when one is not ready.
+pub fn take(batch: &mut Batch, dataset: i64, run: &Run) {
+    let binds = vec![
+        ("job", run.job.into()),
+        ("first", run.first.into()),
+        ("each", run.each.into()),
+        ("dataset", dataset.into()),
+        ("last", run.last.into()),
+    ];
+    batch.guard(&TAKE, binds, u64::try_from(run.rows()).unwrap_or(u64::MAX));
+}
+/// Moves files (at most 1,000) that are all in `from`, for a reason that is no attempt.
+pub fn move_all(batch: &mut Batch, ids: &[i64], from: FileState, to: FileState) {
     if !ids.is_empty() {
-        batch.guard(&TAKE, vec![("job", job.into()), ("ids", ids.to_vec().into())], ids.len() as u64);
+        let binds = vec![("state", to.as_str().into()), ("ids", ids.to_vec().into()), ("from", from.as_str().into())];
+        batch.guard(&MOVE, binds, ids.len() as u64);
     }
 }
 /// Writes state, attempts and job of a file that is still in state `from`.

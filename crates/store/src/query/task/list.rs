@@ -14,12 +14,9 @@ statements! {
     [hot] read PARAMS = "task.params", "SELECT params FROM task_doc WHERE task_id = :id LIMIT 1";
     [hot] read DOC = "task.doc", "SELECT params, adjust FROM task_doc WHERE task_id = :id LIMIT 1";
     [hot] read IN_STATES = "task.in_states", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after ORDER BY t.id LIMIT :n");
-    // Tasks whose master data sets have files that no job has taken yet.
-    [hot] read TO_GENERATE = "task.to_generate", concat!("SELECT DISTINCT ", task_columns!(), " FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN ('ready', 'running', 'scouting') AND t.id > :after AND d.is_master = 1 AND d.n_used < d.n_files ORDER BY t.id LIMIT :n");
-    // Tasks whose master files have all ended one way or the other.
-    [hot] read TO_CLOSE = "task.to_close", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN ('running', 'scouting', 'ready') AND t.id > :after AND NOT EXISTS (SELECT 1 FROM task_dataset d WHERE d.task_id = t.id AND d.is_master = 1 AND d.n_finished + d.n_failed < d.n_files) ORDER BY t.id LIMIT :n");
-    // Tasks with jobs whose outputs wait for a merge job.
-    [hot] read MERGING = "task.merging", concat!("SELECT DISTINCT ", task_columns!(), " FROM task t JOIN job j ON j.task_id = t.id WHERE j.state = 'merging' AND t.id > :after ORDER BY t.id LIMIT :n");
+    [hot] read MANY = "task.many", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id IN (:ids*) ORDER BY t.id LIMIT 1000");
+    // Tasks that want jobs: only what their turn is decided on.
+    [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
     [hot] read OF_PERSON = "task.of_person", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since ORDER BY t.id DESC LIMIT :n");
     [hot] read OF_PERSON_PAGE = "task.of_person_page", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since AND t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read PARAMS_MANY = "task.params_many", "SELECT task_id, params FROM task_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
@@ -52,15 +49,48 @@ pub async fn in_states(store: &Store, states: &[TaskState], after: TaskId, n: i6
     let binds = vec![("states", states.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&IN_STATES, binds).await?.iter().map(read).collect()
 }
-/// Tasks above `after` with input files that no job has taken; at most `n` and 1,000.
-pub async fn to_generate(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
-    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
-    store.fetch(&TO_GENERATE, binds).await?.iter().map(read).collect()
+/// Tasks of these numbers (at most 1,000), by number; unknown ones are left out.
+pub async fn many(store: &Store, ids: &[TaskId]) -> Result<Vec<TaskRow>, Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    store.fetch(&MANY, vec![("ids", ids.into())]).await?.iter().map(read).collect()
 }
-/// Tasks above `after` all of whose input files have ended; at most `n` and 1,000.
-pub async fn to_close(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
-    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
-    store.fetch(&TO_CLOSE, binds).await?.iter().map(read).collect()
+/// A task that wants jobs, as far as its turn is decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Number.
+    pub id: TaskId,
+    /// VO.
+    pub vo: String,
+    /// `prodSourceLabel`.
+    pub label: String,
+    /// Share.
+    pub share_name: Option<String>,
+    /// Owner.
+    pub person_id: i64,
+    /// Priority.
+    pub priority: i64,
+    /// State.
+    pub state: TaskState,
+}
+/// Tasks above `after` with input files that no job has taken, by number; at most `n` and 10,000.
+pub async fn waiting(store: &Store, after: TaskId, n: i64) -> Result<Vec<Waiting>, Error> {
+    let rows = store.fetch(&WAITING, vec![("after", after.into()), ("n", n.min(10_000).into())]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Waiting {
+                id: TaskId(r.int(0)?),
+                vo: r.text(1)?.to_owned(),
+                label: r.text(2)?.to_owned(),
+                share_name: r.opt_text(3)?.map(str::to_owned),
+                person_id: r.int(4)?,
+                priority: r.int(5)?,
+                state: crate::query::code("task state", r.text(6)?, TaskState::parse(r.text(6)?).ok())?,
+            })
+        })
+        .collect()
 }
 /// A person's tasks changed since `since_us`, newest first; at most `n` and 1,000.
 pub async fn of_person(store: &Store, person: i64, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
@@ -100,9 +130,4 @@ pub async fn events(store: &Store, id: TaskId) -> Result<Vec<Event>, Error> {
 pub async fn count_active(store: &Store, person: i64, states: &[TaskState]) -> Result<i64, Error> {
     let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
     store.fetch(&COUNT_ACTIVE, vec![("person", person.into()), ("states", states.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
-}
-/// Tasks above `after` with jobs in `merging`; at most `n` and 1,000.
-pub async fn merging(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
-    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
-    store.fetch(&MERGING, binds).await?.iter().map(read).collect()
 }
