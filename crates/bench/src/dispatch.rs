@@ -319,7 +319,7 @@ impl Bench {
             if Instant::now() > until {
                 return Ok(None);
             }
-            let request = self.user.post("/api/v1/task/submit", &jobs::task_body(&format!("user.alice.bench.{callers}.{caller}.{n}")));
+            let request = self.user.post("/api/v1/task/submit", &jobs::task_body(&format!("user.alice.bench.{callers}.{caller}.{n}"), 1));
             let body = c.call(&request)?;
             let Some(at) = find(body, b"jediTaskID=") else { bail!("task/submit: {}", String::from_utf8_lossy(body)) };
             let id: i64 = body[at + 11..].iter().take_while(|b| b.is_ascii_digit()).fold(0, |n, b| n * 10 + i64::from(b - b'0'));

@@ -47,15 +47,15 @@ pub fn submit_body(queue: &str, n: usize, seed: usize) -> String {
     json!({ "jobs": serde_json::to_string(&jobs).unwrap_or_default() }).to_string()
 }
 
-/// The body of a `task/submit` call: one no-input job.
+/// The body of a `task/submit` call: so many jobs without input.
 #[must_use]
-pub fn task_body(name: &str) -> String {
+pub fn task_body(name: &str, jobs: usize) -> String {
     let log = json!({"dataset": format!("{name}.log/"), "container": format!("{name}.log/"), "type": "template", "param_type": "log",
         "value": format!("{name}.log.$JEDITASKID.${{SN}}.log.tgz")});
     json!({"task_parameters": {
         "taskName": format!("{name}/"), "uniqueTaskName": true, "vo": "bench", "architecture": null, "transUses": "", "transHome": null,
         "processingType": "panda-client-2.2.0-jedi-run", "prodSourceLabel": "user", "site": null, "excludedSite": [], "includedSite": null,
-        "nEvents": 1, "nEventsPerJob": 1, "cliParams": "prun", "osInfo": "Linux", "nMaxFilesPerJob": 200, "respectSplitRule": true,
+        "nEvents": jobs, "nEventsPerJob": 1, "cliParams": "prun", "osInfo": "Linux", "nMaxFilesPerJob": 200, "respectSplitRule": true,
         "sourceURL": "http://127.0.0.1:1", "log": log, "noInput": true,
         "jobParameters": [
             {"type": "constant", "value": "-j \"\" --sourceURL ${SURL}"}, {"type": "constant", "value": "-r ."},

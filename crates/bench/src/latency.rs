@@ -16,18 +16,21 @@ pub struct Args {
     /// Tasks, one after the other.
     #[arg(long, default_value_t = 20)]
     tasks: usize,
+    /// Jobs of each task.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
 }
 
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    println!("machine: {}; embedded database, local worker", cpu::machine());
+    println!("machine: {}; embedded database, local worker, {} jobs a task", cpu::machine(), args.jobs);
     let server = Server::start(None, true)?;
     let head = server.head("alice", None)?;
     let mut c = Connection::open(&server.address)?;
     let (mut first, mut done) = (Vec::new(), Vec::new());
     for n in 0..args.tasks {
         let begin = Instant::now();
-        let body = jobs::task_body(&format!("user.alice.latency.{n}")).replace("\"true\"", "\"echo%20first%20line\"");
+        let body = jobs::task_body(&format!("user.alice.latency.{n}"), args.jobs).replace("\"true\"", "\"echo%20first%20line\"");
         let answer = c.json(&head.post("/api/v1/task/submit", &body))?;
         let Some(task) = answer["data"].as_i64() else { bail!("task/submit: {answer}") };
         first.push(wait(begin, || line(&mut c, &head, task))?);
