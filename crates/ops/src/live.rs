@@ -3,15 +3,20 @@
 use std::{collections::HashMap, sync::Arc};
 
 use panda_core::id::QueueId;
-use panda_store::query::job::list::Count;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::statistics::{Count, Held};
 
 /// Memory of one process.
 #[derive(Debug, Default)]
 pub struct Live {
     pub(crate) logs: Hub,
     pub(crate) pilots: Mutex<HashMap<QueueId, i64>>,
+    pub(crate) starts: Mutex<HashMap<QueueId, i64>>,
+    pub(crate) load: Mutex<Held>,
+    /// Held by who looks for a newer load.
+    pub(crate) loading: tokio::sync::Mutex<()>,
     pub(crate) counts: tokio::sync::Mutex<Option<(i64, Arc<Vec<Count>>)>>,
 }
 

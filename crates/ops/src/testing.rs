@@ -257,6 +257,7 @@ impl World {
             let mut batch = Batch::new();
             let mut after = j.clone();
             after.state = *to;
+            after.ended_us = to.is_final().then_some(now);
             job::transition::move_to(&mut batch, &j, &after, *actor, now, None).unwrap();
             self.ops.store.apply(batch).await.unwrap();
             j = JobRow { rev: j.rev + 1, ..after };

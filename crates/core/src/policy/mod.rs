@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod feed;
+pub mod load;
 pub mod names;
 pub mod params;
 pub mod priority;

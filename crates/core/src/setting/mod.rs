@@ -3,6 +3,7 @@
 //! Each area has a file with its table; [`areas`] lists them. Whoever needs a value names the [`Setting`] and the VO and label that it is for
 //! ([`Values`] finds it). It must not know where values are stored, nor what they decide.
 
+pub mod broker;
 pub mod job_timer;
 pub mod task_timer;
 
@@ -131,7 +132,7 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[job_timer::ALL, task_timer::ALL]
+    &[broker::ALL, job_timer::ALL, task_timer::ALL]
 }
 
 /// The setting of this name.

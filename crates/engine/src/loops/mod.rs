@@ -2,6 +2,7 @@
 
 mod close;
 mod command;
+mod count;
 mod finish;
 mod generate;
 mod merge;
@@ -37,6 +38,8 @@ pub enum LoopKind {
     Close,
     /// Lost heartbeats and overdue states.
     Watch,
+    /// Jobs are counted for who decides on the load.
+    Count,
     /// Files that nobody needs any more.
     Sweep,
 }
@@ -44,7 +47,7 @@ pub enum LoopKind {
 impl LoopKind {
     /// All of them.
     pub const ALL: &'static [Self] =
-        &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch, Self::Sweep];
+        &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch, Self::Count, Self::Sweep];
 
     /// Name, for logs and the monitor.
     #[must_use]
@@ -57,6 +60,7 @@ impl LoopKind {
             Self::Command => "command",
             Self::Close => "close",
             Self::Watch => "watch",
+            Self::Count => "count",
             Self::Sweep => "sweep",
         }
     }
@@ -68,7 +72,7 @@ impl LoopKind {
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
-            Self::Watch | Self::Sweep => &[],
+            Self::Watch | Self::Count | Self::Sweep => &[],
         }
     }
     /// The longest time between two steps.
@@ -77,6 +81,8 @@ impl LoopKind {
         match self {
             // Lost heartbeats are looked for once a minute (DECISIONS "Dispatch").
             Self::Watch => Duration::from_secs(60).max(usual),
+            // Every 10 s (DECISIONS "Dispatch"; `spec/engine.md` 20.4).
+            Self::Count => Duration::from_secs(10),
             Self::Sweep => Duration::from_secs(3_600),
             _ => usual,
         }
@@ -93,6 +99,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Command => command::step(ops, now).await,
         LoopKind::Close => close::step(ops, now).await,
         LoopKind::Watch => watch::step(ops, options, now).await,
+        LoopKind::Count => count::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
     }
 }

@@ -9,11 +9,8 @@ use panda_core::{
     job::state::JobState,
     task::state::TaskState,
 };
-use panda_ops::statistics;
-use panda_store::query::{
-    job::list::Count,
-    task::{self, page::Filter},
-};
+use panda_ops::statistics::{self, Count};
+use panda_store::query::task::{self, page::Filter};
 use serde_json::{Value, json};
 
 use super::{Chip, finish, tasks::lines};
@@ -73,13 +70,11 @@ pub(crate) fn cells(counts: &BTreeMap<JobState, i64>, queue: Option<&str>) -> Ve
     COLUMNS.iter().map(cell).collect()
 }
 
-/// Jobs by state and queue; states that this program does not know are left out.
+/// Jobs by state and queue.
 pub(crate) fn by_queue(counts: &[Count]) -> BTreeMap<Option<QueueId>, BTreeMap<JobState, i64>> {
     let mut all: BTreeMap<Option<QueueId>, BTreeMap<JobState, i64>> = BTreeMap::new();
     for c in counts {
-        if let Ok(state) = JobState::parse(&c.state) {
-            *all.entry(c.queue_id).or_default().entry(state).or_default() += c.n;
-        }
+        *all.entry(c.queue_id).or_default().entry(c.state).or_default() += c.n;
     }
     all
 }

@@ -66,9 +66,7 @@ async fn load(app: &App, asked: &Asked, name: &str) -> Result<Response, Trouble>
     let storage = rse.map(|r| r.name.clone()).unwrap_or_default();
     let mut types: BTreeMap<String, BTreeMap<JobState, i64>> = BTreeMap::new();
     for c in statistics::counts(&app.ops).await?.iter().filter(|c| c.queue_id == Some(q.id)) {
-        if let Ok(state) = JobState::parse(&c.state) {
-            *types.entry(c.resource_type.clone()).or_default().entry(state).or_default() += c.n;
-        }
+        *types.entry(c.resource_type.clone()).or_default().entry(c.state).or_default() += c.n;
     }
     let filter = Filter { task: None, queue: Some(q.id), states: Vec::new(), since_us: 0, before: JobId(i64::MAX) };
     let rows = select(&app.ops.store, &filter, JOBS).await?;

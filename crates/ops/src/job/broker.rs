@@ -40,14 +40,10 @@ impl Broker {
     /// Queues and their loads as they are now.
     pub async fn new(ops: &Ops) -> Result<Self, OpsError> {
         let queues = ops.queues().await?;
-        let counts = statistics::counts(ops).await?;
-        let load = |id: QueueId, states: &[&str]| -> i64 {
-            counts.iter().filter(|c| c.queue_id == Some(id) && states.contains(&c.state.as_str())).map(|c| c.n).sum()
-        };
+        let load = statistics::load(ops).await?;
         let all = queues.sorted().into_iter().map(|q| {
-            let running = load(q.id, &["running", "starting", "sent"]);
-            let queued = load(q.id, &["activated", "defined", "assigned", "waiting", "throttled"]);
-            let c = candidate(&q, running, queued);
+            let at = load.queue(q.id).all;
+            let c = candidate(&q, at.running(), at.queued());
             (q, c)
         });
         Ok(Self { all: all.collect(), queues, known: Vec::new() })

@@ -12,6 +12,7 @@ use panda_store::{
 use crate::{
     Ops, OpsError, json,
     queue::{RAM_STEP_MB, classes_for},
+    statistics,
 };
 
 /// Most jobs handed out by one call.
@@ -100,7 +101,14 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         now_us: now.0,
     };
     let mut answers = Vec::new();
-    for job in ops.store.claim(claim).await? {
+    let claimed = ops.store.claim(claim).await?;
+    if !claimed.is_empty() {
+        super::seen::started(ops, queue.id).await?;
+    }
+    for job in claimed {
+        // Cores of a claimed job are not read back; its resource type's usual number stands for them.
+        let cores = queues.lane(job.lane_id).map_or(1, |l| if l.resource_type.starts_with('M') { queue.core_count.max(1) } else { 1 });
+        statistics::dispatched(ops, job.lane_id, job.person_id, 1, cores);
         answers.push(dictionary(ops, job).await?);
     }
     Ok(answers)

@@ -31,9 +31,15 @@ pub struct Snapshot {
     pub rses: HashMap<i64, Arc<RseRow>>,
     /// Lanes by queue.
     pub lanes: HashMap<QueueId, Vec<Arc<LaneRow>>>,
+    lane_by_id: HashMap<LaneId, Arc<LaneRow>>,
 }
 
 impl Snapshot {
+    /// The lane of this number.
+    #[must_use]
+    pub fn lane(&self, id: LaneId) -> Option<&LaneRow> {
+        self.lane_by_id.get(&id).map(AsRef::as_ref)
+    }
     /// Queues by name, in order.
     #[must_use]
     pub fn sorted(&self) -> Vec<Arc<QueueRow>> {
@@ -121,7 +127,9 @@ impl Ops {
             let Some(last) = lanes.last() else { break };
             after = last.id;
             for lane in lanes {
-                next.lanes.entry(lane.queue_id).or_default().push(Arc::new(lane));
+                let lane = Arc::new(lane);
+                next.lane_by_id.insert(lane.id, lane.clone());
+                next.lanes.entry(lane.queue_id).or_default().push(lane);
             }
         }
         let next = Arc::new(next);

@@ -28,6 +28,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         dataset::input::ALL,
         decision::ALL,
         job::claim::ALL,
+        job::count::ALL,
         job::file::ALL,
         job::list::ALL,
         job::page::ALL,

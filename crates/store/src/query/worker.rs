@@ -9,6 +9,8 @@ statements! {
     insert ADD = "worker.add" => worker (id: Int, harvester: Text, worker_no: Int, queue_id: Int, state: Text, node: Text, created_us: Int, modified_us: Int, rev: Int), "";
     write MOVE = "worker.transition", "UPDATE worker SET state = :state, node = :node, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] read LATEST = "worker.latest", "SELECT modified_us FROM worker WHERE queue_id = :queue ORDER BY modified_us DESC LIMIT 1";
+    // Of every queue; a scalar subquery with a limit reads one entry of the index.
+    read LATEST_ALL = "worker.latest_all", "SELECT q.id, (SELECT w.modified_us FROM worker w WHERE w.queue_id = q.id ORDER BY w.modified_us DESC LIMIT 1) AS at_us FROM queue q ORDER BY q.id LIMIT 10000";
     insert EVENT = "worker.event" => worker_event (worker_id: Int, rev: Int, from_state: Text, to_state: Text, at_us: Int), "";
     write NODE = "worker_node.set", "INSERT INTO worker_node (site, host, doc, seen_us) VALUES (:site, :host, :doc, :now) {upsert(site,host): doc,seen_us}";
     write NODE_GPU = "worker_node.gpu", "INSERT INTO worker_node (site, host, gpu, seen_us) VALUES (:site, :host, :doc, :now) {upsert(site,host): gpu,seen_us}";
@@ -23,6 +25,12 @@ pub async fn get(store: &Store, harvester: &str, no: i64) -> Result<Option<(i64,
 /// When a worker of this queue was last heard of, microseconds UTC.
 pub async fn latest(store: &Store, queue: QueueId) -> Result<Option<i64>, Error> {
     store.fetch(&LATEST, vec![("queue", queue.into())]).await?.first().map(|r| r.int(0)).transpose()
+}
+/// When a worker of each queue was last heard of, microseconds UTC; queues without workers are left out.
+pub async fn latest_all(store: &Store) -> Result<Vec<(QueueId, i64)>, Error> {
+    let rows = store.fetch(&LATEST_ALL, vec![]).await?;
+    let all: Result<Vec<_>, Error> = rows.iter().map(|r| Ok((QueueId(r.int(0)?), r.opt_int(1)?))).collect();
+    Ok(all?.into_iter().filter_map(|(q, at)| at.map(|at| (q, at))).collect())
 }
 /// Adds a worker with its first event.
 #[expect(clippy::too_many_arguments, reason = "one row's columns")]

@@ -33,9 +33,10 @@ pub(super) const STEPS: &[&str] = &[
     // pilot3 pins its second and later jobs to a task. The lane stands before the priority so that backends without partial indexes do not walk over ended jobs.
     "CREATE INDEX job_task_ready ON job (task_id, ready_lane, neg_priority, id) {only: ready_lane IS NOT NULL}",
     "CREATE INDEX job_task ON job (task_id, state)",
-    "CREATE INDEX job_count ON job (state, queue_id, label, resource_type)",
-    // What ended lately at a queue: written once, at the end.
-    "CREATE INDEX job_ended ON job (queue_id, ended_us) {only: ended_us IS NOT NULL}",
+    // Covers the counts that brokerage, shares and throttles work with; the lane tells queue, share and resource type.
+    "CREATE INDEX job_count ON job (state, lane_id, label, vo, person_id, core_count)",
+    // What ended lately at a queue, and whose it was: written once, at the end.
+    "CREATE INDEX job_ended ON job (queue_id, ended_us, state, person_id) {only: ended_us IS NOT NULL}",
     "CREATE INDEX job_wait ON job (wait_job) {only: wait_job IS NOT NULL}",
     // No column of it changes after the job is made: an index on a time would be rewritten by every transition.
     "CREATE INDEX job_person ON job (person_id, task_id, id) {only: task_id IS NULL}",

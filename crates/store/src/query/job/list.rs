@@ -29,7 +29,6 @@ statements! {
     [hot] read DIAGS = "job.diags", "SELECT id, queue_id, diag FROM job WHERE task_id = :task AND state IN ('failed', 'cancelled', 'closed') AND diag IS NOT NULL ORDER BY id DESC LIMIT 500";
     [hot] read COUNT_QUEUES = "job.count_queues", "SELECT queue_id, COUNT(*) FROM job WHERE task_id = :task AND state = 'activated' AND queue_id IS NOT NULL GROUP BY queue_id ORDER BY queue_id LIMIT 1000";
     [hot] read COUNT_TASK = "job.count_task", "SELECT state, COUNT(*) FROM job WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
-    read COUNT = "job.count", "SELECT state, queue_id, label, resource_type, COUNT(*) FROM job GROUP BY state, queue_id, label, resource_type LIMIT 100000";
     [hot] read DOC = "job.doc", "SELECT d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id = :id LIMIT 1";
     [hot] read EVENTS = "job.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM job_event WHERE job_id = :id ORDER BY rev LIMIT 1000";
     [hot] read LIVE = "job.live", "SELECT attempt, seen_us, doc FROM job_live WHERE job_id = :id LIMIT 1";
@@ -141,35 +140,6 @@ pub async fn count_queues(store: &Store, task: TaskId) -> Result<Vec<(QueueId, i
 pub async fn count_task(store: &Store, task: TaskId) -> Result<Vec<(String, i64)>, Error> {
     let rows = store.fetch(&COUNT_TASK, vec![("task", task.into())]).await?;
     rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect()
-}
-/// Jobs by (state, queue, label, resource type).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Count {
-    /// State.
-    pub state: String,
-    /// Queue.
-    pub queue_id: Option<QueueId>,
-    /// `prodSourceLabel`.
-    pub label: String,
-    /// Resource type.
-    pub resource_type: String,
-    /// How many.
-    pub n: i64,
-}
-/// Counts over all jobs.
-pub async fn counts(store: &Store) -> Result<Vec<Count>, Error> {
-    let rows = store.fetch(&COUNT, vec![]).await?;
-    rows.iter()
-        .map(|r| {
-            Ok(Count {
-                state: r.text(0)?.to_owned(),
-                queue_id: r.opt_int(1)?.map(QueueId),
-                label: r.text(2)?.to_owned(),
-                resource_type: r.text(3)?.to_owned(),
-                n: r.int(4)?,
-            })
-        })
-        .collect()
 }
 /// The job's own document fragment and the common one.
 pub async fn doc(store: &Store, id: JobId) -> Result<Option<(String, String)>, Error> {

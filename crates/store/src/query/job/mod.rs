@@ -1,6 +1,7 @@
 //! Jobs.
 
 pub mod claim;
+pub mod count;
 pub mod file;
 pub mod list;
 pub mod page;

@@ -1,0 +1,86 @@
+//! Counting jobs over everything, for decisions and for people; the engine's `count` loop and the statistics of the API run these.
+
+use panda_core::{
+    id::{LaneId, QueueId},
+    job::state::JobState,
+};
+
+use super::list::words;
+use crate::{Error, Store, query::code, statements};
+
+/// Most lines of one count; what is beyond is not counted.
+pub const MAX_LINES: usize = 100_000;
+
+statements! {
+    // Both read the index job_count alone.
+    read LIVE = "job.count_live", "SELECT state, lane_id, label, vo, person_id, core_count, COUNT(*) FROM job WHERE state IN (:states*) GROUP BY state, lane_id, label, vo, person_id, core_count LIMIT 100000";
+    read ALL_STATES = "job.count", "SELECT state, lane_id, label, COUNT(*) FROM job GROUP BY state, lane_id, label LIMIT 100000";
+    [hot] read ENDED = "job.count_ended", "SELECT queue_id, person_id, state, COUNT(*) FROM job WHERE queue_id IN (:queues*) AND ended_us > :since AND state IN ('finished', 'failed') GROUP BY queue_id, person_id, state LIMIT 100000";
+}
+
+/// Live jobs that share all that is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// State.
+    pub state: JobState,
+    /// Lane; none before they have a queue.
+    pub lane: Option<LaneId>,
+    /// `prodSourceLabel`.
+    pub label: String,
+    /// VO.
+    pub vo: String,
+    /// Owner's row id.
+    pub person: i64,
+    /// Cores of each.
+    pub core_count: i64,
+    /// How many.
+    pub n: i64,
+}
+
+/// Jobs of a state, lane and label, ended ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// State.
+    pub state: JobState,
+    /// Lane; none before they have a queue.
+    pub lane: Option<LaneId>,
+    /// `prodSourceLabel`.
+    pub label: String,
+    /// How many.
+    pub n: i64,
+}
+
+fn state(text: &str) -> Result<JobState, Error> {
+    code("job state", text, JobState::parse(text).ok())
+}
+
+/// All live jobs; at most [`MAX_LINES`] lines.
+pub async fn live(store: &Store) -> Result<Vec<Live>, Error> {
+    let rows = store.fetch(&LIVE, vec![("states", words(JobState::LIVE))]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Live {
+                state: state(r.text(0)?)?,
+                lane: r.opt_int(1)?.map(LaneId),
+                label: r.text(2)?.to_owned(),
+                vo: r.text(3)?.to_owned(),
+                person: r.int(4)?,
+                core_count: r.int(5)?,
+                n: r.int(6)?,
+            })
+        })
+        .collect()
+}
+/// All jobs; at most [`MAX_LINES`] lines.
+pub async fn groups(store: &Store) -> Result<Vec<Group>, Error> {
+    let rows = store.fetch(&ALL_STATES, vec![]).await?;
+    rows.iter()
+        .map(|r| Ok(Group { state: state(r.text(0)?)?, lane: r.opt_int(1)?.map(LaneId), label: r.text(2)?.to_owned(), n: r.int(3)? }))
+        .collect()
+}
+/// Jobs that finished or failed at these queues (at most 1,000) after `since_us`, by queue and person; at most [`MAX_LINES`] lines.
+pub async fn ended(store: &Store, queues: &[QueueId], since_us: i64) -> Result<Vec<(QueueId, i64, JobState, i64)>, Error> {
+    let queues: Vec<i64> = queues.iter().map(|q| q.0).collect();
+    let rows = store.fetch(&ENDED, vec![("queues", queues.into()), ("since", since_us.into())]).await?;
+    rows.iter().map(|r| Ok((QueueId(r.int(0)?), r.int(1)?, state(r.text(2)?)?, r.int(3)?))).collect()
+}
