@@ -138,6 +138,9 @@ impl Drop for TestDb {
 statements! {
     read JOB_CHAIN = "testing.job_chain", "SELECT j.id FROM job j WHERE NOT EXISTS (SELECT 1 FROM job_event e WHERE e.job_id = j.id AND e.to_state = j.state AND e.rev = (SELECT MAX(x.rev) FROM job_event x WHERE x.job_id = j.id)) ORDER BY j.id LIMIT 20";
     read TASK_CHAIN = "testing.task_chain", "SELECT t.id FROM task t WHERE NOT EXISTS (SELECT 1 FROM task_event e WHERE e.task_id = t.id AND e.to_state = t.state AND e.rev = (SELECT MAX(x.rev) FROM task_event x WHERE x.task_id = t.id)) ORDER BY t.id LIMIT 20";
+    read COLD_CHAIN = "testing.cold_chain", "SELECT j.id FROM job_archive j WHERE EXISTS (SELECT 1 FROM job_archive_event e WHERE e.job_id = j.id) AND NOT EXISTS (SELECT 1 FROM job_archive_event e WHERE e.job_id = j.id AND e.to_state = j.state AND e.rev = (SELECT MAX(x.rev) FROM job_archive_event x WHERE x.job_id = j.id)) ORDER BY j.id LIMIT 20";
+    read TWICE = "testing.twice", "SELECT j.id FROM job j JOIN job_archive a ON a.id = j.id ORDER BY j.id LIMIT 20";
+    read TASK_TWICE = "testing.task_twice", "SELECT t.id FROM task t JOIN task_archive a ON a.id = t.id ORDER BY t.id LIMIT 20";
     read LANES = "testing.ready_lane", "SELECT id FROM job WHERE (ready_lane IS NULL AND state = 'activated') OR (ready_lane IS NOT NULL AND state <> 'activated') ORDER BY id LIMIT 20";
 }
 
@@ -150,6 +153,9 @@ pub async fn broken_histories(store: &Store) -> Result<Vec<String>, Error> {
     for (stmt, what) in [
         (&JOB_CHAIN, "job's history does not end in its state"),
         (&TASK_CHAIN, "task's history does not end in its state"),
+        (&COLD_CHAIN, "archived job's history does not end in its state"),
+        (&TWICE, "job is hot and in the archive"),
+        (&TASK_TWICE, "task is hot and in the archive"),
         (&LANES, "job stands in a lane and is not activated, or the other way round"),
     ] {
         for row in store.fetch(stmt, vec![]).await? {

@@ -5,6 +5,7 @@
 
 use crate::stmt::Stmt;
 
+pub mod archive;
 pub mod cache;
 pub mod dataset;
 pub mod decision;
@@ -23,6 +24,10 @@ pub const MAX_PAGE: i64 = 1_000;
 #[must_use]
 pub fn catalogue() -> Vec<&'static Stmt> {
     [
+        archive::expire::ALL,
+        archive::job::ALL,
+        archive::shift::ALL,
+        archive::task::ALL,
         cache::ALL,
         dataset::ALL,
         dataset::input::ALL,

@@ -42,8 +42,9 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE INDEX job_person ON job (person_id, task_id, id) {only: task_id IS NULL}",
     // The common part of a task's jobs and each job's own part: fragments of one JSON object, joined at dispatch.
     concat!("CREATE TABLE job_common (", columns!(job_common), ") {table}"),
-    "CREATE INDEX job_common_task ON job_common (task_id)",
     concat!("CREATE TABLE job_doc (", columns!(job_doc), ") {table}"),
+    // Both rise together, so that rows go to its end.
+    "CREATE INDEX job_doc_common ON job_doc (common_id)",
     // The heartbeat; no index on its columns, a paged scan finds the lost ones.
     "CREATE TABLE job_live (job_id ID NOT NULL PRIMARY KEY, attempt INT NOT NULL, seen_us MICROS NOT NULL, doc DOC) {table hot}",
     concat!("CREATE TABLE job_event (", columns!(job_event), ") {table norowid}"),
@@ -65,11 +66,11 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE INDEX job_archive_state ON job_archive (state, id)",
     "CREATE INDEX job_archive_queue ON job_archive (queue_id, id)",
     "CREATE INDEX job_archive_person ON job_archive (person_id, task_id, id) {only: task_id IS NULL}",
-    "CREATE INDEX job_archive_old ON job_archive (vo, modified_us)",
+    "CREATE INDEX job_archive_old ON job_archive (task_id, vo, modified_us) {only: task_id IS NULL}",
     "CREATE INDEX job_archive_new ON job_archive (modified_us)",
     concat!("CREATE TABLE job_archive_common (", columns!(job_common), ") {table}"),
-    "CREATE INDEX job_archive_common_task ON job_archive_common (task_id)",
     concat!("CREATE TABLE job_archive_doc (", columns!(job_doc), ") {table}"),
+    "CREATE INDEX job_archive_doc_common ON job_archive_doc (common_id)",
     concat!("CREATE TABLE job_archive_event (", columns!(job_event), ") {table norowid}"),
     concat!("CREATE TABLE job_archive_file (", columns!(job_file), ") {table}"),
     "CREATE INDEX job_archive_file_job ON job_archive_file (job_id, seq)",

@@ -44,13 +44,21 @@ pub struct JobFile {
     pub used_by: Option<JobId>,
 }
 
+/// The select list that [`read`] expects.
+macro_rules! job_file_columns {
+    () => {
+        "id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by"
+    };
+}
+pub(crate) use job_file_columns;
+
 statements! {
     insert ADD = "job_file.add" => job_file (id: Int, job_id: Int, task_id: Int, dataset_id: Int, role: Text, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, surl: Text, n_events: Int, state: Text, optional: Int, used_by: Int), "";
-    [hot] read OF_JOBS = "job_file.of_jobs", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE job_id IN (:ids*) ORDER BY job_id, seq LIMIT 20000";
-    [hot] read OF_DATASET = "job_file.of_dataset", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE dataset_id = :dataset AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n";
-    [hot] read GET = "job_file.get", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE id = :id LIMIT 1";
-    [hot] read BY_LFN = "job_file.by_lfn", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE dataset_id = :dataset AND lfn = :lfn ORDER BY id DESC LIMIT 1";
-    [hot] read USED_BY = "job_file.used_by", "SELECT id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by FROM job_file WHERE used_by = :job ORDER BY id LIMIT 20000";
+    [hot] read OF_JOBS = "job_file.of_jobs", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE job_id IN (:ids*) ORDER BY job_id, seq LIMIT 20000");
+    [hot] read OF_DATASET = "job_file.of_dataset", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
+    [hot] read GET = "job_file.get", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE id = :id LIMIT 1");
+    [hot] read BY_LFN = "job_file.by_lfn", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND lfn = :lfn ORDER BY id DESC LIMIT 1");
+    [hot] read USED_BY = "job_file.used_by", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE used_by = :job ORDER BY id LIMIT 20000");
     [hot] read COUNT = "job_file.count", "SELECT state, COUNT(*), SUM(fsize) FROM job_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] write SETTLE = "job_file.settle", "UPDATE job_file SET state = :state, guid = :guid, fsize = :fsize, checksum = :checksum, surl = :surl, n_events = :events WHERE id = :id AND state = :from";
     [hot] write MOVE = "job_file.move", "UPDATE job_file SET state = :state WHERE id IN (:ids*) AND state = :from";
@@ -58,7 +66,7 @@ statements! {
     [hot] write FREE = "job_file.free", "UPDATE job_file SET used_by = NULL WHERE used_by = :job";
 }
 
-fn read(r: &Row) -> Result<JobFile, Error> {
+pub(crate) fn read(r: &Row) -> Result<JobFile, Error> {
     let text = |i| Ok::<_, Error>(r.opt_text(i)?.map(str::to_owned));
     Ok(JobFile {
         id: r.int(0)?,
@@ -130,13 +138,12 @@ pub async fn used_by(store: &Store, job: JobId) -> Result<Vec<JobFile>, Error> {
 /// Files and bytes of a data set by state.
 pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64, i64)>, Error> {
     let rows = store.fetch(&COUNT, vec![("dataset", dataset.into())]).await?;
-    rows.iter()
-        .map(|r| {
-            #[expect(clippy::cast_possible_truncation, reason = "a sum of byte counts; some backends answer a real")]
-            let bytes = r.opt_real(2)?.unwrap_or(0.0) as i64;
-            Ok((r.text(0)?.to_owned(), r.int(1)?, bytes))
-        })
-        .collect()
+    rows.iter().map(read_count).collect()
+}
+pub(crate) fn read_count(r: &Row) -> Result<(String, i64, i64), Error> {
+    #[expect(clippy::cast_possible_truncation, reason = "a sum of byte counts; some backends answer a real")]
+    let bytes = r.opt_real(2)?.unwrap_or(0.0) as i64;
+    Ok((r.text(0)?.to_owned(), r.int(1)?, bytes))
 }
 /// Writes what was reported of a file that is still in state `from`.
 pub fn settle(batch: &mut Batch, from: FileState, f: &JobFile) {

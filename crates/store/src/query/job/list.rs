@@ -73,7 +73,7 @@ pub async fn of_task(store: &Store, task: TaskId, after: JobId, n: i64) -> Resul
     let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&OF_TASK, binds).await?.iter().map(read).collect()
 }
-pub(super) fn words(states: &[JobState]) -> crate::Value {
+pub(crate) fn words(states: &[JobState]) -> crate::Value {
     states.iter().map(|s| s.as_str().to_owned()).collect::<Vec<_>>().into()
 }
 /// Jobs of a task in one of these states, by id; at most `n` and 1,000.

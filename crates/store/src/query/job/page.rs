@@ -72,17 +72,16 @@ pub async fn page(store: &Store, f: &Filter, n: i64) -> Result<Vec<JobRow>, Erro
 /// What a task's failed jobs died of, most frequent first; at most 50.
 pub async fn errors_of_task(store: &Store, task: TaskId) -> Result<Vec<ErrorGroup>, Error> {
     let rows = store.fetch(&ERRORS, vec![("task", task.into())]).await?;
-    rows.iter()
-        .map(|r| {
-            Ok(ErrorGroup {
-                trans_exit_code: r.opt_int(0)?,
-                pilot_error_code: r.opt_int(1)?,
-                exe_error_code: r.opt_int(2)?,
-                sup_error_code: r.opt_int(3)?,
-                n: r.int(4)?,
-                example: JobId(r.int(5)?),
-                diag: r.opt_text(6)?.map(str::to_owned),
-            })
-        })
-        .collect()
+    rows.iter().map(error_group).collect()
+}
+pub(crate) fn error_group(r: &crate::Row) -> Result<ErrorGroup, Error> {
+    Ok(ErrorGroup {
+        trans_exit_code: r.opt_int(0)?,
+        pilot_error_code: r.opt_int(1)?,
+        exe_error_code: r.opt_int(2)?,
+        sup_error_code: r.opt_int(3)?,
+        n: r.int(4)?,
+        example: JobId(r.int(5)?),
+        diag: r.opt_text(6)?.map(str::to_owned),
+    })
 }

@@ -151,6 +151,7 @@ macro_rules! set_columns {
         "id, task_id, role, name, stream, is_master, state, pattern, n_files, n_used, n_finished, n_failed, n_on_hold, n_events, next_serial, seq, is_open, part, part_after, checked_us, n_missing, n_events_used, n_events_finished, look_us, feed"
     };
 }
+pub(crate) use set_columns;
 
 statements! {
     insert ADD = "task_dataset.add" => task_dataset (id: Int, task_id: Int, role: Text, name: Text, stream: Text, is_master: Int, state: Text, pattern: Text, n_files: Int, n_used: Int, n_finished: Int, n_failed: Int, n_on_hold: Int, n_events: Int, next_serial: Int, seq: Int, is_open: Int, part: Int, part_after: Text, checked_us: Int, n_missing: Int, n_events_used: Int, n_events_finished: Int, todo: Int, look_us: Int, feed: Text), "";
@@ -167,7 +168,7 @@ statements! {
     [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
 }
 
-fn read(r: &Row) -> Result<TaskDataset, Error> {
+pub(crate) fn read(r: &Row) -> Result<TaskDataset, Error> {
     Ok(TaskDataset {
         id: r.int(0)?,
         task_id: TaskId(r.int(1)?),
