@@ -2,6 +2,33 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+/// Runs each case on one backend.
+macro_rules! on {
+    ($backend:ident: $($case:ident),* $(,)?) => { $(
+        #[tokio::test]
+        async fn $case() {
+            let w = crate::world::World::on(panda_store::testing::Backend::$backend).await;
+            super::$case(&w).await;
+            w.close().await;
+        }
+    )* };
+}
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            on!(Sqlite: $($case),*);
+        }
+        mod db_postgres {
+            on!(Postgres: $($case),*);
+        }
+        mod db_mariadb {
+            on!(Mysql: $($case),*);
+        }
+    };
+}
+
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/tasks.rs"]
 mod tasks;
 #[path = "it/world.rs"]

@@ -15,6 +15,7 @@ pub mod live;
 pub mod people;
 pub mod pilot;
 pub mod queue;
+pub mod retention;
 pub mod setting;
 pub mod statistics;
 pub mod storage;

@@ -3,6 +3,7 @@
 //!
 //! It must not know how rows are stored nor which VO they belong to.
 
+pub mod brake;
 pub mod broker;
 pub mod feed;
 pub mod load;
@@ -10,6 +11,7 @@ pub mod names;
 pub mod params;
 pub mod priority;
 pub mod resource;
+pub mod retention;
 pub mod retry;
 pub mod share;
 pub mod split;

@@ -3,8 +3,10 @@
 //! Each area has a file with its table; [`areas`] lists them. Whoever needs a value names the [`Setting`] and the VO and label that it is for
 //! ([`Values`] finds it). It must not know where values are stored, nor what they decide.
 
+pub mod brake;
 pub mod broker;
 pub mod job_timer;
+pub mod retention;
 pub mod task_timer;
 
 use std::collections::BTreeMap;
@@ -132,7 +134,7 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[broker::ALL, job_timer::ALL, task_timer::ALL]
+    &[broker::ALL, job_timer::ALL, task_timer::ALL, brake::ALL, retention::ALL]
 }
 
 /// The setting of this name.

@@ -1,5 +1,6 @@
 //! The loops, one a file, and the table that says what wakes each.
 
+mod archive;
 mod close;
 mod command;
 mod count;
@@ -40,14 +41,26 @@ pub enum LoopKind {
     Watch,
     /// Jobs are counted for who decides on the load.
     Count,
+    /// What ended some days ago goes into the archive.
+    Archive,
     /// Files that nobody needs any more.
     Sweep,
 }
 
 impl LoopKind {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::Refine, Self::Generate, Self::Finish, Self::Merge, Self::Command, Self::Close, Self::Watch, Self::Count, Self::Sweep];
+    pub const ALL: &'static [Self] = &[
+        Self::Refine,
+        Self::Generate,
+        Self::Finish,
+        Self::Merge,
+        Self::Command,
+        Self::Close,
+        Self::Watch,
+        Self::Count,
+        Self::Archive,
+        Self::Sweep,
+    ];
 
     /// Name, for logs and the monitor.
     #[must_use]
@@ -61,6 +74,7 @@ impl LoopKind {
             Self::Close => "close",
             Self::Watch => "watch",
             Self::Count => "count",
+            Self::Archive => "archive",
             Self::Sweep => "sweep",
         }
     }
@@ -72,7 +86,7 @@ impl LoopKind {
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
-            Self::Watch | Self::Count | Self::Sweep => &[],
+            Self::Watch | Self::Count | Self::Archive | Self::Sweep => &[],
         }
     }
     /// The longest time between two steps.
@@ -83,6 +97,7 @@ impl LoopKind {
             Self::Watch => Duration::from_secs(60).max(usual),
             // Every 10 s (DECISIONS "Dispatch"; `spec/engine.md` 20.4).
             Self::Count => Duration::from_secs(10),
+            Self::Archive => Duration::from_secs(600),
             Self::Sweep => Duration::from_secs(3_600),
             _ => usual,
         }
@@ -100,6 +115,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Close => close::step(ops, now).await,
         LoopKind::Watch => watch::step(ops, options, now).await,
         LoopKind::Count => count::step(ops).await,
+        LoopKind::Archive => archive::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
     }
 }

@@ -298,30 +298,6 @@ async fn a_second_batch_job_is_told_to_stop(w: &World) {
     assert_eq!(w.task(id).await.state, TaskState::Done);
 }
 
-/// Runs each case on one backend.
-macro_rules! on {
-    ($backend:ident: $($case:ident),* $(,)?) => { $(
-        #[tokio::test]
-        async fn $case() {
-            let w = crate::world::World::on(panda_store::testing::Backend::$backend).await;
-            super::$case(&w).await;
-            w.close().await;
-        }
-    )* };
-}
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        mod sqlite {
-            on!(Sqlite: $($case),*);
-        }
-        mod db_postgres {
-            on!(Postgres: $($case),*);
-        }
-        mod db_mariadb {
-            on!(Mysql: $($case),*);
-        }
-    };
-}
 cases!(
     a_second_batch_job_is_told_to_stop,
     no_input_runs_to_done,

@@ -66,6 +66,9 @@ pub fn who(subject: &str, roles: &[Role]) -> Principal {
 pub fn alice() -> Principal {
     who("alice", &[])
 }
+pub fn prod() -> Principal {
+    who("prod", &[Role::Production])
+}
 pub fn pilot() -> Principal {
     who("pilot", &[Role::Pilot])
 }
@@ -81,6 +84,16 @@ impl World {
         let w = Self { ops: Arc::new(ops), clock, dir, db };
         w.queue("LOCAL", "native").await;
         w
+    }
+    /// As after kill -9 and a new start: nothing that a process remembers is left.
+    pub async fn reopen(&mut self) {
+        self.ops.store.close().await;
+        let store = self.db.open().await;
+        self.ops = Arc::new(Ops::new(store, self.clock.clone(), self.ops.options.clone()));
+    }
+    /// What is wrong with the histories now.
+    pub async fn broken(&self) -> Vec<String> {
+        panda_store::testing::broken_histories(&self.ops.store).await.unwrap()
     }
     pub async fn queue(&self, name: &str, family: &str) -> QueueId {
         let id = self.ops.store.id(IdKind::Row).await.unwrap();

@@ -10,8 +10,9 @@ use axum::{
 use panda_core::{file::FileRole, id::JobId, job::state::JobState};
 use panda_ops::why;
 use panda_store::query::{
+    archive,
     job::{self, JobRow, file::JobFile, list::Event},
-    task::{self, dataset::TaskDataset, file::TaskFile},
+    task::{dataset::TaskDataset, file::TaskFile},
 };
 use panda_wire::job_dict;
 use serde_json::{Map, Value, json};
@@ -114,12 +115,12 @@ async fn load(app: &App, asked: &Asked, id: &str) -> Result<Response, Trouble> {
 
 async fn read(app: &App, id: JobId) -> Result<Data, Trouble> {
     let store = &app.ops.store;
-    let Some(job) = job::list::get(store, id).await? else {
+    let Some(job) = archive::job::find(store, id).await? else {
         return Err(Trouble::missing(format!("There is no job {id}."), "Look for it in the list of jobs, or on the page of its task."));
     };
-    let (own, common) = job::list::doc(store, id).await?.unwrap_or_default();
+    let (own, common) = archive::job::doc(store, id).await?.unwrap_or_default();
     let live = job::list::live(store, id).await?;
-    let (end, meta) = job::report::end(store, id).await?.unwrap_or_default();
+    let (end, meta) = archive::job::end(store, id).await?.unwrap_or_default();
     let end = end.as_deref().map(mask::parsed).unwrap_or_default();
     let part = |key: &str| end[key].as_object().cloned().unwrap_or_default();
     let beat = live.as_ref().and_then(|l| l.2.as_deref()).map(mask::parsed);
@@ -128,13 +129,13 @@ async fn read(app: &App, id: JobId) -> Result<Data, Trouble> {
         metrics = beat.and_then(|b| b.as_object().cloned()).unwrap_or_default();
     }
     Ok(Data {
-        files: job::file::of_jobs(store, &[id]).await?,
-        inputs: task::file::of_jobs(store, &[id]).await?,
+        files: archive::job::files_of(store, &[id]).await?,
+        inputs: archive::task::files_of_jobs(store, &[id]).await?,
         datasets: match job.task_id {
-            Some(task) => task::dataset::of_task(store, task).await?,
+            Some(task) => archive::task::datasets(store, task).await?,
             None => Vec::new(),
         },
-        events: job::list::events(store, id).await?,
+        events: archive::job::events(store, id).await?,
         dictionary: dictionary(&own, &common),
         errors: part("errors"),
         metrics,

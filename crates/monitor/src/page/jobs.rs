@@ -13,11 +13,8 @@ use panda_core::{
 };
 use panda_ops::statistics;
 use panda_store::query::{
-    job::{
-        self, JobRow,
-        page::{Filter, page as select},
-    },
-    task,
+    archive::{self, job::page as select},
+    job::{JobRow, page::Filter},
 };
 use serde_json::{Value, json};
 
@@ -91,7 +88,7 @@ async fn load(app: &App, asked: &Asked) -> Result<Response, Trouble> {
         return Ok(frame::json(&as_json(app, asked, &rows, &names).await?));
     }
     let task_name = match task_id {
-        Some(id) => task::list::get(store, id).await?.map(|t| t.name).unwrap_or_default(),
+        Some(id) => archive::task::find(store, id).await?.map(|t| t.name).unwrap_or_default(),
         None => String::new(),
     };
     let now = app.ops.now().0;
@@ -123,7 +120,7 @@ async fn chips(app: &App, asked: &Asked, filter: &Filter) -> Result<Vec<Chip>, T
     match (filter.task, filter.queue) {
         (Some(_), Some(_)) => {}
         (Some(task), None) => {
-            for (state, n) in job::list::count_task(&app.ops.store, task).await? {
+            for (state, n) in archive::job::count_task(&app.ops.store, task).await? {
                 if let Ok(state) = JobState::parse(&state) {
                     counts.insert(state, n);
                 }
@@ -229,19 +226,19 @@ async fn datasets(app: &App, rows: &[JobRow]) -> Result<HashMap<JobId, Vec<Value
     tasks.dedup();
     let mut sets: HashMap<i64, (String, &'static str)> = HashMap::new();
     if !tasks.is_empty() {
-        let all = task::dataset::of_tasks(store, &tasks).await?;
+        let all = archive::task::datasets_of(store, &tasks).await?;
         sets.extend(all.into_iter().map(|d| (d.id, (d.name, d.role.as_str()))));
     }
     let line = |lfn: &str, id: Option<i64>, role: Option<&str>| {
         let set = id.and_then(|id| sets.get(&id));
         json!({"lfn": lfn, "type": role.or(set.map(|s| s.1)), "datasetid": id, "datasetname": set.map(|s| s.0.as_str())})
     };
-    for f in task::file::of_jobs(store, &jobs).await? {
+    for f in archive::task::files_of_jobs(store, &jobs).await? {
         if let Some(job) = f.job_id {
             found.entry(job).or_default().push(line(&f.lfn, Some(f.dataset_id), None));
         }
     }
-    for f in job::file::of_jobs(store, &jobs).await? {
+    for f in archive::job::files_of(store, &jobs).await? {
         found.entry(f.job_id).or_default().push(line(&f.lfn, f.dataset_id, Some(f.role.as_str())));
     }
     Ok(found)

@@ -10,7 +10,10 @@ use panda_core::{
     task::state::TaskState,
 };
 use panda_ops::statistics::{self, Count};
-use panda_store::query::task::{self, page::Filter};
+use panda_store::query::{
+    archive,
+    task::{self, page::Filter},
+};
 use serde_json::{Value, json};
 
 use super::{Chip, finish, tasks::lines};
@@ -132,7 +135,7 @@ async fn load(app: &App, asked: &Asked) -> Result<Response, Trouble> {
         })));
     }
     let newest = Filter { states: Vec::new(), people: None, since_us: 0, before: TaskId(i64::MAX) };
-    let recent = lines(app, &task::page::page(store, &newest, TASKS).await?).await?;
+    let recent = lines(app, &archive::task::page(store, &newest, TASKS).await?).await?;
     let mut lines: Vec<QueueLine> = Vec::new();
     for q in queues.sorted() {
         let counts = jobs.get(&Some(q.id)).cloned().unwrap_or_default();

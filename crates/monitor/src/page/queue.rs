@@ -9,7 +9,7 @@ use axum::{
 };
 use panda_core::{id::JobId, job::state::JobState};
 use panda_ops::{pilot::seen, statistics};
-use panda_store::query::job::page::{Filter, page as select};
+use panda_store::query::{archive::job::page as select, job::page::Filter};
 use serde_json::{Map, Value, json};
 
 use super::{

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use panda_core::id::{JobId, TaskId};
-use panda_store::query::{job, person, task};
+use panda_store::query::{archive, person};
 
 use super::finish;
 use crate::{
@@ -35,10 +35,10 @@ async fn find(app: &App, asked: &Asked) -> Result<String, Trouble> {
     let store = &app.ops.store;
     let (kind, rest) = text.split_once('/').unwrap_or(("", text));
     if let Ok(id) = rest.parse::<i64>() {
-        if kind != "job" && task::list::get(store, TaskId(id)).await?.is_some() {
+        if kind != "job" && archive::task::find(store, TaskId(id)).await?.is_some() {
             return Ok(format!("/task/{id}/"));
         }
-        if kind != "task" && job::list::get(store, JobId(id)).await?.is_some() {
+        if kind != "task" && archive::job::find(store, JobId(id)).await?.is_some() {
             return Ok(format!("/job/{id}/"));
         }
     }

@@ -10,8 +10,9 @@ use axum::{
 use panda_core::{file::FileState, id::TaskId, job::state::JobState, task::state::TaskState};
 use panda_ops::why;
 use panda_store::query::{
-    job::{self, list::Event, page::ErrorGroup},
-    task::{self, TaskRow, dataset::TaskDataset},
+    archive,
+    job::{list::Event, page::ErrorGroup},
+    task::{TaskRow, dataset::TaskDataset},
 };
 use serde_json::{Value, json};
 
@@ -117,17 +118,17 @@ async fn load(app: &App, asked: &Asked, id: &str) -> Result<Response, Trouble> {
 
 async fn read(app: &App, id: TaskId) -> Result<Data, Trouble> {
     let store = &app.ops.store;
-    let Some(task) = task::list::get(store, id).await? else {
+    let Some(task) = archive::task::find(store, id).await? else {
         let hint = "Look for it in the list of tasks; a number below 10000000 is a request, not a task.";
         return Err(Trouble::missing(format!("There is no task {id}."), hint));
     };
     Ok(Data {
         owner: app.ops.person_by_id(task.person_id).await?.name.clone(),
-        datasets: task::dataset::of_task(store, id).await?,
-        events: task::list::events(store, id).await?,
-        jobs: job::list::count_task(store, id).await?,
-        errors: job::page::errors_of_task(store, id).await?,
-        params: mask::parsed(&task::list::params(store, id).await?.unwrap_or_default()),
+        datasets: archive::task::datasets(store, id).await?,
+        events: archive::task::events(store, id).await?,
+        jobs: archive::job::count_task(store, id).await?,
+        errors: archive::job::errors_of_task(store, id).await?,
+        params: mask::parsed(&archive::task::params(store, id).await?.unwrap_or_default()),
         why: why::task::why(&app.ops, &app.reader, id).await?,
         task,
     })
@@ -174,7 +175,7 @@ async fn html(app: &App, asked: &Asked, d: Data) -> Result<Response, Trouble> {
     let (t, now) = (&d.task, app.ops.now().0);
     let progress = Progress::of(d.datasets.iter());
     let (sizes, outputs, more) = outputs(app, &d.datasets).await?;
-    let children = task::list::children(&app.ops.store, t.id).await?;
+    let children = archive::task::children(&app.ops.store, t.id).await?;
     let id = t.id.0;
     let known = |e: &&(String, i64)| JobState::parse(&e.0).is_ok();
     let mut jobs: Vec<&(String, i64)> = d.jobs.iter().filter(known).collect();
@@ -263,14 +264,14 @@ async fn outputs(app: &App, datasets: &[TaskDataset]) -> Result<(Vec<(i64, i64)>
     let store = &app.ops.store;
     let (mut sizes, mut files, mut more) = (Vec::new(), Vec::new(), 0);
     for d in datasets.iter().filter(|d| d.role.is_output()).take(DATASETS) {
-        let done = job::file::count(store, d.id).await?.into_iter().find(|c| c.0 == FileState::Finished.as_str());
+        let done = archive::job::count_files(store, d.id).await?.into_iter().find(|c| c.0 == FileState::Finished.as_str());
         let Some((_, n, size)) = done else { continue };
         sizes.push((d.id, size));
         if d.role.is_pre_merge() {
             continue;
         }
         let room = i64::try_from(OUTPUTS.saturating_sub(files.len())).unwrap_or(0);
-        let page = if room > 0 { job::file::of_dataset(store, d.id, &[FileState::Finished], 0, room).await? } else { Vec::new() };
+        let page = if room > 0 { archive::job::files_of_dataset(store, d.id, &[FileState::Finished], 0, room).await? } else { Vec::new() };
         more += n - i64::try_from(page.len()).unwrap_or(n);
         files.extend(page.iter().map(FileLine::output));
     }

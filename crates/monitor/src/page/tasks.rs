@@ -6,12 +6,9 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use panda_core::{id::TaskId, task::state::TaskState};
 use panda_store::query::{
+    archive::{self, task::page as select},
     person,
-    task::{
-        self, TaskRow,
-        dataset::TaskDataset,
-        page::{Filter, page as select},
-    },
+    task::{TaskRow, dataset::TaskDataset, page::Filter},
 };
 use serde_json::Value;
 
@@ -120,7 +117,7 @@ async fn datasets(app: &App, rows: &[TaskRow]) -> Result<HashMap<TaskId, Vec<Tas
     let ids: Vec<TaskId> = rows.iter().map(|t| t.id).collect();
     let mut all: HashMap<TaskId, Vec<TaskDataset>> = HashMap::new();
     if !ids.is_empty() {
-        for d in task::dataset::of_tasks(&app.ops.store, &ids).await? {
+        for d in archive::task::datasets_of(&app.ops.store, &ids).await? {
             all.entry(d.task_id).or_default().push(d);
         }
     }

@@ -11,10 +11,9 @@ use panda_core::{
 use panda_store::{
     Batch,
     query::{
-        MAX_PAGE,
+        MAX_PAGE, archive,
         cache::{self, CacheFile},
-        job::{self, file::JobFile},
-        task,
+        job::file::JobFile,
     },
 };
 use uuid::Uuid;
@@ -54,7 +53,7 @@ pub async fn request(ops: &Ops, who: &Principal, r: &Request) -> Result<Accepted
     let Some(id) = r.task_id.filter(|id| *id > 0) else {
         return Err(OpsError::refused("Either task_id or dataset must be provided; a data set alone is not enough here, give the task_id"));
     };
-    let row = task::list::get(&ops.store, TaskId(id)).await?;
+    let row = archive::task::find(&ops.store, TaskId(id)).await?;
     let owner = match &row {
         Some(t) => Some(ops.person_by_id(t.person_id).await?),
         None => None,
@@ -94,13 +93,13 @@ async fn registered(ops: &Ops, id: TaskId, r: &Request) -> Result<Vec<JobFile>, 
     let name = |n: &str| n.rsplit(':').next().unwrap_or(n).trim_end_matches('/').to_owned();
     let only = r.dataset.as_deref().filter(|d| !d.is_empty()).map(name);
     let mut found: Vec<JobFile> = Vec::new();
-    for d in task::dataset::of_task(&ops.store, id).await? {
+    for d in archive::task::datasets(&ops.store, id).await? {
         if !matches!(d.role, FileRole::Output | FileRole::Log) || only.as_ref().is_some_and(|o| *o != name(&d.name)) {
             continue;
         }
         let mut after = 0;
         while found.len() < MAX_FILES {
-            let page = job::file::of_dataset(&ops.store, d.id, &[FileState::Finished], after, MAX_PAGE).await?;
+            let page = archive::job::files_of_dataset(&ops.store, d.id, &[FileState::Finished], after, MAX_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.id;
             found.extend(page.into_iter().filter(|f| r.files.as_ref().is_none_or(|only| only.contains(&f.lfn))));
@@ -149,6 +148,7 @@ mod tests {
     use super::*;
     use crate::testing::{World, alice, bob};
     use panda_core::{job::state::JobState, task::state::TaskState};
+    use panda_store::query::job;
 
     #[tokio::test]
     async fn lost_files_are_reported() {

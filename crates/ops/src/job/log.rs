@@ -10,7 +10,10 @@ use std::{
 
 use panda_access::{Principal, Right, table};
 use panda_core::{id::JobId, job::state::JobState};
-use panda_store::query::job::{self, JobRow};
+use panda_store::query::{
+    archive,
+    job::{self, JobRow},
+};
 
 use crate::{Ops, OpsError};
 
@@ -142,7 +145,7 @@ fn silent(j: &JobRow, attempt: i64) -> bool {
 }
 
 async fn job(ops: &Ops, who: &Principal, id: JobId) -> Result<(JobRow, bool), OpsError> {
-    let row = job::list::get(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
+    let row = archive::job::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
     let owner = ops.person_by_id(row.person_id).await?;
     Ok((row, who.owns((&owner.issuer, &owner.subject))))
 }

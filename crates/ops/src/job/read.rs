@@ -7,7 +7,10 @@ use panda_core::{
     id::{JobId, TaskId},
     job::{record::JobKind, state::JobState},
 };
-use panda_store::query::job::{self, JobRow, file::JobFile};
+use panda_store::query::{
+    archive,
+    job::{JobRow, file::JobFile},
+};
 use serde_json::{Map, Value, json};
 
 use super::describe::{Parts, describe};
@@ -23,7 +26,7 @@ const CHUNK: usize = 500;
 async fn rows(ops: &Ops, ids: &[JobId]) -> Result<HashMap<JobId, JobRow>, OpsError> {
     let mut found = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        found.extend(job::list::many(&ops.store, chunk).await?.into_iter().map(|j| (j.id, j)));
+        found.extend(archive::job::many(&ops.store, chunk).await?.into_iter().map(|j| (j.id, j)));
     }
     Ok(found)
 }
@@ -59,14 +62,14 @@ pub async fn pilot_statuses(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result
     Ok(answer.collect())
 }
 
-/// `job/get_description` and `job/get_description_incl_archive`: a description a job, null for what is unknown. Nothing is archived yet, so both
-/// are the same.
+/// `job/get_description` and `job/get_description_incl_archive`: a description a job, null for what is unknown. Both look at live jobs
+/// first and then in the archive.
 pub async fn descriptions(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<Vec<Value>, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
     let ids = &ids[..ids.len().min(MAX_DESCRIBED)];
     let mut answer = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        let jobs = job::list::many(&ops.store, chunk).await?;
+        let jobs = archive::job::many(&ops.store, chunk).await?;
         let mut described: HashMap<JobId, Value> = jobs.iter().map(|j| j.id).zip(described(ops, &jobs).await?).collect();
         answer.extend(chunk.iter().map(|id| described.remove(id).unwrap_or_default()));
     }
@@ -80,7 +83,7 @@ pub async fn of_task(ops: &Ops, who: &Principal, task: TaskId, unsuccessful_only
     let mut after = JobId(0);
     while answer.len() < MAX_DESCRIBED {
         let n = i64::try_from(CHUNK.min(MAX_DESCRIBED - answer.len())).unwrap_or(1);
-        let mut jobs = job::list::of_task(&ops.store, task, after, n).await?;
+        let mut jobs = archive::job::of_task(&ops.store, task, after, n).await?;
         let Some(last) = jobs.last() else { break };
         after = last.id;
         jobs.retain(|j| !unsuccessful_only || (j.state.is_final() && j.state != JobState::Finished));
@@ -109,10 +112,10 @@ fn with_duration(j: &JobRow, mut description: Value, now: i64) -> Value {
 async fn described(ops: &Ops, jobs: &[JobRow]) -> Result<Vec<Value>, OpsError> {
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
     let mut docs: HashMap<JobId, (String, String)> = HashMap::new();
-    docs.extend(job::list::docs(&ops.store, &ids).await?.into_iter().map(|(id, own, common)| (id, (own, common))));
-    let mut ends: HashMap<JobId, String> = job::report::ends(&ops.store, &ids).await?.into_iter().collect();
+    docs.extend(archive::job::docs(&ops.store, &ids).await?.into_iter().map(|(id, own, common)| (id, (own, common))));
+    let mut ends: HashMap<JobId, String> = archive::job::ends(&ops.store, &ids).await?.into_iter().collect();
     let mut files: HashMap<JobId, Vec<JobFile>> = HashMap::new();
-    for f in job::file::of_jobs(&ops.store, &ids).await? {
+    for f in archive::job::files_of(&ops.store, &ids).await? {
         files.entry(f.job_id).or_default().push(f);
     }
     let queues = ops.queues().await?;
@@ -148,10 +151,10 @@ pub async fn metadata(ops: &Ops, who: &Principal, task: TaskId) -> Result<Map<St
     let mut answer = Map::new();
     let mut after = JobId(0);
     while answer.len() < MAX_DESCRIBED {
-        let ids = job::list::ids_of_task(&ops.store, task, after, panda_store::query::MAX_PAGE).await?;
+        let ids = archive::job::ids_of_task(&ops.store, task, after, panda_store::query::MAX_PAGE).await?;
         let Some(last) = ids.last() else { break };
         after = *last;
-        for (id, meta) in job::report::meta_of(&ops.store, &ids).await? {
+        for (id, meta) in archive::job::meta_of(&ops.store, &ids).await? {
             let meta = serde_json::from_str(&meta).unwrap_or(Value::String(meta));
             answer.insert(id.0.to_string(), meta);
         }
@@ -164,7 +167,7 @@ mod tests {
     use super::*;
     use crate::testing::{World, alice, bob};
     use panda_core::task::state::TaskState;
-    use panda_store::Batch;
+    use panda_store::{Batch, query::job};
 
     #[tokio::test]
     async fn states_are_aligned_with_the_question() {

@@ -17,15 +17,18 @@ use panda_core::{
 };
 use panda_store::{
     Batch,
-    query::task::{
-        self, TaskRow,
-        transition::{TaskCommand, add_command},
+    query::{
+        archive,
+        task::{
+            self, TaskRow,
+            transition::{TaskCommand, add_command},
+        },
     },
 };
 use panda_wire::TaskParameters;
 use serde_json::{Map, Value};
 
-use crate::{MAX_CONFLICTS, Ops, OpsError};
+use crate::{MAX_CONFLICTS, Ops, OpsError, retention};
 
 /// Result code of a retry with new parameters; the client takes no other for success.
 pub const CODE_NEW_PARAMETERS: i64 = 3;
@@ -225,12 +228,16 @@ async fn command(ops: &Ops, who: &Principal, right: Right, id: TaskId, what: Com
 /// The task, when the caller may; None when there is none (only production learns that: nobody owns what does not exist).
 async fn owned(ops: &Ops, who: &Principal, right: Right, id: TaskId) -> Result<Option<TaskRow>, OpsError> {
     let row = task::list::get(&ops.store, id).await?;
-    let owner = match &row {
+    let archived = if row.is_none() { archive::task::cold(&ops.store, id).await? } else { None };
+    let owner = match row.as_ref().or(archived.as_ref()) {
         Some(t) => Some(ops.person_by_id(t.person_id).await?),
         None => None,
     };
     table::allowed(right, Some(who), owner.as_ref().map(|p| (p.issuer.as_str(), p.subject.as_str())))?;
-    Ok(row)
+    match archived {
+        Some(t) => Err(OpsError::refused(retention::archived(&t))),
+        None => Ok(row),
+    }
 }
 
 /// One batch: the state that the task enters at once, and the command's row.

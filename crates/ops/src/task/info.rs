@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use panda_access::{Principal, Right, table};
 use panda_core::{id::TaskId, task::state::TaskState};
 use panda_store::query::{
-    person,
-    task::{self, TaskRow, dataset::TaskDataset},
+    archive, person,
+    task::{TaskRow, dataset::TaskDataset},
 };
 use panda_wire::datetime;
 use serde_json::{Map, Value};
@@ -47,7 +47,7 @@ const SPLIT_RULES: &[&str] = &[
 pub async fn detailed(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
     let missing = || OpsError::NotFound("Task not found or error retrieving task info".into());
-    let row = task::list::get(&ops.store, id).await?.ok_or_else(missing)?;
+    let row = archive::task::find(&ops.store, id).await?.ok_or_else(missing)?;
     Ok(full(ops, vec![row]).await?.pop().unwrap_or_default())
 }
 
@@ -55,9 +55,9 @@ pub async fn detailed(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, O
 pub async fn parent_detailed(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
     let missing = |text: &str| OpsError::NotFound(text.into());
-    let child = task::list::get(&ops.store, id).await?.ok_or_else(|| missing("Child task not found"))?;
+    let child = archive::task::find(&ops.store, id).await?.ok_or_else(|| missing("Child task not found"))?;
     let parent = child.parent_id.ok_or_else(|| missing("No parent task found"))?;
-    let row = task::list::get(&ops.store, parent).await?.ok_or_else(|| missing("Parent task not found"))?;
+    let row = archive::task::find(&ops.store, parent).await?.ok_or_else(|| missing("Parent task not found"))?;
     Ok(full(ops, vec![row]).await?.pop().unwrap_or_default())
 }
 
@@ -78,7 +78,7 @@ pub async fn detailed_since(
     if let Some(ids) = filters.task_ids() {
         let mut rows = Vec::new();
         for id in ids.into_iter().take(most) {
-            rows.extend(task::list::get(&ops.store, TaskId(id)).await?.filter(|t| people.contains(&t.person_id)));
+            rows.extend(archive::task::find(&ops.store, TaskId(id)).await?.filter(|t| people.contains(&t.person_id)));
         }
         return matching(ops, rows, &filters).await;
     }
@@ -86,7 +86,7 @@ pub async fn detailed_since(
     for person in people {
         let (mut before, mut scanned) = (TaskId(i64::MAX), 0);
         while found.len() < most && scanned < MAX_SCANNED {
-            let page = task::list::of_person_page(&ops.store, person, since_us, before, PAGE).await?;
+            let page = archive::task::of_person_page(&ops.store, person, since_us, before, PAGE).await?;
             let Some(last) = page.last() else { break };
             before = last.id;
             scanned += page.len();
@@ -113,7 +113,12 @@ pub async fn modified_since(
     let mut rows = Vec::new();
     for person in people(ops, who, dn).await? {
         let fits = |t: &TaskRow| t.label == label && min_task_id.is_none_or(|min| t.id.0 >= min);
-        rows.extend(task::list::of_person(&ops.store, person, since_us, panda_store::query::MAX_PAGE).await?.into_iter().filter(fits));
+        rows.extend(
+            archive::task::of_person_page(&ops.store, person, since_us, TaskId(i64::MAX), panda_store::query::MAX_PAGE)
+                .await?
+                .into_iter()
+                .filter(fits),
+        );
     }
     rows.truncate(most);
     let mut answer = Map::new();
@@ -174,9 +179,9 @@ async fn full(ops: &Ops, rows: Vec<TaskRow>) -> Result<Vec<Value>, OpsError> {
     let mut answer = Vec::with_capacity(rows.len());
     for chunk in rows.chunks(usize::try_from(PAGE).unwrap_or(1)) {
         let ids: Vec<TaskId> = chunk.iter().map(|t| t.id).collect();
-        let mut params: BTreeMap<TaskId, String> = task::list::params_many(&ops.store, &ids).await?.into_iter().collect();
+        let mut params: BTreeMap<TaskId, String> = archive::task::params_many(&ops.store, &ids).await?.into_iter().collect();
         let mut datasets: BTreeMap<TaskId, Vec<TaskDataset>> = BTreeMap::new();
-        for d in task::dataset::of_tasks(&ops.store, &ids).await? {
+        for d in archive::task::datasets_of(&ops.store, &ids).await? {
             datasets.entry(d.task_id).or_default().push(d);
         }
         for row in chunk {
@@ -238,7 +243,7 @@ async fn progress(ops: &Ops, m: &mut Map<String, Value>, datasets: &[TaskDataset
     let (all, finished, failed) = (sum(|d| d.n_files), sum(|d| d.n_finished), sum(|d| d.n_failed));
     let mut missing = 0;
     for d in masters().filter(|d| d.state == "missing") {
-        let counts = task::file::count(&ops.store, d.id).await?;
+        let counts = archive::task::count_files(&ops.store, d.id).await?;
         missing += counts.iter().filter(|(state, _)| state == "missing").map(|(_, n)| n).sum::<i64>();
     }
     let percent = |n: i64| if all > 0 { n * 100 / all } else { 0 };

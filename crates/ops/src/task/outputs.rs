@@ -7,11 +7,7 @@ use panda_core::{
     file::{FileRole, FileState},
     id::{JobId, TaskId},
 };
-use panda_store::query::{
-    MAX_PAGE,
-    job::{self, file::JobFile},
-    task::{self, dataset::TaskDataset},
-};
+use panda_store::query::{MAX_PAGE, archive, job::file::JobFile, task::dataset::TaskDataset};
 use serde_json::{Value, json};
 
 use crate::{Ops, OpsError, storage};
@@ -48,7 +44,7 @@ pub async fn list(ops: &Ops, who: &Principal, id: TaskId, after: Option<&str>, l
         let start = if d.id == first { from_file } else { 0 };
         while left > 0 {
             let from = files.last().map_or(start, |f| f.id);
-            let page = job::file::of_dataset(&ops.store, d.id, FileState::ALL, from, left.min(MAX_PAGE)).await?;
+            let page = archive::job::files_of_dataset(&ops.store, d.id, FileState::ALL, from, left.min(MAX_PAGE)).await?;
             if page.is_empty() {
                 break;
             }
@@ -76,13 +72,13 @@ fn cursor(text: &str) -> Result<(i64, i64), OpsError> {
 /// Outputs and log of one job, as the `files` of [`list`].
 pub async fn of_job(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    let files = job::file::of_jobs(&ops.store, &[id]).await?;
+    let files = archive::job::files_of(&ops.store, &[id]).await?;
     let files = files.iter().filter(|f| f.role.is_output()).map(line).collect::<Value>();
     Ok(json!({"job_id": id.0, "files": files}))
 }
 
 async fn shown(ops: &Ops, id: TaskId) -> Result<Vec<TaskDataset>, OpsError> {
-    let datasets = task::dataset::of_task(&ops.store, id).await?;
+    let datasets = archive::task::datasets(&ops.store, id).await?;
     Ok(datasets.into_iter().filter(|d| matches!(d.role, FileRole::Output | FileRole::Log)).collect())
 }
 
@@ -96,7 +92,7 @@ fn line(f: &JobFile) -> Value {
 /// Opens a stored output by its number.
 pub async fn open(ops: &Ops, who: &Principal, file: i64) -> Result<Opened, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    let row = job::file::get(&ops.store, file).await?.ok_or_else(|| OpsError::NotFound(format!("file {file} not found")))?;
+    let row = archive::job::file(&ops.store, file).await?.ok_or_else(|| OpsError::NotFound(format!("file {file} not found")))?;
     open_row(ops, &row).await
 }
 
@@ -104,7 +100,7 @@ pub async fn open(ops: &Ops, who: &Principal, file: i64) -> Result<Opened, OpsEr
 pub async fn open_named(ops: &Ops, who: &Principal, id: TaskId, lfn: &str) -> Result<Opened, OpsError> {
     super::read::row(ops, who, id).await?;
     for d in shown(ops, id).await? {
-        if let Some(row) = job::file::by_lfn(&ops.store, d.id, lfn).await? {
+        if let Some(row) = archive::job::file_by_lfn(&ops.store, d.id, lfn).await? {
             return open_row(ops, &row).await;
         }
     }
@@ -142,7 +138,7 @@ mod tests {
     use super::*;
     use crate::testing::{World, alice, bob};
     use panda_core::{job::state::JobState, task::state::TaskState};
-    use panda_store::Batch;
+    use panda_store::{Batch, query::job};
 
     #[tokio::test]
     async fn only_files_in_storage_are_opened() {

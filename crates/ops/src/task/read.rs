@@ -9,8 +9,8 @@ use panda_core::{
     job::{record::JobKind, state::JobState},
 };
 use panda_store::query::{
-    job,
-    task::{self, TaskRow, dataset::TaskDataset},
+    archive,
+    task::{TaskRow, dataset::TaskDataset},
 };
 use serde_json::{Map, Value, json};
 
@@ -26,7 +26,7 @@ pub const NOT_FOUND: &str = "Task not found";
 /// The row of a task; [`OpsError::NotFound`] with upstream's text.
 pub(crate) async fn row(ops: &Ops, who: &Principal, id: TaskId) -> Result<TaskRow, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    task::list::get(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(NOT_FOUND.into()))
+    archive::task::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(NOT_FOUND.into()))
 }
 
 /// The state's word.
@@ -37,7 +37,7 @@ pub async fn status(ops: &Ops, who: &Principal, id: TaskId) -> Result<&'static s
 /// The parameters as stored, an object.
 pub async fn parameters(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    let text = task::list::params(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(NOT_FOUND.into()))?;
+    let text = archive::task::params(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(NOT_FOUND.into()))?;
     serde_json::from_str(&text).map_err(|e| OpsError::Internal(format!("the parameters of task {id} are no JSON: {e}")))
 }
 
@@ -47,7 +47,7 @@ pub async fn job_ids(ops: &Ops, who: &Principal, id: TaskId) -> Result<Vec<i64>,
     let mut ids = Vec::new();
     let mut after = JobId(0);
     loop {
-        let page = job::list::ids_of_task(&ops.store, id, after, PAGE).await?;
+        let page = archive::job::ids_of_task(&ops.store, id, after, PAGE).await?;
         ids.extend(page.iter().map(|j| j.0));
         match page.last() {
             Some(last) if page.len() as i64 >= PAGE && ids.len() < MAX_JOBS => after = *last,
@@ -63,7 +63,7 @@ async fn brief(ops: &Ops, id: TaskId) -> Result<Vec<(JobId, JobState, JobKind)>,
     let mut all = Vec::new();
     let mut after = JobId(0);
     loop {
-        let page = job::list::brief_of_task(&ops.store, id, after, PAGE).await?;
+        let page = archive::job::brief_of_task(&ops.store, id, after, PAGE).await?;
         let (full, last) = (page.len() as i64 >= PAGE, page.last().map(|j| j.0));
         all.extend(page);
         match last {
@@ -76,7 +76,7 @@ async fn brief(ops: &Ops, id: TaskId) -> Result<Vec<(JobId, JobState, JobKind)>,
 /// `{"inDS", "outDS", "statistics", "PandaID", "mergeStatus", "mergePandaID"[, "status"][, "cliParams"]}`.
 pub async fn details(ops: &Ops, who: &Principal, id: TaskId, parameters: bool, status: bool) -> Result<Value, OpsError> {
     let task = row(ops, who, id).await?;
-    let datasets = task::dataset::of_task(&ops.store, id).await?;
+    let datasets = archive::task::datasets(&ops.store, id).await?;
     let jobs = brief(ops, id).await?;
     let (merges, runs): (Vec<_>, Vec<_>) = jobs.iter().partition(|j| j.2 == JobKind::Merge);
     let mut answer = Map::new();
@@ -90,7 +90,7 @@ pub async fn details(ops: &Ops, who: &Principal, id: TaskId, parameters: bool, s
         answer.insert("status".into(), task.state.as_str().into());
     }
     if parameters {
-        let text = task::list::params(&ops.store, id).await?.unwrap_or_default();
+        let text = archive::task::params(&ops.store, id).await?.unwrap_or_default();
         let params: Value = serde_json::from_str(&text).unwrap_or_default();
         answer.insert("cliParams".into(), params.get("cliParams").cloned().unwrap_or_default());
     }
@@ -133,7 +133,7 @@ pub async fn datasets_and_files(ops: &Ops, who: &Principal, id: TaskId, roles: &
     table::allowed(Right::Read, Some(who), None)?;
     let mut left = MAX_FILES;
     let mut answer = Vec::new();
-    for d in task::dataset::of_task(&ops.store, id).await? {
+    for d in archive::task::datasets(&ops.store, id).await? {
         if !roles.iter().any(|r| r == d.role.as_str()) {
             continue;
         }
@@ -154,10 +154,10 @@ async fn files(ops: &Ops, d: &TaskDataset, left: &mut usize) -> Result<Vec<Value
     while *left > 0 {
         let n = i64::try_from(*left).unwrap_or(i64::MAX).min(panda_store::query::MAX_PAGE);
         let page: Vec<(i64, Value)> = if d.role.is_input() {
-            let files = task::file::page(&ops.store, d.id, after, n).await?;
+            let files = archive::task::files(&ops.store, d.id, after, n).await?;
             files.iter().map(|f| (f.seq, line(&f.lfn, f.scope.as_deref(), f.id, f.state))).collect()
         } else {
-            let files = job::file::of_dataset(&ops.store, d.id, FileState::ALL, after, n).await?;
+            let files = archive::job::files_of_dataset(&ops.store, d.id, FileState::ALL, after, n).await?;
             files.iter().map(|f| (f.id, line(&f.lfn, f.scope.as_deref(), f.id, f.state))).collect()
         };
         let Some(last) = page.last() else { break };

@@ -8,7 +8,10 @@ use panda_core::{
 };
 use panda_store::{
     Batch, IdKind,
-    query::task::{self, TaskRow, transition::TaskCommand},
+    query::{
+        archive,
+        task::{self, TaskRow, transition::TaskCommand},
+    },
 };
 use panda_wire::TaskParameters;
 use serde_json::Value;
@@ -66,7 +69,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     let person = ops.person(who).await?;
     let parent = parent.or(typed.parent_tid).filter(|p| *p > 0).map(TaskId);
     if let Some(parent) = parent
-        && task::list::get(&ops.store, parent).await?.is_none()
+        && archive::task::find(&ops.store, parent).await?.is_none()
     {
         return Err(OpsError::coded(code::NO_PARENT, format!("parent task {parent} not found")));
     }

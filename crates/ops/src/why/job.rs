@@ -3,7 +3,7 @@
 use panda_access::{Principal, Right, table};
 use panda_core::{id::JobId, job::state::JobState};
 use panda_store::query::{
-    decision,
+    archive, decision,
     job::{self, JobRow},
     queue::QueueRow,
 };
@@ -14,9 +14,9 @@ use crate::{Ops, OpsError, clock};
 /// The answer for a job, in the shape of [`super`]; `jobs` is left out, `heartbeat` and `ahead` are added.
 pub async fn why(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    let j = job::list::get(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
+    let j = archive::job::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
     let records = decision::list(&ops.store, id.0).await?;
-    let events = job::list::events(&ops.store, id).await?;
+    let events = archive::job::events(&ops.store, id).await?;
     let seen = job::list::live(&ops.store, id).await?.map(|(_, at, _)| at);
     let (mut because, mut frees) = (Vec::new(), Vec::new());
     let mut ahead = None;

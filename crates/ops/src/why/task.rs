@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use panda_access::Principal;
 use panda_core::{id::TaskId, task::state::TaskState};
 use panda_store::query::{
-    decision, job,
-    task::{self, TaskRow, dataset::TaskDataset},
+    archive, decision, job,
+    task::{TaskRow, dataset::TaskDataset},
 };
 use serde_json::{Value, json};
 
@@ -18,10 +18,10 @@ const DIAGS: usize = 5;
 /// The answer for a task, in the shape of [`super`].
 pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
     let t = crate::task::read::row(ops, who, id).await?;
-    let datasets = task::dataset::of_task(&ops.store, id).await?;
-    let counts = job::list::count_task(&ops.store, id).await?;
+    let datasets = archive::task::datasets(&ops.store, id).await?;
+    let counts = archive::job::count_task(&ops.store, id).await?;
     let records = decision::list(&ops.store, id.0).await?;
-    let events = task::list::events(&ops.store, id).await?;
+    let events = archive::task::events(&ops.store, id).await?;
     let (mut because, mut frees) = by_state(&t, &datasets, &counts);
     because.extend(records.iter().filter_map(super::sentence));
     if !t.state.is_final() {
@@ -84,7 +84,7 @@ fn by_state(t: &TaskRow, datasets: &[TaskDataset], counts: &[(String, i64)]) -> 
 /// The most frequent diagnoses of jobs that ended badly.
 async fn diagnoses(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError> {
     let mut counts: BTreeMap<String, (usize, i64)> = BTreeMap::new();
-    for (job, _, diag) in job::list::diags(&ops.store, id).await? {
+    for (job, _, diag) in archive::job::diags(&ops.store, id).await? {
         let entry = counts.entry(diag).or_insert((0, job.0));
         entry.0 += 1;
     }

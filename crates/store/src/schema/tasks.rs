@@ -64,7 +64,7 @@ pub(super) const STEPS: &[&str] = &[
     concat!("CREATE TABLE task_archive_set (", columns!(task_dataset), ") {table}"),
     "CREATE INDEX task_archive_set_task ON task_archive_set (task_id, seq)",
     concat!("CREATE TABLE task_archive_file (", columns!(task_file), ") {table}"),
-    "CREATE INDEX task_archive_file_set ON task_archive_file (dataset_id, id)",
+    "CREATE INDEX task_archive_file_set ON task_archive_file (dataset_id, seq)",
     "CREATE INDEX task_archive_file_job ON task_archive_file (job_id)",
     // Tasks whose row is in the archive and whose files and common documents are still on their way there.
     "CREATE TABLE archive_left (task_id ID NOT NULL PRIMARY KEY) {table}",

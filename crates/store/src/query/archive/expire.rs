@@ -16,7 +16,7 @@ statements! {
     [hot] read TASKS = "expire.tasks", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.vo = :vo AND t.modified_us < :before AND NOT EXISTS (SELECT 1 FROM archive_left l WHERE l.task_id = t.id) ORDER BY t.modified_us, t.id LIMIT :n");
     [hot] read ALONE = "expire.alone", "SELECT id, label, modified_us FROM job_archive WHERE task_id IS NULL AND vo = :vo AND modified_us < :before ORDER BY modified_us, id LIMIT :n";
     [hot] read JOBS = "expire.jobs", "SELECT id FROM job_archive WHERE task_id = :task ORDER BY id LIMIT :n";
-    [hot] read FILES = "expire.files", "SELECT id FROM task_archive_file WHERE dataset_id = :dataset ORDER BY id LIMIT :n";
+    [hot] read FILES = "expire.files", "SELECT id FROM task_archive_file WHERE dataset_id = :dataset ORDER BY seq LIMIT :n";
     [hot] read COUNT_EVENTS = "expire.count_events", "SELECT COUNT(*) FROM job_archive_event WHERE job_id IN (:ids*) LIMIT 1";
     [hot] read DOCS = "expire.size_docs", "SELECT COUNT(*), SUM(LENGTH(doc)) FROM job_archive_doc WHERE job_id IN (:ids*) LIMIT 1";
     [hot] read ENDS = "expire.size_ends", "SELECT COUNT(*), SUM(LENGTH(doc)), SUM(LENGTH(meta)) FROM job_archive_end WHERE job_id IN (:ids*) LIMIT 1";

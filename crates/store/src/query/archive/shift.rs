@@ -65,7 +65,7 @@ statements! {
     insert LEFT_ADD = "archive.left_add" => archive_left (task_id: Int), "";
     [hot] write LEFT_DROP = "archive.left_drop", "DELETE FROM archive_left WHERE task_id = :id";
     read LEFT = "archive.left", "SELECT task_id FROM archive_left ORDER BY task_id LIMIT :n";
-    [hot] read LEFT_FILES = "archive.left_files", "SELECT id FROM task_file WHERE dataset_id = :dataset LIMIT :n";
+    [hot] read LEFT_FILES = "archive.left_files", "SELECT id FROM task_file WHERE dataset_id = :dataset ORDER BY seq LIMIT :n";
     [hot] write TFILE_COPY = "archive.tfile_copy", "INSERT INTO task_archive_file SELECT * FROM task_file WHERE id IN (:ids*)";
     [hot] write TFILE_DROP = "archive.tfile_drop", "DELETE FROM task_file WHERE id IN (:ids*)";
 

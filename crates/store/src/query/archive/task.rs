@@ -37,7 +37,7 @@ statements! {
     [hot] read BOTH = "task_archive.page_people_states", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.person_id IN (:people*) AND t.modified_us >= :since AND t.state IN (:states*) AND t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read NEWEST = "task_archive.newest", "SELECT modified_us FROM task_archive WHERE modified_us >= :since ORDER BY modified_us DESC LIMIT 1";
     [hot] read SETS = "task_archive.sets", concat!("SELECT ", set_columns!(), " FROM task_archive_set WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000");
-    [hot] read FILES = "task_archive.files", concat!("SELECT ", file_columns!(), " FROM task_archive_file WHERE dataset_id = :dataset AND id > :after ORDER BY id LIMIT :n");
+    [hot] read FILES = "task_archive.files", concat!("SELECT ", file_columns!(), " FROM task_archive_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
     [hot] read FILE_COUNT = "task_archive.file_count", "SELECT state, COUNT(*) FROM task_archive_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] read FILES_OF_JOBS = "task_archive.files_of_jobs", concat!("SELECT ", file_columns!(), " FROM task_archive_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
     [hot] read COLD_US = "task_archive.cold_us", "SELECT cold_us FROM task WHERE id = :id LIMIT 1";
@@ -133,12 +133,12 @@ pub async fn datasets_of(store: &Store, tasks: &[TaskId]) -> Result<Vec<TaskData
     let cold = store.fetch(&SETS, vec![("tasks", missing.into())]).await?;
     Ok(one_page(hot, cold.iter().map(dataset::read).collect::<Result<_, _>>()?, |d| (d.task_id, d.seq, d.id), 20_000))
 }
-/// Files of a data set with a row id above `after`, by id; at most `n` and 1,000.
+/// Files of a data set with a number above `after`, in order; at most `n` and 1,000.
 pub async fn files(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
     let n = n.min(MAX_PAGE);
     let hot = file::page(store, dataset, after, n).await?;
     let cold = store.fetch(&FILES, vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.into())]).await?;
-    Ok(one_page(hot, cold.iter().map(file::read).collect::<Result<_, _>>()?, |f| f.id, n))
+    Ok(one_page(hot, cold.iter().map(file::read).collect::<Result<_, _>>()?, |f| f.seq, n))
 }
 /// Files of a data set by state.
 pub async fn count_files(store: &Store, dataset: i64) -> Result<Vec<(String, i64)>, Error> {

@@ -1,0 +1,264 @@
+//! Whether a queue, or one machine of it, is held because its jobs fail; and when the next canary job may go there.
+//!
+//! Failures of the system count always. Failures of payloads count only when jobs of several people fail: one user's broken code holds no
+//! queue. A machine is held when its jobs fail while those of the rest of the queue do not (a black hole); there a payload's failure counts
+//! also when the same task does well on another machine. What does not count is left out of the rate altogether.
+//!
+//! It must not know where outcomes come from nor how a hold is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who is to blame for a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The machine, the storage, the pilot, the network.
+    System,
+    /// The payload.
+    Payload,
+}
+
+/// Pilot error codes of failures that payloads bring about (`spec/pilot.md` section 10); all others are the system's.
+const PAYLOAD_CODES: &[i64] = &[
+    1104, 1106, 1124, 1144, 1150, 1165, 1168, 1187, 1190, 1191, 1203, 1204, 1205, 1212, 1213, 1220, 1223, 1235, 1246, 1305, 1310, 1315,
+    1328, 1335, 1343, 1346, 1349, 1350, 1351, 1355, 1356, 1357, 1360, 1371,
+];
+
+/// Error codes of a failed job; 0 and none mean no error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Codes {
+    /// The payload's exit code.
+    pub trans: Option<i64>,
+    /// The pilot's error code.
+    pub pilot: Option<i64>,
+    /// The payload's error code.
+    pub exe: Option<i64>,
+    /// The system's error code: lost heartbeats and the like.
+    pub sup: Option<i64>,
+}
+
+/// Who is to blame for a failure with these codes.
+#[must_use]
+pub fn blame(c: Codes) -> Blame {
+    let given = |code: Option<i64>| code.filter(|c| *c != 0).map(i64::abs);
+    match (given(c.pilot), given(c.sup)) {
+        (Some(code), _) if PAYLOAD_CODES.contains(&code) => Blame::Payload,
+        (Some(_), _) | (None, Some(_)) => Blame::System,
+        (None, None) if given(c.trans).or(given(c.exe)).is_some() => Blame::Payload,
+        (None, None) => Blame::System,
+    }
+}
+
+/// A job that a pilot had and that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<'a> {
+    /// None: it ended well.
+    pub failed: Option<Blame>,
+    /// Its task; jobs without one have their own number here.
+    pub task: i64,
+    /// Its owner.
+    pub person: i64,
+    /// The machine.
+    pub machine: &'a str,
+}
+
+/// When something is held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Least number of jobs that count.
+    pub min_jobs: usize,
+    /// Part of them that must have failed.
+    pub rate: f64,
+    /// People whose payloads must fail for payloads' failures to count.
+    pub min_people: usize,
+}
+
+/// Why something is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The machine; None = the whole queue.
+    pub machine: Option<String>,
+    /// Jobs that count.
+    pub ended: usize,
+    /// Failed ones among them.
+    pub failed: usize,
+    /// Those for which the system is to blame.
+    pub system: usize,
+    /// Tasks with failed jobs.
+    pub tasks: usize,
+    /// People with failed jobs.
+    pub people: usize,
+}
+
+impl Finding {
+    /// One sentence; `minutes` that were looked at.
+    #[must_use]
+    pub fn sentence(&self, minutes: i64) -> String {
+        let (place, f) = (self.machine.as_ref().map_or_else(String::new, |m| format!(" on {m}")), self);
+        format!(
+            "{} of {} jobs that ended{place} in {minutes} minutes failed, {} of them by the system's fault, of {} tasks and {} people",
+            f.failed, f.ended, f.system, f.tasks, f.people
+        )
+    }
+}
+
+/// The machine in a node's name: pilots write `slot@machine`.
+#[must_use]
+pub fn machine(node: &str) -> &str {
+    node.rsplit('@').next().unwrap_or(node)
+}
+
+fn people<'a>(failed: impl Iterator<Item = &'a Outcome<'a>>) -> usize {
+    failed.map(|o| o.person).collect::<BTreeSet<_>>().len()
+}
+
+/// Counts outcomes; `counts` tells which payload failures do.
+fn weigh<'a>(all: &[&'a Outcome<'a>], counts: impl Fn(&Outcome<'a>) -> bool) -> Finding {
+    let failed: Vec<&Outcome<'_>> =
+        all.iter().copied().filter(|o| o.failed == Some(Blame::System) || (o.failed == Some(Blame::Payload) && counts(o))).collect();
+    Finding {
+        machine: None,
+        ended: failed.len() + all.iter().filter(|o| o.failed.is_none()).count(),
+        failed: failed.len(),
+        system: failed.iter().filter(|o| o.failed == Some(Blame::System)).count(),
+        tasks: failed.iter().map(|o| o.task).collect::<BTreeSet<_>>().len(),
+        people: people(failed.iter().copied()),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few thousand jobs at most")]
+fn over(f: &Finding, l: &Limits) -> bool {
+    f.ended >= l.min_jobs.max(1) && f.failed as f64 >= l.rate * f.ended as f64
+}
+
+/// Whether the queue as a whole is to be held.
+#[must_use]
+pub fn queue(outcomes: &[Outcome<'_>], l: &Limits) -> Option<Finding> {
+    let all: Vec<&Outcome<'_>> = outcomes.iter().collect();
+    let many = people(outcomes.iter().filter(|o| o.failed == Some(Blame::Payload))) >= l.min_people;
+    let f = weigh(&all, |_| many);
+    over(&f, l).then_some(f)
+}
+
+/// The machines that are to be held, by name: they fail while the rest of the queue does well.
+#[must_use]
+pub fn machines(outcomes: &[Outcome<'_>], l: &Limits) -> Vec<Finding> {
+    let mut by: BTreeMap<&str, Vec<&Outcome<'_>>> = BTreeMap::new();
+    let mut good: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+    for o in outcomes.iter().filter(|o| !o.machine.is_empty()) {
+        by.entry(o.machine).or_default().push(o);
+        if o.failed.is_none() {
+            good.entry(o.task).or_default().insert(o.machine);
+        }
+    }
+    let mut found = Vec::new();
+    for (name, own) in &by {
+        let rest: Vec<&Outcome<'_>> = by.iter().filter(|(n, _)| *n != name).flat_map(|(_, o)| o.iter().copied()).collect();
+        let many = people(own.iter().copied().filter(|o| o.failed == Some(Blame::Payload))) >= l.min_people;
+        let elsewhere = |task: i64| good.get(&task).is_some_and(|m| m.iter().any(|m| m != name));
+        let f = weigh(own, |o| many || elsewhere(o.task));
+        let others = weigh(&rest, |_| true);
+        // Twice as many failures elsewhere and it is the queue, or the payloads.
+        let rest_is_well = others.ended > others.failed && !over(&others, &Limits { min_jobs: 1, rate: l.rate / 2.0, ..*l });
+        if over(&f, l) && rest_is_well {
+            found.push(Finding { machine: Some((*name).to_owned()), ..f });
+        }
+    }
+    found
+}
+
+/// Seconds until the next canary job after one that failed.
+#[must_use]
+pub fn next_wait(wait_s: i64, most_s: i64) -> i64 {
+    wait_s.saturating_mul(2).clamp(1, most_s.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUEUE: Limits = Limits { min_jobs: 10, rate: 0.8, min_people: 3 };
+    const NODE: Limits = Limits { min_jobs: 5, rate: 0.9, min_people: 3 };
+
+    fn some(n: usize, failed: Option<Blame>, task: i64, person: i64, machine: &str) -> Vec<Outcome<'_>> {
+        (0..n).map(|_| Outcome { failed, task, person, machine }).collect()
+    }
+
+    #[test]
+    fn blame_by_codes() {
+        let of = |pilot, trans, sup| blame(Codes { trans: Some(trans), pilot: Some(pilot), exe: None, sup: Some(sup) });
+        for (codes, want) in [
+            ((1305, 1, 0), Blame::Payload),
+            ((1212, 0, 0), Blame::Payload),
+            ((0, 65, 0), Blame::Payload),
+            ((1099, 0, 0), Blame::System),
+            ((-1152, 0, 0), Blame::System),
+            ((1137, 0, 0), Blame::System),
+            ((0, 0, 100), Blame::System),
+            ((0, 0, 0), Blame::System),
+        ] {
+            assert_eq!(of(codes.0, codes.1, codes.2), want, "{codes:?}");
+        }
+    }
+
+    #[test]
+    fn the_system_s_failures_hold_a_queue() {
+        let mut all = some(9, Some(Blame::System), 1, 1, "n1");
+        assert_eq!(queue(&all, &QUEUE), None, "too few");
+        all.extend(some(2, None, 1, 1, "n1"));
+        let f = queue(&all, &QUEUE).unwrap();
+        assert_eq!((f.failed, f.ended, f.system), (9, 11, 9));
+        assert_eq!(
+            f.sentence(60),
+            "9 of 11 jobs that ended in 60 minutes failed, 9 of them by the system's fault, of 1 tasks and 1 people"
+        );
+        all.extend(some(2, None, 1, 1, "n1"));
+        assert_eq!(queue(&all, &QUEUE), None, "9 of 13");
+    }
+
+    #[test]
+    fn one_user_s_broken_code_holds_nothing() {
+        let mut all = some(1_000, Some(Blame::Payload), 1, 1, "n1");
+        all.extend(some(3, None, 2, 2, "n1"));
+        assert_eq!(queue(&all, &QUEUE), None);
+        assert_eq!(machines(&all, &NODE), []);
+        all.extend(some(20, Some(Blame::Payload), 3, 2, "n1"));
+        assert_eq!(queue(&all, &QUEUE), None, "nor two users'");
+        all.extend(some(20, Some(Blame::Payload), 4, 3, "n1"));
+        assert_eq!(queue(&all, &QUEUE).unwrap().people, 3);
+        // What one user breaks does not hide what the system breaks either.
+        let mut all = some(1_000, Some(Blame::Payload), 1, 1, "n1");
+        all.extend(some(12, Some(Blame::System), 2, 2, "n1"));
+        assert_eq!(queue(&all, &QUEUE).unwrap().ended, 12);
+    }
+
+    #[test]
+    fn a_black_hole_is_found_and_the_rest_goes_on() {
+        let mut all = some(8, Some(Blame::System), 1, 1, "hole");
+        all.extend(some(30, None, 1, 1, "n1"));
+        assert_eq!(queue(&all, &QUEUE), None);
+        assert_eq!(machines(&all, &NODE).iter().map(|f| f.machine.as_deref()).collect::<Vec<_>>(), [Some("hole")]);
+        // The same task does well elsewhere: then a payload's failure counts, too.
+        let mut all = some(8, Some(Blame::Payload), 1, 1, "hole");
+        all.extend(some(30, None, 1, 1, "n1"));
+        assert_eq!(machines(&all, &NODE).len(), 1);
+        let mut all = some(8, Some(Blame::Payload), 1, 1, "hole");
+        all.extend(some(30, None, 2, 1, "n1"));
+        assert_eq!(machines(&all, &NODE), []);
+    }
+
+    #[test]
+    fn where_everything_fails_it_is_not_the_machine() {
+        let mut all = some(8, Some(Blame::System), 1, 1, "n1");
+        all.extend(some(8, Some(Blame::System), 1, 1, "n2"));
+        assert_eq!(machines(&all, &NODE), []);
+        assert!(queue(&all, &QUEUE).is_some());
+        assert_eq!(machines(&some(8, Some(Blame::System), 1, 1, "only"), &NODE), []);
+    }
+
+    #[test]
+    fn waits_double_up_to_a_bound() {
+        let waits: Vec<i64> = std::iter::successors(Some(600), |w| Some(next_wait(*w, 3_000))).take(4).collect();
+        assert_eq!(waits, [600, 1_200, 2_400, 3_000]);
+        assert_eq!((machine("slot1@node7"), machine("node7")), ("node7", "node7"));
+    }
+}
