@@ -1,9 +1,10 @@
-//! Files of a task: roles, states, transitions, and what a job's end does to them (`spec/engine.md` sections 2.1.2 and 3.6).
+//! Files of a task: roles, states, transitions (`spec/engine.md` section 2.1.2); what a job's end does to them is in [`account`].
 //!
-//! It must not know data sets beyond the counters it changes, nor where files lie.
+//! It must not know where files lie.
+
+pub mod account;
 
 use crate::machine::{self, Actor, IllegalTransition, Rule, Start, State};
-use crate::policy::retry::Attempts;
 use crate::words::word_enum;
 use Actor::{Client, Engine, Finisher, Pilot, User, Watcher};
 
@@ -96,6 +97,12 @@ impl FileRole {
 }
 
 impl FileState {
+    /// States of a file that cannot be taken for a job yet, or not any more, without any job being to blame.
+    #[must_use]
+    pub const fn is_not_there(self) -> bool {
+        matches!(self, Self::Missing | Self::Lost | Self::Pending | Self::Staging)
+    }
+
     /// States of a file that no job will touch again by itself.
     #[must_use]
     pub const fn is_settled(self) -> bool {
@@ -174,143 +181,3 @@ impl State for FileState {
 pub fn check(from: Option<FileState>, to: FileState, actor: Actor) -> Result<(), IllegalTransition> {
     machine::check(from, to, actor).map(|_why| ())
 }
-
-/// How a job ended, or that it goes to `merging`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobResult {
-    /// It ended well.
-    Finished,
-    /// It ended badly.
-    Failed,
-    /// It was killed.
-    Cancelled,
-    /// It was replaced or expired.
-    Closed,
-    /// It ended well and its outputs wait for a merge job.
-    Merging,
-}
-
-/// A file of a job, as far as accounting is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileUse {
-    /// What the file is.
-    pub role: FileRole,
-    /// Whether the job reads it; a pre-merge file is written by a run job and read by a merge job.
-    pub reads: bool,
-    /// Present state.
-    pub state: FileState,
-    /// Attempts so far.
-    pub attempts: Attempts,
-    /// Attempt for which the job has the file; a row that is further is not this job's any more.
-    pub job_attempt: i64,
-    /// Whether the row takes part in accounting (`keepTrack`).
-    pub keep_track: bool,
-    /// Events of the file, or of its range.
-    pub events: i64,
-    /// An output that was not made but may be absent.
-    pub allowed_missing: bool,
-    /// Hyper-parameter optimisation: attempts wrap and failures are not counted.
-    pub hpo: bool,
-    /// Whether the row waited for a co-jumbo job (`is_waiting`).
-    pub waiting: bool,
-    /// Whether the row's output was on hold because the job was transferring.
-    pub on_hold: bool,
-}
-
-/// Changes of a data set's counters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Deltas {
-    /// `nFilesUsed`.
-    pub used: i64,
-    /// `nFilesFinished`.
-    pub finished: i64,
-    /// `nFilesFailed`.
-    pub failed: i64,
-    /// `nFilesOnHold`.
-    pub on_hold: i64,
-    /// `nFilesWaiting`.
-    pub waiting: i64,
-    /// `nEventsUsed` (inputs) or `nEvents` (outputs).
-    pub events: i64,
-}
-
-/// What the end of a job does to one of its files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileOutcome {
-    /// The new state.
-    pub state: FileState,
-    /// The new attempts.
-    pub attempts: Attempts,
-    /// Whether the file may be taken for another job.
-    pub again: bool,
-    /// Whether name, GUID, size and checksum of the report are stored.
-    pub takes_report: bool,
-    /// Changes of the data set's counters.
-    pub deltas: Deltas,
-}
-
-/// Attempts that a pre-merge output gets beyond its present one (`spec/engine.md` 3.6).
-const MERGE_ATTEMPTS: i64 = 3;
-
-/// The accounting table (`spec/engine.md` section 3.6). `None`: the row is not this job's business (another attempt has it, it is
-/// cancelled already, it is a library, or an un-merged output of a finished job, which its merge settles).
-#[must_use]
-pub fn account(file: &FileUse, result: JobResult) -> Option<FileOutcome> {
-    let passed_on = !file.keep_track || file.attempts.attempt != file.job_attempt;
-    if passed_on || file.state == FileState::Cancelled || file.role == FileRole::Lib {
-        return None;
-    }
-    if file.reads { account_input(file, result) } else { account_output(file, result) }
-}
-
-fn account_input(file: &FileUse, result: JobResult) -> Option<FileOutcome> {
-    let mut attempts = file.attempts;
-    attempts.attempt += 1;
-    let waiting = -i64::from(file.waiting);
-    match result {
-        JobResult::Merging => None,
-        JobResult::Finished => Some(FileOutcome {
-            state: FileState::Finished,
-            attempts,
-            again: false,
-            takes_report: false,
-            deltas: Deltas { finished: 1, events: file.events, waiting, used: i64::from(file.waiting), ..Deltas::default() },
-        }),
-        JobResult::Failed | JobResult::Cancelled | JobResult::Closed => {
-            if file.hpo {
-                attempts.attempt %= attempts.max_attempt.max(1);
-            } else if result == JobResult::Failed {
-                attempts.failed += 1;
-            }
-            let again = attempts.may_try();
-            let state = if again { FileState::Ready } else { FileState::Failed };
-            let deltas =
-                if again { Deltas { used: -1, waiting, ..Deltas::default() } } else { Deltas { failed: 1, waiting, ..Deltas::default() } };
-            Some(FileOutcome { state, attempts, again, takes_report: false, deltas })
-        }
-    }
-}
-
-fn account_output(file: &FileUse, result: JobResult) -> Option<FileOutcome> {
-    let ends = |state, takes_report, deltas: Deltas| {
-        let deltas = Deltas { on_hold: deltas.on_hold - i64::from(file.on_hold), ..deltas };
-        Some(FileOutcome { state, attempts: file.attempts, again: false, takes_report, deltas })
-    };
-    match result {
-        JobResult::Finished | JobResult::Merging if file.allowed_missing => ends(FileState::Nooutput, false, Deltas::default()),
-        JobResult::Merging => {
-            let mut attempts = file.attempts;
-            attempts.max_attempt = attempts.attempt + MERGE_ATTEMPTS;
-            let deltas = Deltas { on_hold: 1 - i64::from(file.on_hold), ..Deltas::default() };
-            Some(FileOutcome { state: FileState::Ready, attempts, again: true, takes_report: true, deltas })
-        }
-        JobResult::Finished if file.role.is_pre_merge() => None,
-        JobResult::Finished => ends(FileState::Finished, true, Deltas { finished: 1, events: file.events, ..Deltas::default() }),
-        JobResult::Failed => ends(FileState::Failed, file.role.is_log(), Deltas { failed: 1, ..Deltas::default() }),
-        JobResult::Cancelled | JobResult::Closed => ends(FileState::Cancelled, false, Deltas { failed: 1, ..Deltas::default() }),
-    }
-}
-
-#[cfg(test)]
-#[path = "file_tests.rs"]
-mod tests;

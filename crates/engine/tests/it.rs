@@ -27,6 +27,8 @@ macro_rules! cases {
     };
 }
 
+#[path = "it/accounting.rs"]
+mod accounting;
 #[path = "it/archive.rs"]
 mod archive;
 #[path = "it/tasks.rs"]

@@ -201,14 +201,8 @@ impl JobLine {
     }
 }
 
-/// The codes of a job by their source, in the order in which people want to read them; 0 is no error.
-pub(crate) fn codes(j: &JobRow) -> Vec<(&'static str, i64)> {
-    let all = [("trans", j.trans_exit_code), ("exe", j.exe_error_code), ("pilot", j.pilot_error_code), ("sup", j.sup_error_code)];
-    all.into_iter().filter_map(|(source, code)| code.filter(|c| *c != 0).map(|c| (source, c))).collect()
-}
-
 fn error_line(j: &JobRow) -> String {
-    let code = codes(j).first().map(|(source, code)| format!("{source} {code}"));
+    let code = j.codes().first().map(|(source, code)| format!("{source} {code}"));
     match (code, &j.diag) {
         (Some(code), Some(diag)) => format!("{code}: {diag}"),
         (Some(code), None) => code,
@@ -228,7 +222,8 @@ pub(crate) fn job_json(j: &JobRow, names: &Names) -> Value {
         "creationtime": time(j.created_us), "modificationtime": time(j.modified_us), "statechangetime": time(j.state_us),
         "starttime": time(j.started_us), "endtime": time(j.ended_us),
         "transexitcode": j.trans_exit_code, "piloterrorcode": j.pilot_error_code, "exeerrorcode": j.exe_error_code,
-        "superrorcode": j.sup_error_code, "errorinfo": error_line(j), "commandtopilot": j.command, "debug": j.debug,
+        "ddmerrorcode": j.ddm_error_code, "superrorcode": j.sup_error_code, "jobdispatchererrorcode": j.dispatcher_error_code,
+        "taskbuffererrorcode": j.server_error_code, "errorinfo": error_line(j), "commandtopilot": j.command, "debug": j.debug,
     })
 }
 

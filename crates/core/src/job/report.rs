@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::record::Job;
 use super::state::JobState;
 use crate::words::word_enum;
 
@@ -89,28 +88,12 @@ pub struct JobView<'a> {
     pub attempt: i64,
     /// Batch id of the pilot that has it.
     pub batch_id: Option<&'a str>,
-    /// Whether `holding` or what follows came from a final report (no dispatcher text is stored) and not from a pilot that only
-    /// holds or transfers ([`pilot_hold_diag`] is stored).
+    /// Whether `holding` or what follows came from a final report and not from a pilot that only holds or transfers.
     pub final_report_in: bool,
     /// Stored command.
     pub command: Option<&'a str>,
     /// Debug mode.
     pub debug: bool,
-}
-
-impl<'a> JobView<'a> {
-    /// The view of a record.
-    #[must_use]
-    pub fn of(job: &'a Job) -> Self {
-        Self {
-            state: job.state,
-            attempt: job.attempt,
-            batch_id: job.batch_id.as_deref(),
-            final_report_in: job.errors.job_dispatcher_error_diag.is_none(),
-            command: job.command.as_deref(),
-            debug: job.debug,
-        }
-    }
 }
 
 /// What the decision needs to know of the update.
@@ -164,12 +147,6 @@ impl UpdateDecision {
     const fn only(command: Command) -> Self {
         Self { effect: Effect::None, command, sets_started: false, sets_ended: false }
     }
-}
-
-/// The dispatcher text stored when a pilot itself sets `holding` or `transferring`; `at` is the time as people read it.
-#[must_use]
-pub fn pilot_hold_diag(state: Reported, at: &str) -> String {
-    format!("set to {state} by the pilot at {at}")
 }
 
 /// Decides on one status update; `current` is `None` when there is no such job.

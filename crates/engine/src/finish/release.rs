@@ -1,6 +1,11 @@
-//! What waits for a job's end: jobs that need its library, and pre-merge jobs whose outputs it merged.
+//! What waits for a job's end: jobs that need its library.
 
-use panda_core::{file::FileState, id::JobId, job::state::JobState, machine::Actor, time::Micros};
+use panda_core::{
+    id::JobId,
+    job::{error::BUILD_FAILED, state::JobState},
+    machine::Actor,
+    time::Micros,
+};
 use panda_ops::{
     Ops,
     job::account::{self, Deltas, End},
@@ -17,10 +22,6 @@ use crate::EngineError;
 
 /// Waiting jobs handled by one batch: two statements each when they are let go, more when they fail.
 const JOBS_A_BATCH: i64 = 100;
-/// Supervisor error code of a job whose library could not be built. Our own number.
-pub const BUILD_FAILED: i64 = 1_001;
-/// Supervisor error code of a job whose outputs could not be merged. Our own number.
-pub const MERGE_FAILED: i64 = 1_002;
 
 /// Lets go, or fails, the jobs that wait for the library of `build`, if it has ended.
 pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, EngineError> {
@@ -42,8 +43,8 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
                 job::transition::move_to(&mut batch, j, &after, Actor::Finisher, now.0, Some("its library is ready"))?;
             }
         } else {
-            fail(ops, &mut batch, &mut deltas, &jobs, BUILD_FAILED, &format!("build job {build} {}: its library is missing", b.state), now)
-                .await?;
+            let diag = format!("build job {build} {}: its library is missing", b.state);
+            fail(ops, &mut batch, &mut deltas, &jobs, &diag, now).await?;
         }
         deltas.flush(&mut batch);
         match ops.store.apply(batch).await {
@@ -54,70 +55,20 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
     }
 }
 
-async fn fail(
-    ops: &Ops,
-    batch: &mut Batch,
-    deltas: &mut Deltas,
-    jobs: &[JobRow],
-    code: i64,
-    diag: &str,
-    now: Micros,
-) -> Result<(), EngineError> {
+async fn fail(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, jobs: &[JobRow], diag: &str, now: Micros) -> Result<(), EngineError> {
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
     let (files, inputs) = account::files_of(ops, &ids).await?;
     for j in jobs {
-        let after =
-            JobRow { state: JobState::Failed, sup_error_code: Some(code), diag: Some(diag.to_owned()), ended_us: Some(now.0), ..j.clone() };
+        let after = JobRow {
+            state: JobState::Failed,
+            server_error_code: Some(BUILD_FAILED),
+            diag: Some(diag.to_owned()),
+            ended_us: Some(now.0),
+            ..j.clone()
+        };
         let outputs: &[JobFile] = files.get(&j.id).map_or(&[], Vec::as_slice);
         let takes: &[TaskFile] = inputs.get(&j.id).map_or(&[], Vec::as_slice);
-        let end = End {
-            before: j,
-            after,
-            inputs: takes,
-            open_outputs: outputs.iter().filter(|f| f.role.is_output()).collect(),
-            actor: Actor::Finisher,
-            reason: Some(diag.to_owned()),
-        };
-        account::end(batch, deltas, &end, now.0)?;
-    }
-    Ok(())
-}
-
-/// Settles the pre-merge jobs of a merge job that ended. When it ended badly its inputs are free for another merge job, until the attempts
-/// are used up: then the pre-merge jobs fail.
-pub async fn merged(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, merge: &JobRow, ok: bool, now: Micros) -> Result<(), EngineError> {
-    let taken = job::file::used_by(&ops.store, merge.id).await?;
-    if !ok && merge.attempt + 1 < merge.max_attempt {
-        job::file::free(batch, merge.id);
-        return Ok(());
-    }
-    let mut ids: Vec<JobId> = taken.iter().map(|f| f.job_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let jobs: Vec<JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().filter(|j| j.state == JobState::Merging).collect();
-    if !ok {
-        return fail(ops, batch, deltas, &jobs, MERGE_FAILED, &format!("merge job {} {}", merge.id, merge.state), now).await;
-    }
-    let (_, inputs) = account::files_of(ops, &ids).await?;
-    for j in &jobs {
-        let takes: &[TaskFile] = inputs.get(&j.id).map_or(&[], Vec::as_slice);
-        let after = JobRow { state: JobState::Finished, ..j.clone() };
-        let reason = Some(format!("merged by job {}", merge.id));
-        account::end(
-            batch,
-            deltas,
-            &End { before: j, after, inputs: takes, open_outputs: Vec::new(), actor: Actor::Finisher, reason },
-            now.0,
-        )?;
-    }
-    let merged: Vec<i64> = taken.iter().filter(|f| f.state == FileState::Ready).map(|f| f.id).collect();
-    for chunk in merged.chunks(panda_store::MAX_IN_LIST) {
-        job::file::move_all(batch, chunk, FileState::Ready, FileState::Finished);
-    }
-    for f in &taken {
-        if let Some(dataset) = f.dataset_id {
-            deltas.of(dataset).finished += 1;
-        }
+        account::end(batch, deltas, &End::new(j, after, takes, outputs, Actor::Finisher), now.0)?;
     }
     Ok(())
 }

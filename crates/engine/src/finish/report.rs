@@ -1,7 +1,13 @@
 //! Reads a final report (`spec/payload_runners.md` section 12.6). Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use panda_core::job::error::Source;
 use panda_store::query::job::file::JobFile;
 use serde_json::{Map, Value};
+
+/// Outputs of the payload's metadata that are read.
+const MAX_MEASURED: usize = 10_000;
 
 /// A file that the pilot says it stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +24,15 @@ pub struct Stored {
     pub surl: Option<String>,
 }
 
+/// What the payload's metadata says of an output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Events in it.
+    pub events: Option<i64>,
+    /// Its GUID.
+    pub guid: Option<String>,
+}
+
 /// A final report.
 #[derive(Debug, Clone, Default)]
 pub struct Final {
@@ -27,8 +42,12 @@ pub struct Final {
     pub sub_state: Option<String>,
     /// Stored files.
     pub stored: Vec<Stored>,
+    /// Entries without size or checksum: name, and what is missing. An input may be named so.
+    pub incomplete: Vec<(String, &'static str)>,
     /// What was wrong with the report itself.
     pub problem: Option<String>,
+    /// Events and GUID of outputs, from the payload's metadata.
+    pub measured: BTreeMap<String, Measured>,
     /// Payload metadata, JSON text.
     pub meta: Option<String>,
     /// Codes and diagnoses as sent.
@@ -38,29 +57,28 @@ pub struct Final {
 }
 
 impl Final {
-    /// A code among the errors; numbers may be texts.
+    /// A code among the errors; numbers may be texts, pilots send theirs with either sign.
     #[must_use]
-    pub fn code(&self, key: &str) -> Option<i64> {
-        match self.errors.get(key)? {
+    pub fn code(&self, source: Source) -> Option<i64> {
+        let code = match self.errors.get(source.code_key())? {
             Value::Number(n) => n.as_i64(),
             Value::String(s) => s.trim().parse().ok(),
             _ => None,
-        }
+        };
+        if source == Source::Pilot { code.map(i64::abs) } else { code }
     }
     /// A non-empty diagnosis among the errors.
     #[must_use]
-    pub fn diag(&self, key: &str) -> Option<&str> {
-        self.errors.get(key)?.as_str().map(str::trim).filter(|t| !t.is_empty() && *t != "NULL")
+    pub fn diag(&self, source: Source) -> Option<&str> {
+        self.errors.get(source.diag_key())?.as_str().map(str::trim).filter(|t| !t.is_empty() && *t != "NULL")
     }
     /// The sentence that people read first.
     #[must_use]
     pub fn first_diag(&self) -> Option<String> {
-        let text = self.diag("exe_error_diag").or_else(|| self.diag("pilot_error_diag")).map(str::to_owned);
-        text.or_else(|| {
-            let code = self.code("pilot_error_code").filter(|c| *c != 0)?;
-            Some(format!("pilot error {code}"))
-        })
-        .or_else(|| self.code("trans_exit_code").filter(|c| *c != 0).map(|code| format!("payload exited with status {code}")))
+        let text = [Source::Exe, Source::Pilot, Source::Ddm, Source::Sup].into_iter().find_map(|s| self.diag(s)).map(str::to_owned);
+        let code = |source| self.code(source).filter(|c| *c != 0);
+        text.or_else(|| code(Source::Pilot).map(|code| format!("pilot error {code}")))
+            .or_else(|| code(Source::Trans).map(|code| format!("payload exited with status {code}")))
     }
 }
 
@@ -80,6 +98,7 @@ pub fn decode(doc: &str) -> Final {
         metrics: object("metrics"),
         ..Final::default()
     };
+    report.measured = report.meta.as_deref().map(read_meta).unwrap_or_default();
     match text("output").as_deref().map(str::trim) {
         None | Some("") => {
             if report.finished {
@@ -93,6 +112,18 @@ pub fn decode(doc: &str) -> Final {
         },
     }
     report
+}
+
+/// Events and GUIDs of outputs: `files.output[].subFiles[]` with `name`, `nentries`, `file_guid` (`spec/engine.md` section 12.1).
+fn read_meta(meta: &str) -> BTreeMap<String, Measured> {
+    let Ok(meta) = serde_json::from_str::<Value>(meta) else { return BTreeMap::new() };
+    let outputs = meta["files"]["output"].as_array().map_or(&[][..], Vec::as_slice);
+    let files = outputs.iter().filter_map(|o| o["subFiles"].as_array()).flatten();
+    let one = |f: &Value| {
+        let events = f["nentries"].as_i64().filter(|n| *n >= 0);
+        Some((f["name"].as_str()?.to_owned(), Measured { events, guid: f["file_guid"].as_str().map(str::to_owned) }))
+    };
+    files.take(MAX_MEASURED).filter_map(one).collect()
 }
 
 fn read_files(files: &Map<String, Value>, report: &mut Final) {
@@ -118,8 +149,8 @@ fn read_files(files: &Map<String, Value>, report: &mut Final) {
                 checksum,
                 surl: text("surl").map(str::to_owned),
             }),
-            (None, _) => report.problem = Some(format!("the entry of {lfn} has no size")),
-            (_, None) => report.problem = Some(format!("the entry of {lfn} has no checksum")),
+            (None, _) => report.incomplete.push((lfn.clone(), "size")),
+            (_, None) => report.incomplete.push((lfn.clone(), "checksum")),
         }
     }
 }
@@ -137,6 +168,25 @@ pub struct Matched {
     pub patterns: Vec<JobFile>,
     /// Why the report does not answer.
     pub problem: Option<String>,
+}
+
+/// Whether `lfn` is a numbered part of the output `whole`.
+fn is_part(lfn: &str, whole: &str) -> bool {
+    let n = lfn.strip_prefix(whole).and_then(|rest| rest.strip_prefix("._"));
+    n.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+impl Final {
+    /// Takes the entries of these inputs out of the report: the ones that were not read (`spec/engine.md` section 12.1).
+    pub fn take_inputs(&mut self, inputs: &BTreeSet<&str>) -> BTreeSet<String> {
+        let mut named = BTreeSet::new();
+        self.stored.retain(|s| !inputs.contains(s.lfn.as_str()) || !named.insert(s.lfn.clone()));
+        self.incomplete.retain(|(lfn, _)| !inputs.contains(lfn.as_str()) || !named.insert(lfn.clone()));
+        if let Some((lfn, what)) = self.incomplete.first() {
+            self.problem.get_or_insert_with(|| format!("the entry of {lfn} has no {what}"));
+        }
+        named
+    }
 }
 
 /// Matches a report with the files that the job was to make.
@@ -162,8 +212,15 @@ pub fn match_files(expected: &[JobFile], report: &Final) -> Matched {
             }
             continue;
         }
+        // `<name>._<n>`: the payload split the output; each part counts.
+        let parts = left.iter().filter(|s| is_part(&s.lfn, &file.lfn)).map(|s| (file.clone(), (*s).clone())).collect::<Vec<_>>();
+        left.retain(|s| !is_part(&s.lfn, &file.lfn));
         if let Some(at) = left.iter().position(|s| s.lfn == file.lfn) {
             out.stored.push((file.clone(), left.remove(at).clone()));
+            out.further.extend(parts);
+        } else if !parts.is_empty() {
+            out.patterns.push(file.clone());
+            out.further.extend(parts);
         } else if file.optional {
             out.absent.push(file.clone());
         } else {

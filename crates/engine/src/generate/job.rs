@@ -144,7 +144,10 @@ impl Setting<'_> {
             trans_exit_code: None,
             pilot_error_code: None,
             exe_error_code: None,
+            ddm_error_code: None,
             sup_error_code: None,
+            dispatcher_error_code: None,
+            server_error_code: None,
             diag: None,
             created_us: self.now_us,
             modified_us: self.now_us,
@@ -276,6 +279,7 @@ pub fn output_row(
         n_events: None,
         state: FileState::Running,
         optional,
+        attempt: 0,
         used_by: None,
     }
 }

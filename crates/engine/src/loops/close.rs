@@ -1,6 +1,7 @@
 //! Closes tasks: prepared when every input has ended, then done, finished, failed, aborted or broken (`spec/engine.md` section 5.6).
 
 use panda_core::{
+    file::FileState,
     id::TaskId,
     job::state::JobState,
     machine::Actor,
@@ -110,10 +111,10 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     // A task that was finished or killed early leaves files that no job will take: they count as failed, so that a retry finds them.
     if matches!(t.state, TaskState::Passed | TaskState::Toabort) {
         for d in datasets.iter().filter(|d| d.role.is_input()) {
-            let ready = task::file::count(&ops.store, d.id).await?.into_iter().find(|(s, _)| s == "ready").map_or(0, |(_, n)| n);
-            if ready > 0 {
+            let totals = task::file::totals(&ops.store, d.id).await?;
+            if let Some((_, ready, events_used)) = totals.into_iter().find(|(s, ..)| *s == FileState::Ready) {
                 task::file::stop(&mut batch, d.id, u64::try_from(ready).unwrap_or(0));
-                task::dataset::count(&mut batch, d.id, Delta { used: ready, failed: ready, ..Delta::default() });
+                task::dataset::count(&mut batch, d.id, Delta { used: ready, failed: ready, events_used, ..Delta::default() });
             }
         }
     }

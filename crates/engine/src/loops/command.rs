@@ -2,7 +2,7 @@
 //! the middle only means that it is looked at again.
 
 use panda_core::{
-    file::FileRole,
+    file::{FileRole, account::is_lost},
     id::TaskId,
     job::{
         kill::{Killer, reason},
@@ -152,14 +152,12 @@ pub(super) async fn revive(ops: &Ops, batch: &mut Batch, t: &TaskRow) -> Result<
 }
 
 async fn revive_dataset(ops: &Ops, batch: &mut Batch, d: &TaskDataset) -> Result<i64, EngineError> {
-    let counts = task::file::count(&ops.store, d.id).await?;
-    let n = |state: &str| counts.iter().find(|(s, _)| s == state).map_or(0, |(_, n)| *n);
-    let (failed, cancelled) = (n("failed"), n("cancelled"));
-    let all = failed + cancelled;
+    let lost = task::file::totals(&ops.store, d.id).await?.into_iter().filter(|(state, ..)| is_lost(*state));
+    let (all, events) = lost.fold((0, 0), |sum, (_, files, events)| (sum.0 + files, sum.1 + events));
     if all > 0 {
         task::file::revive(batch, d.id, RETRY_ATTEMPTS, u64::try_from(all).unwrap_or(0));
-        // Both kinds count as used and as failed: the cancelled ones were counted when their task was finished early.
-        task::dataset::count(batch, d.id, Delta { used: -all, failed: -all, ..Delta::default() });
+        // All of them count as used and as failed: the cancelled ones were counted when their task was finished early.
+        task::dataset::count(batch, d.id, Delta { used: -all, failed: -all, events_used: -events, ..Delta::default() });
     }
     Ok(if d.is_master || d.role == FileRole::Input { all } else { 0 })
 }

@@ -1,14 +1,21 @@
 //! Settles final reports: reads them in bulk, checks the outputs on the storage, moves each job from holding to where it belongs.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
 };
 
 use panda_core::{
-    file::{FileRole, FileState},
+    file::{
+        FileRole, FileState,
+        account::{JobResult, Said, output},
+    },
     id::JobId,
-    job::{record::JobKind, state::JobState},
+    job::{
+        error::{BAD_REPORT, Source, WORKER_LOST},
+        record::JobKind,
+        state::JobState,
+    },
     machine::Actor,
     time::Micros,
 };
@@ -32,7 +39,7 @@ use panda_store::{
 use crate::{
     EngineError,
     finish::{
-        report::{Final, Matched, Stored, decode, match_files},
+        report::{Final, Matched, Measured, Stored, decode, match_files},
         verify::{Endpoint, problem},
     },
 };
@@ -41,8 +48,6 @@ use crate::{
 const REPORTS_A_STEP: i64 = 200;
 /// Jobs of one batch: about ten statements each, so that a batch stays near its bound.
 const JOBS_A_BATCH: usize = 40;
-/// Error code of a job whose report does not hold: the server's own (`spec/engine.md` section 12.1).
-const BAD_REPORT: i64 = 200;
 
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<crate::Report, EngineError> {
@@ -81,6 +86,7 @@ struct Case {
     inputs: Vec<TaskFile>,
     endpoint: Option<Endpoint>,
     matched: Matched,
+    said: BTreeMap<i64, Said>,
 }
 
 async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError> {
@@ -101,6 +107,7 @@ async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError>
             job,
             endpoint,
             matched: Matched::default(),
+            said: BTreeMap::new(),
         });
     }
     Ok(cases)
@@ -118,7 +125,22 @@ async fn verify(mut cases: Vec<Case>) -> Result<Vec<Case>, EngineError> {
     .map_err(|e| EngineError::Internal(format!("checking outputs: {e}")))
 }
 
+/// Inputs that the report names were not read; a run job of a task must still have some in its hands (`spec/engine.md` section 12.1).
+fn check_inputs(case: &mut Case) {
+    let inputs: BTreeSet<&str> = case.inputs.iter().map(|f| f.lfn.as_str()).collect();
+    let inputs = inputs.into_iter().chain(case.files.iter().filter(|f| !f.role.is_output()).map(|f| f.lfn.as_str())).collect();
+    let named = case.final_report.take_inputs(&inputs);
+    let Some(job) = &case.job else { return };
+    let said = Said::named(&job.label);
+    case.said = case.inputs.iter().filter(|f| named.contains(&f.lfn)).map(|f| (f.id, said)).collect();
+    let has_none = !case.inputs.iter().any(|f| f.state == FileState::Running);
+    if job.kind == JobKind::Run && job.task_id.is_some() && job.state == JobState::Holding && has_none {
+        case.final_report.problem.get_or_insert_with(|| "inconsistent file status: its inputs are in other hands".into());
+    }
+}
+
 fn check(case: &mut Case) {
+    check_inputs(case);
     let outputs: Vec<JobFile> = case.files.iter().filter(|f| f.role.is_output()).cloned().collect();
     if case.final_report.finished {
         case.matched = match_files(&outputs, &case.final_report);
@@ -176,90 +198,111 @@ async fn one(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, ca
     let report = &case.final_report;
     let mut after = job.clone();
     after.sub_state.clone_from(&report.sub_state);
-    after.trans_exit_code = report.code("trans_exit_code");
-    after.pilot_error_code = report.code("pilot_error_code").map(i64::abs);
-    after.exe_error_code = report.code("exe_error_code");
-    after.diag = report.first_diag();
     after.ended_us = after.ended_us.or(Some(now.0));
     let ok = report.finished && case.matched.problem.is_none();
-    if let (true, Some(problem)) = (report.finished, &case.matched.problem) {
-        after.sup_error_code = Some(BAD_REPORT);
-        after.diag = Some(problem.clone());
-    }
-    let outputs: Vec<&JobFile> = case.files.iter().filter(|f| f.role.is_output()).collect();
     let killed = job.command.as_deref().is_some_and(|c| c.contains("tobekilled"));
+    let outputs: Vec<&JobFile> = case.files.iter().filter(|f| f.role.is_output()).collect();
     after.state = match (ok, killed) {
         (true, _) if account::waits_for_merge(job, &outputs) => JobState::Merging,
         (true, _) => JobState::Finished,
         (false, true) => JobState::Cancelled,
         (false, false) => JobState::Failed,
     };
-    let settled = store_files(ops, batch, deltas, job, case, after.state).await?;
-    let open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();
-    let reason = after.diag.clone();
-    let end = End { before: job, after, inputs: &case.inputs, open_outputs, actor: Actor::Finisher, reason };
+    errors(&mut after, report, case.matched.problem.as_deref());
+    let settled = store_files(ops, batch, deltas, &after, case).await?;
+    let mut end = End::new(job, after, &case.inputs, &[], Actor::Finisher);
+    end.open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();
+    end.said.clone_from(&case.said);
     account::end(batch, deltas, &end, now.0)?;
-    if job.kind == JobKind::Merge {
-        crate::finish::release::merged(ops, batch, deltas, job, ok, now).await?;
-    }
+    account::merge_end(ops, batch, deltas, &end.after, &end.verdict, now.0).await?;
     let doc = serde_json::json!({"errors": report.errors, "metrics": report.metrics});
     report::set_end(batch, job.id, Some(&doc.to_string()), report.meta.as_deref());
     Ok(())
 }
 
-/// Settles stored outputs and registers them; the answer lists the rows that are settled.
-async fn store_files(
-    ops: &Ops,
-    batch: &mut Batch,
-    deltas: &mut Deltas,
-    job: &JobRow,
-    case: &Case,
-    state: JobState,
-) -> Result<Vec<i64>, EngineError> {
+/// Codes and diagnosis of a job as its report has them. A killed job keeps what its killer said (`spec/engine.md` section 12.1: the codes of a
+/// cancelled job are zero); one that ended well has none.
+fn errors(after: &mut JobRow, report: &Final, problem: Option<&str>) {
+    match after.state {
+        JobState::Cancelled => return,
+        JobState::Failed => {}
+        _ => {
+            after.trans_exit_code = report.code(Source::Trans);
+            (after.server_error_code, after.sup_error_code, after.diag) = (None, None, None);
+            return;
+        }
+    }
+    after.trans_exit_code = report.code(Source::Trans);
+    after.pilot_error_code = report.code(Source::Pilot);
+    after.exe_error_code = report.code(Source::Exe);
+    after.ddm_error_code = report.code(Source::Ddm);
+    after.sup_error_code = report.code(Source::Sup).or(after.sup_error_code);
+    after.diag = report.first_diag().or_else(|| after.diag.take());
+    if after.sub_state.as_deref() == Some(account::LOST_WORKER) {
+        after.sup_error_code = after.sup_error_code.or(Some(WORKER_LOST));
+        after.diag.get_or_insert_with(|| "its worker was lost".to_owned());
+    }
+    if let (true, Some(problem)) = (report.finished, problem) {
+        after.ddm_error_code = Some(BAD_REPORT);
+        after.diag = Some(problem.to_owned());
+    }
+}
+
+/// Settles stored outputs and registers them; the answer lists the rows that are settled. `job` is the job as it becomes.
+async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, case: &Case) -> Result<Vec<i64>, EngineError> {
     let mut settled = Vec::new();
+    let measured = &case.final_report.measured;
+    let Some(result) = JobResult::of(job.state, job.sub_state.as_deref()) else { return Ok(settled) };
     if !case.final_report.finished || case.matched.problem.is_some() {
         // The log of a failed job is kept for people to read, its row says where; it is not registered.
-        for (file, stored) in &case.matched.stored {
-            if file.role.is_log() && file.state == FileState::Running {
-                job::file::settle(batch, FileState::Running, &written(file, stored, FileState::Failed));
+        for (file, stored) in case.matched.stored.iter().filter(|(f, _)| f.role.is_log()) {
+            if let Some(o) = output(&account::output_use(file, true, false), result) {
+                job::file::settle(batch, file.state, &written(file, stored, None, o.state));
                 settled.push(file.id);
-                if let Some(dataset) = file.dataset_id {
-                    deltas.of(dataset).failed += 1;
-                }
+                deltas.add(file.dataset_id, &o.deltas);
             }
         }
         return Ok(settled);
     }
     let mut registered: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-    let pre_merge = state == JobState::Merging;
     for (file, stored) in &case.matched.stored {
-        let to = if pre_merge && file.role.is_pre_merge() { FileState::Ready } else { FileState::Finished };
-        job::file::settle(batch, file.state, &written(file, stored, to));
+        let mut row = written(file, stored, measured.get(&stored.lfn), file.state);
+        let Some(o) = output(&account::output_use(&row, true, false), result) else { continue };
+        row.state = o.state;
+        job::file::settle(batch, file.state, &row);
         settled.push(file.id);
-        if to == FileState::Finished {
-            finished_output(ops, batch, deltas, job, file, stored, &mut registered).await?;
+        if job.task_id.is_some() {
+            deltas.add(file.dataset_id, &o.deltas);
+        }
+        if o.state == FileState::Finished {
+            register(ops, batch, job, &row, &mut registered).await?;
         }
     }
-    for file in &case.matched.absent {
-        job::file::move_all(batch, &[file.id], file.state, FileState::Nooutput);
-        settled.push(file.id);
-    }
-    for pattern in &case.matched.patterns {
-        job::file::move_all(batch, &[pattern.id], pattern.state, FileState::Nooutput);
-        settled.push(pattern.id);
+    // Absent ones, and patterns and split outputs in whose place further files come.
+    for file in case.matched.absent.iter().chain(&case.matched.patterns) {
+        if let Some(o) = output(&account::output_use(file, false, false), result) {
+            job::file::move_all(batch, &[file.id], file.state, o.state);
+            settled.push(file.id);
+            deltas.add(file.dataset_id.filter(|_| job.task_id.is_some()), &o.deltas);
+        }
     }
     for (n, (pattern, stored)) in case.matched.further.iter().enumerate() {
         let row = JobFile {
             id: ops.store.id(IdKind::Row).await?,
             lfn: stored.lfn.clone(),
             seq: pattern.seq + 1_000 + i64::try_from(n).unwrap_or(0),
-            ..written(pattern, stored, FileState::Finished)
+            ..written(pattern, stored, measured.get(&stored.lfn), FileState::Running)
         };
+        let Some(o) = output(&account::output_use(&row, true, false), result) else { continue };
+        let row = JobFile { state: o.state, ..row };
         job::file::add(batch, &row);
-        if let Some(dataset) = row.dataset_id {
+        if let Some(dataset) = row.dataset_id.filter(|_| job.task_id.is_some()) {
             deltas.of(dataset).files += 1;
+            deltas.add(Some(dataset), &o.deltas);
         }
-        finished_output(ops, batch, deltas, job, &row, stored, &mut registered).await?;
+        if o.state == FileState::Finished {
+            register(ops, batch, job, &row, &mut registered).await?;
+        }
     }
     for (dataset, (files, bytes)) in registered {
         dataset::grow(batch, dataset, files, bytes);
@@ -267,10 +310,13 @@ async fn store_files(
     Ok(settled)
 }
 
-fn written(file: &JobFile, stored: &Stored, state: FileState) -> JobFile {
+/// An output as the report and the payload's metadata describe it.
+fn written(file: &JobFile, stored: &Stored, measured: Option<&Measured>, state: FileState) -> JobFile {
+    let guid = stored.guid.clone().or_else(|| measured.and_then(|m| m.guid.clone()));
     JobFile {
         state,
-        guid: Some(stored.guid.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string())),
+        guid: Some(guid.unwrap_or_else(|| uuid::Uuid::new_v4().to_string())),
+        n_events: measured.and_then(|m| m.events).or(file.n_events),
         fsize: Some(stored.size),
         checksum: Some(stored.checksum.clone()),
         surl: stored.surl.clone(),
@@ -278,40 +324,37 @@ fn written(file: &JobFile, stored: &Stored, state: FileState) -> JobFile {
     }
 }
 
-async fn finished_output(
+/// Puts a finished output into the catalogue's data set.
+async fn register(
     ops: &Ops,
     batch: &mut Batch,
-    deltas: &mut Deltas,
     job: &JobRow,
     file: &JobFile,
-    stored: &Stored,
     registered: &mut BTreeMap<i64, (i64, i64)>,
 ) -> Result<(), EngineError> {
-    let Some(id) = file.dataset_id else { return Ok(()) };
-    if job.task_id.is_some() {
-        deltas.of(id).finished += 1;
+    if !matches!(file.role, FileRole::Output | FileRole::Log) {
+        return Ok(());
     }
+    let Some(id) = file.dataset_id else { return Ok(()) };
     let Some(target) = crate::finish::catalogue::of_output(ops, job, id).await? else { return Ok(()) };
     let row = DatasetFile {
         id: ops.store.id(IdKind::Row).await?,
         dataset_id: target,
-        lfn: stored.lfn.clone(),
+        lfn: file.lfn.clone(),
         scope: file.scope.clone().unwrap_or_else(|| "panda".into()),
-        guid: stored.guid.clone(),
-        fsize: Some(stored.size),
-        checksum: Some(stored.checksum.clone()),
+        guid: file.guid.clone(),
+        fsize: file.fsize,
+        checksum: file.checksum.clone(),
         n_events: file.n_events,
-        surl: stored.surl.clone(),
+        surl: file.surl.clone(),
         rse: None,
         lumiblock: None,
         boundary: None,
         lost: false,
     };
-    if matches!(file.role, FileRole::Output | FileRole::Log) {
-        dataset::add_file(batch, &row);
-        let line = registered.entry(target).or_default();
-        line.0 += 1;
-        line.1 += stored.size;
-    }
+    dataset::add_file(batch, &row);
+    let line = registered.entry(target).or_default();
+    line.0 += 1;
+    line.1 += file.fsize.unwrap_or(0);
     Ok(())
 }

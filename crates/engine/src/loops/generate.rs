@@ -212,7 +212,8 @@ async fn store(
         task::dataset::count(batch, d.id, Delta { files: n, ..Delta::default() });
     }
     let used: i64 = chunks.iter().map(|c| i64::try_from(c.len()).unwrap_or(0)).sum();
-    task::dataset::count(batch, master.id, Delta { used, ..Delta::default() });
+    let events_used: i64 = chunks.iter().flat_map(|c| &files[c.clone()]).filter_map(|f| f.n_events).sum();
+    task::dataset::count(batch, master.id, Delta { used, events_used, ..Delta::default() });
     secondary.count(batch);
     Ok(())
 }
@@ -315,6 +316,7 @@ struct SecondarySet {
     files: Vec<TaskFile>,
     next: usize,
     used: i64,
+    events_used: i64,
 }
 
 impl Secondary {
@@ -340,6 +342,7 @@ impl Secondary {
                 files,
                 next: 0,
                 used: 0,
+                events_used: 0,
             });
         }
         Ok(Self { sets })
@@ -369,6 +372,7 @@ impl Secondary {
                 out.push(reads_of(f, &set.stream, &set.name));
                 if !whole && !reusable {
                     ids.push(f.seq);
+                    set.events_used += f.n_events.unwrap_or(0);
                 }
             }
             set.next += ids.len();
@@ -381,7 +385,7 @@ impl Secondary {
     }
     fn count(self, batch: &mut Batch) {
         for set in self.sets {
-            task::dataset::count(batch, set.dataset, Delta { used: set.used, ..Delta::default() });
+            task::dataset::count(batch, set.dataset, Delta { used: set.used, events_used: set.events_used, ..Delta::default() });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use panda_core::{
-    file::{FileRole, FileState},
+    file::{FileRole, FileState, account::MERGE_ATTEMPTS},
     id::{JobId, TaskId},
     job::{record::JobKind, state::JobState},
     machine::Actor,
@@ -37,8 +37,6 @@ use crate::{
 
 /// Priority of a merge job (`spec/engine.md` section 5.5).
 const PRIORITY: i64 = 5_000;
-/// Attempts of a merge before its pre-merge jobs fail.
-const ATTEMPTS: i64 = 3;
 /// Pre-merge jobs looked at together.
 const WINDOW: i64 = 1_000;
 
@@ -188,11 +186,9 @@ async fn make(
     let job_pars = names::lfn(&text, t.id.0, id.0, 0);
     let resource = resource_type(merge.cores, merge.ram_mb);
     let lane = ops.lane(queue.id, resource, &t.label, SHARE, merge.ram_mb).await?;
-    let failed = job::list::of_task_in(&ops.store, t.id, &[JobState::Failed], WINDOW).await?;
     let mut row = setting.row(id, JobKind::Merge, lane, PRIORITY.max(t.priority));
     (row.core_count, row.ram_mb, row.resource_type) = (merge.cores, merge.ram_mb, resource.to_owned());
-    row.attempt = 0;
-    row.max_attempt = if failed.iter().filter(|j| j.kind == JobKind::Merge).count() as i64 + 1 < ATTEMPTS { ATTEMPTS } else { 1 };
+    row.max_attempt = MERGE_ATTEMPTS;
     let made = setting.documents(row, &merge.runner, &job_pars, &reads, files);
     let common_id = rows.next().unwrap_or_default();
     job::transition::add_common(&mut batch, common_id, Some(t.id), &made.common);

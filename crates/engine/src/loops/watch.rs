@@ -2,7 +2,7 @@
 
 use panda_core::{
     id::{JobId, TaskId},
-    job::state::JobState,
+    job::{error::LOST_HEARTBEAT, state::JobState},
     machine::Actor,
     setting::task_timer::PENDING_RETRY_S,
     task::state::TaskState,
@@ -24,8 +24,6 @@ use crate::{EngineError, EngineOptions, Report, finish::release};
 
 /// Rows of one page.
 const PAGE: i64 = 200;
-/// Supervisor error code of a job whose pilot fell silent (the original's number for a lost heartbeat).
-pub const LOST_HEARTBEAT: i64 = 100;
 /// How long a pilot may take to say that it has the job it was sent (`spec/engine.md` section 13: 30 min): the answer may have been lost.
 const SENT_US: i64 = 30 * 60 * 1_000_000;
 
@@ -66,19 +64,16 @@ async fn lose(ops: &Ops, j: &JobRow, now: Micros) -> Result<bool, EngineError> {
     let after = JobRow {
         state: JobState::Failed,
         sub_state: Some(panda_ops::pilot::update::LOST_HEARTBEAT.into()),
-        sup_error_code: Some(LOST_HEARTBEAT),
-        diag: Some(diag.clone()),
+        dispatcher_error_code: Some(LOST_HEARTBEAT),
+        diag: Some(diag),
         ended_us: Some(now.0),
         ..j.clone()
     };
-    let open_outputs = files.iter().filter(|f| f.role.is_output()).collect();
     let mut batch = Batch::new();
     let mut deltas = Deltas::default();
-    let end = End { before: j, after, inputs: &inputs, open_outputs, actor: Actor::Watcher, reason: Some(diag) };
+    let end = End::new(j, after, &inputs, &files, Actor::Watcher);
     account::end(&mut batch, &mut deltas, &end, now.0)?;
-    if j.kind == panda_core::job::record::JobKind::Merge {
-        release::merged(ops, &mut batch, &mut deltas, j, false, now).await?;
-    }
+    account::merge_end(ops, &mut batch, &mut deltas, &end.after, &end.verdict, now.0).await?;
     deltas.flush(&mut batch);
     match ops.store.apply(batch).await {
         Ok(()) => Ok(true),

@@ -7,7 +7,11 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use panda_core::{file::FileRole, id::JobId, job::state::JobState};
+use panda_core::{
+    file::FileRole,
+    id::JobId,
+    job::{error::Source, state::JobState},
+};
 use panda_ops::why;
 use panda_store::query::{
     archive,
@@ -22,7 +26,7 @@ use crate::{
     app::{App, Asked, Names},
     frame::{self, Frame, Linked},
     mask,
-    rows::{FileLine, codes, job_file_json, job_json, task_file_json},
+    rows::{FileLine, job_file_json, job_json, task_file_json},
     show::{Tag, When, limit, span, stamp},
     trouble::Trouble,
 };
@@ -215,15 +219,8 @@ fn file_lines(d: &Data) -> Vec<FileLine> {
 /// Codes with what their source said of them.
 fn errors(d: &Data) -> Vec<ErrorLine> {
     let text = |key: &str| d.errors.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let known = codes(&d.job);
-    let one =
-        |(source, code): &(&'static str, i64)| ErrorLine { source, code: code.to_string(), diag: text(&format!("{source}_error_diag")) };
-    let mut all: Vec<ErrorLine> = known.iter().map(one).collect();
-    for source in ["ddm", "brokerage", "job_dispatcher", "task_buffer"] {
-        let code = d.errors.get(&format!("{source}_error_code")).and_then(Value::as_i64).filter(|c| *c != 0);
-        all.extend(code.map(|c| ErrorLine { source, code: c.to_string(), diag: text(&format!("{source}_error_diag")) }));
-    }
-    all
+    let one = |(source, code): (Source, i64)| ErrorLine { source: source.as_str(), code: code.to_string(), diag: text(source.diag_key()) };
+    d.job.codes().into_iter().map(one).collect()
 }
 
 fn view(app: &App, asked: &Asked, d: &Data, log: LogView) -> Page {

@@ -22,7 +22,7 @@ use super::{Chip, finish, tasks::cut};
 use crate::{
     app::{App, Asked, Names},
     frame::{self, Frame},
-    rows::{JobLine, codes, job_json},
+    rows::{JobLine, job_json},
     show::{Tag, count},
     trouble::Trouble,
 };
@@ -159,8 +159,13 @@ impl Group {
 fn errors(rows: &[JobRow]) -> Vec<(String, Group)> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for j in rows.iter().filter(|j| j.state == JobState::Failed) {
-        let Some((source, code)) = codes(j).first().copied() else { continue };
-        let group = groups.entry(format!("{source}:{code}")).or_insert_with(|| Group { source, code, diag: None, jobs: Vec::new() });
+        let Some((source, code)) = j.codes().first().copied() else { continue };
+        let group = groups.entry(format!("{source}:{code}")).or_insert_with(|| Group {
+            source: source.as_str(),
+            code,
+            diag: None,
+            jobs: Vec::new(),
+        });
         group.jobs.push(j.id.0);
         if group.diag.is_none() {
             group.diag.clone_from(&j.diag);

@@ -152,21 +152,15 @@ fn as_json(d: &Data) -> Value {
     })
 }
 
-/// The codes of a group by their source.
-fn group_codes(e: &ErrorGroup) -> Vec<(&'static str, i64)> {
-    let all = [("trans", e.trans_exit_code), ("exe", e.exe_error_code), ("pilot", e.pilot_error_code), ("sup", e.sup_error_code)];
-    all.into_iter().filter_map(|(source, code)| code.filter(|c| *c != 0).map(|c| (source, c))).collect()
-}
-
 /// `trans:3`, or `none` for jobs that failed without a code.
 fn group_name(e: &ErrorGroup, between: &str) -> String {
-    group_codes(e).first().map_or_else(|| "none".to_owned(), |(source, code)| format!("{source}{between}{code}"))
+    e.codes.first().map_or_else(|| "none".to_owned(), |(source, code)| format!("{source}{between}{code}"))
 }
 
 fn error_json(e: &ErrorGroup) -> Value {
-    let code = group_codes(e).first().copied();
+    let code = e.codes.first().copied();
     json!({
-        "error": group_name(e, ":"), "codename": code.map(|c| c.0), "codeval": code.map(|c| c.1), "diag": e.diag, "count": e.n,
+        "error": group_name(e, ":"), "codename": code.map(|c| c.0.as_str()), "codeval": code.map(|c| c.1), "diag": e.diag, "count": e.n,
         "example_pandaid": e.example.0,
     })
 }

@@ -237,6 +237,7 @@ impl World {
             n_events: None,
             state,
             optional: false,
+            attempt: 0,
             used_by: None,
         };
         let mut batch = Batch::new();
@@ -280,7 +281,10 @@ impl World {
             trans_exit_code: None,
             pilot_error_code: None,
             exe_error_code: None,
+            ddm_error_code: None,
             sup_error_code: None,
+            dispatcher_error_code: None,
+            server_error_code: None,
             diag: None,
             created_us: at,
             modified_us: at,

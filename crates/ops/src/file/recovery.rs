@@ -176,6 +176,7 @@ mod tests {
                 n_events: None,
                 state: FileState::Finished,
                 optional: false,
+                attempt: 0,
                 used_by: None,
             };
             job::file::add(&mut batch, &f);

@@ -1,13 +1,17 @@
-//! Accounting at the end of a job (`spec/engine.md` section 3.6): what its end does to its inputs, its outputs and the counters. Used by
-//! whoever ends jobs: the finisher, the watcher, kills.
+//! Writes the accounting at the end of a job: what `core`'s table says of its inputs, its outputs and the counters (`spec/engine.md` section
+//! 3.6). Used by whoever ends jobs: the finisher, the watcher, kills, merges.
 
 use std::collections::{BTreeMap, HashMap};
 
 use panda_core::{
-    file::{FileRole, FileState},
+    file::{
+        FileRole, FileState,
+        account::{self, Deltas as Change, InputUse, JobResult, MergeEnd, OutputUse, Said},
+    },
     id::JobId,
-    job::{record::JobKind, state::JobState},
+    job::{error::MERGE_FAILED, record::JobKind, state::JobState},
     machine::Actor,
+    policy::retry::{Attempts, Verdict},
 };
 use panda_store::{
     Batch, Topic,
@@ -21,6 +25,8 @@ use panda_store::{
 };
 
 use crate::{Ops, OpsError};
+
+pub use panda_core::file::account::{LOST_WORKER, NOT_MERGED};
 
 /// The files of jobs: what they make (and read, without a task), and the input rows that they are in charge of.
 pub type FilesOf = (HashMap<JobId, Vec<JobFile>>, HashMap<JobId, Vec<TaskFile>>);
@@ -40,9 +46,6 @@ pub async fn files_of(ops: &Ops, jobs: &[JobId]) -> Result<FilesOf, OpsError> {
     Ok((files, inputs))
 }
 
-/// Sub-state of a job whose worker was killed: its inputs are tried again without spending an attempt.
-pub const LOST_WORKER: &str = "lost_worker";
-
 /// Changes of counters of one batch, a line a data set.
 #[derive(Debug, Default)]
 pub struct Deltas(BTreeMap<i64, Delta>);
@@ -51,6 +54,18 @@ impl Deltas {
     /// The line of a data set.
     pub fn of(&mut self, dataset: i64) -> &mut Delta {
         self.0.entry(dataset).or_default()
+    }
+    /// Adds what the table says.
+    pub fn add(&mut self, dataset: Option<i64>, change: &Change) {
+        let Some(dataset) = dataset else { return };
+        let line = self.of(dataset);
+        line.used += change.used;
+        line.finished += change.finished;
+        line.failed += change.failed;
+        line.on_hold += change.on_hold;
+        line.events += change.events;
+        line.events_used += change.events_used;
+        line.events_finished += change.events_finished;
     }
     /// Writes one update a data set.
     pub fn flush(self, batch: &mut Batch) {
@@ -71,71 +86,91 @@ pub struct End<'a> {
     pub inputs: &'a [TaskFile],
     /// Its outputs and logs that are not settled otherwise: they fail, or are cancelled, with it.
     pub open_outputs: Vec<&'a JobFile>,
+    /// What its report says of inputs (rows of `inputs` by id) that were not read.
+    pub said: BTreeMap<i64, Said>,
+    /// What the retry rules say.
+    pub verdict: Verdict,
     /// Who ends it.
     pub actor: Actor,
     /// Why, for its history.
     pub reason: Option<String>,
 }
 
+impl<'a> End<'a> {
+    /// A job that becomes `after`, with the files that were read for it; nothing is said of its inputs and no rule matches.
+    #[must_use]
+    pub fn new(before: &'a JobRow, after: JobRow, inputs: &'a [TaskFile], files: &'a [JobFile], actor: Actor) -> Self {
+        let reason = after.diag.clone();
+        let open_outputs = files.iter().filter(|f| f.role.is_output()).collect();
+        Self { before, after, inputs, open_outputs, said: BTreeMap::new(), verdict: Verdict::USUAL, actor, reason }
+    }
+}
+
 /// Adds everything that the end of a job means to a batch.
 pub fn end(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, now_us: i64) -> Result<(), OpsError> {
     job::transition::move_to(batch, e.before, &e.after, e.actor, now_us, e.reason.as_deref())?;
-    let state = e.after.state;
-    if state != JobState::Merging {
-        // A build or merge job has no input rows of its own; a standalone one has no task.
-        inputs(batch, deltas, e.inputs, state, e.after.sub_state.as_deref());
-    }
-    if !state.is_final() {
+    let Some(result) = JobResult::of(e.after.state, e.after.sub_state.as_deref()) else { return Ok(()) };
+    inputs(batch, deltas, e, result);
+    if result == JobResult::Merging {
         return Ok(());
     }
-    let becomes = if state == JobState::Failed { FileState::Failed } else { FileState::Cancelled };
-    for from in [FileState::Running, FileState::Defined, FileState::Ready] {
-        let open: Vec<&JobFile> = e.open_outputs.iter().copied().filter(|f| f.state == from).collect();
-        let ids: Vec<i64> = open.iter().map(|f| f.id).collect();
-        for chunk in ids.chunks(panda_store::MAX_IN_LIST) {
-            job::file::move_all(batch, chunk, from, becomes);
+    let transferring = e.before.state == JobState::Transferring;
+    let mut moves: BTreeMap<(FileState, FileState), Vec<i64>> = BTreeMap::new();
+    for f in &e.open_outputs {
+        if let Some(o) = account::output(&output_use(f, false, transferring), result) {
+            deltas.add(f.dataset_id, &o.deltas);
+            moves.entry((f.state, o.state)).or_default().push(f.id);
         }
-        for dataset in open.iter().filter_map(|f| f.dataset_id) {
-            deltas.of(dataset).failed += 1;
+    }
+    for ((from, to), ids) in moves {
+        for ids in ids.chunks(panda_store::MAX_IN_LIST) {
+            job::file::move_all(batch, ids, from, to);
         }
     }
     Ok(())
 }
 
-/// Settles the input rows of an ended job.
-fn inputs(batch: &mut Batch, deltas: &mut Deltas, files: &[TaskFile], state: JobState, sub_state: Option<&str>) {
-    let running: Vec<&TaskFile> = files.iter().filter(|f| f.state == FileState::Running).collect();
-    if state == JobState::Finished {
-        let ids: Vec<i64> = running.iter().map(|f| f.id).collect();
-        for chunk in ids.chunks(panda_store::MAX_IN_LIST) {
-            file::settle_all(batch, chunk, FileState::Running, FileState::Finished);
-        }
-        for f in running {
-            let delta = deltas.of(f.dataset_id);
-            delta.finished += 1;
-            delta.events += f.n_events.unwrap_or(0);
-        }
-        return;
-    }
-    for f in running {
-        let mut after = f.clone();
-        let spends = sub_state != Some(LOST_WORKER);
-        if spends {
-            after.attempt += 1;
-        }
-        if spends && state == JobState::Failed {
-            after.failed += 1;
-        }
-        if after.attempt < f.max_attempt {
-            after.state = FileState::Ready;
-            after.job_id = None;
-            deltas.of(f.dataset_id).used -= 1;
+/// An output as the table sees it.
+#[must_use]
+pub fn output_use(f: &JobFile, stored: bool, transferring: bool) -> OutputUse {
+    OutputUse { role: f.role, state: f.state, stored, transferring, events: f.n_events.unwrap_or(0) }
+}
+
+/// Rows that go the same way: new state, attempts before and after.
+type Way = (FileState, AttemptsKey, AttemptsKey);
+type AttemptsKey = (i64, i64, i64, Option<i64>);
+
+fn key(a: Attempts) -> AttemptsKey {
+    (a.attempt, a.max_attempt, a.failed, a.max_failure)
+}
+fn attempts((attempt, max_attempt, failed, max_failure): AttemptsKey) -> Attempts {
+    Attempts { attempt, max_attempt, failed, max_failure }
+}
+
+/// Settles the input rows of an ended job; rows that go the same way share a statement.
+fn inputs(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, result: JobResult) {
+    let mut ways: BTreeMap<Way, Vec<i64>> = BTreeMap::new();
+    for f in e.inputs {
+        let said = e.said.get(&f.id).copied().unwrap_or_default();
+        let view = InputUse { state: f.state, attempts: f.attempts(), said, events: f.n_events.unwrap_or(0) };
+        let Some(o) = account::input(&view, result, &e.verdict) else { continue };
+        deltas.add(Some(f.dataset_id), &o.deltas);
+        ways.entry((o.state, key(view.attempts), key(o.attempts))).or_default().push(f.id);
+        if o.state == FileState::Ready {
             batch.wake(Topic::Files);
-        } else {
-            after.state = FileState::Failed;
-            deltas.of(f.dataset_id).failed += 1;
         }
-        file::settle(batch, FileState::Running, &after);
+    }
+    for ((state, was, now), ids) in ways {
+        for ids in ids.chunks(panda_store::MAX_IN_LIST) {
+            file::settle(batch, ids, e.before.id, attempts(was), state, attempts(now));
+        }
+    }
+}
+
+/// Adds to, or takes from, the counters of outputs on hold while a job is transferring.
+pub fn transferring(deltas: &mut Deltas, files: &[JobFile], by: i64) {
+    for f in files.iter().filter(|f| f.role.is_output() && !f.state.is_settled()) {
+        deltas.add(f.dataset_id, &Change { on_hold: by, ..Change::default() });
     }
 }
 
@@ -143,4 +178,48 @@ fn inputs(batch: &mut Batch, deltas: &mut Deltas, files: &[TaskFile], state: Job
 #[must_use]
 pub fn waits_for_merge(job: &JobRow, outputs: &[&JobFile]) -> bool {
     job.kind == JobKind::Run && outputs.iter().any(|f| f.role == FileRole::TrnOutput)
+}
+
+/// Settles what a merge job that ends had taken in (`spec/engine.md` sections 3.6 and 6.3). When it ended badly its inputs are free for another
+/// merge, until their attempts are used up: then their jobs count as not merged. Does nothing for jobs of another kind.
+pub async fn merge_end(
+    ops: &Ops,
+    batch: &mut Batch,
+    deltas: &mut Deltas,
+    merge: &JobRow,
+    verdict: &Verdict,
+    now_us: i64,
+) -> Result<(), OpsError> {
+    let result = JobResult::of(merge.state, merge.sub_state.as_deref()).and_then(|r| MergeEnd::of(r, verdict));
+    let (JobKind::Merge, Some(end_of_merge)) = (merge.kind, result) else { return Ok(()) };
+    let taken = job::file::used_by(&ops.store, merge.id).await?;
+    // All files of a pre-merge job go the same way.
+    let mut settled: Vec<JobId> = taken.iter().filter(|f| !end_of_merge.again(f.attempt)).map(|f| f.job_id).collect();
+    settled.sort_unstable();
+    settled.dedup();
+    if let MergeEnd::Again(spent) = end_of_merge {
+        job::file::free(batch, merge.id, spent);
+    }
+    let jobs: Vec<JobRow> = job::list::many(&ops.store, &settled).await?.into_iter().filter(|j| j.state == JobState::Merging).collect();
+    let (files, inputs) = files_of(ops, &settled).await?;
+    for j in &jobs {
+        let after = match end_of_merge {
+            MergeEnd::Merged => JobRow { state: JobState::Finished, ..j.clone() },
+            _ => JobRow {
+                state: JobState::Failed,
+                sub_state: Some(NOT_MERGED.into()),
+                server_error_code: Some(MERGE_FAILED),
+                diag: Some(format!("its outputs could not be merged: merge job {} {}", merge.id, merge.state)),
+                ..j.clone()
+            },
+        };
+        let takes = inputs.get(&j.id).map_or(&[][..], Vec::as_slice);
+        let made = files.get(&j.id).map_or(&[][..], Vec::as_slice);
+        let mut e = End::new(j, after, takes, made, Actor::Finisher);
+        if end_of_merge == MergeEnd::Merged {
+            e.reason = Some(format!("merged by job {}", merge.id));
+        }
+        end(batch, deltas, &e, now_us)?;
+    }
+    Ok(())
 }

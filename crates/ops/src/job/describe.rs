@@ -121,6 +121,8 @@ fn from_row(m: &mut Map<String, Value>, p: &Parts<'_>) {
     let time = |us: i64| Some(datetime::marker(us));
     let text = |t: Option<&str>| t.map(Value::from);
     let number = |n: i64| Some(Value::from(n));
+    // One diagnosis is kept on the row, that of the source that spoke last; the report's own texts come with the report.
+    let said = |code: Option<i64>| text(j.diag.as_deref().filter(|_| code.is_some()));
     for (key, value) in [
         ("PandaID", number(j.id.0)),
         ("creationTime", time(j.created_us)),
@@ -158,13 +160,16 @@ fn from_row(m: &mut Map<String, Value>, p: &Parts<'_>) {
         ("transExitCode", j.trans_exit_code.and_then(number)),
         ("pilotErrorCode", number(j.pilot_error_code.unwrap_or(0))),
         ("exeErrorCode", number(j.exe_error_code.unwrap_or(0))),
-        ("supErrorCode", number(0)),
-        ("ddmErrorCode", number(0)),
+        ("supErrorCode", number(j.sup_error_code.unwrap_or(0))),
+        ("supErrorDiag", said(j.sup_error_code)),
+        ("ddmErrorCode", number(j.ddm_error_code.unwrap_or(0))),
+        ("ddmErrorDiag", said(j.ddm_error_code)),
         ("brokerageErrorCode", number(0)),
-        ("jobDispatcherErrorCode", number(0)),
-        // What this system says of a job is upstream's "task buffer".
-        ("taskBufferErrorCode", number(j.sup_error_code.unwrap_or(0))),
-        ("taskBufferErrorDiag", text(j.diag.as_deref().filter(|_| j.sup_error_code.is_some()))),
+        ("jobDispatcherErrorCode", number(j.dispatcher_error_code.unwrap_or(0))),
+        ("jobDispatcherErrorDiag", said(j.dispatcher_error_code)),
+        // What this system itself says of a job is upstream's "task buffer".
+        ("taskBufferErrorCode", number(j.server_error_code.unwrap_or(0))),
+        ("taskBufferErrorDiag", said(j.server_error_code)),
     ] {
         put(m, key, value);
     }

@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use panda_access::{Principal, Right, table};
 use panda_core::{
     id::JobId,
-    job::{
-        kill::{KillDecision, KillView, Killer, code, on_kill},
-        record::JobKind,
-    },
+    job::kill::{KillDecision, KillView, Killer, code, on_kill},
     machine::Actor,
 };
 use panda_store::{
@@ -112,7 +109,7 @@ pub async fn some(
         let working_group = groups.get(&j.id).map(String::as_str);
         let view = KillView { state: j.state, label: &j.label, working_group, event_service: false, told, state_since: &since };
         let files = (outputs.remove(&j.id).unwrap_or_default(), inputs.remove(&j.id).unwrap_or_default());
-        let outcome = one(&mut batch, j, &files, on_kill(&view, killer), actor, now)?;
+        let outcome = one(ops, &mut batch, j, &files, on_kill(&view, killer), actor, now).await?;
         if batch.is_empty() {
             outcomes.push(outcome);
             continue;
@@ -126,7 +123,8 @@ pub async fn some(
     Ok(outcomes)
 }
 
-fn one(
+async fn one(
+    ops: &Ops,
     batch: &mut Batch,
     j: &JobRow,
     (outputs, inputs): &(Vec<JobFile>, Vec<TaskFile>),
@@ -137,11 +135,11 @@ fn one(
     match decision {
         KillDecision::Refused | KillDecision::Nothing => Ok(Outcome::Nothing),
         KillDecision::MarkRetried => {
-            job::transition::mark(batch, j, code::RETRIED, now);
+            job::transition::mark(batch, j, &JobRow { server_error_code: Some(code::RETRIED), ..j.clone() }, now);
             Ok(Outcome::Ended)
         }
-        KillDecision::TellPilot { .. } => {
-            let after = JobRow { command: Some(TO_BE_KILLED.into()), ..j.clone() };
+        KillDecision::TellPilot { diag } => {
+            let after = JobRow { command: Some(TO_BE_KILLED.into()), server_error_code: Some(code::KILL), diag: Some(diag), ..j.clone() };
             job::transition::set(batch, j, &after, now);
             Ok(Outcome::Told)
         }
@@ -149,20 +147,18 @@ fn one(
             let mut after = j.clone();
             after.state = ending.to;
             after.sub_state = ending.sub_state.map(str::to_owned);
-            after.sup_error_code = Some(ending.error_code);
-            after.diag = Some(ending.error_diag.clone());
+            after.server_error_code = Some(ending.error_code);
+            after.diag = Some(ending.error_diag);
             after.command = if ending.clears_command { None } else { Some(TO_BE_KILLED.into()) };
             after.ended_us = Some(now);
             if ending.start_is_end {
                 after.started_us = Some(now);
             }
-            let open_outputs = outputs.iter().filter(|f| f.role.is_output()).collect();
             let mut deltas = Deltas::default();
-            account::end(batch, &mut deltas, &End { before: j, after, inputs, open_outputs, actor, reason: Some(ending.error_diag) }, now)?;
+            let end = End::new(j, after, inputs, outputs, actor);
+            account::end(batch, &mut deltas, &end, now)?;
+            account::merge_end(ops, batch, &mut deltas, &end.after, &end.verdict, now).await?;
             deltas.flush(batch);
-            if j.kind == JobKind::Merge {
-                job::file::free(batch, j.id);
-            }
             Ok(Outcome::Ended)
         }
     }
@@ -189,7 +185,7 @@ mod tests {
         let ids = [waiting, running, finished, bobs, JobId(5)];
         assert_eq!(kill(&w.ops, &alice(), &ids, None).await.unwrap(), [true, true, false, false, false]);
         let j = w.job_row(waiting).await;
-        assert_eq!((j.state, j.sup_error_code, j.diag.as_deref()), (JobState::Cancelled, Some(100), Some("killed by alice")));
+        assert_eq!((j.state, j.server_error_code, j.diag.as_deref()), (JobState::Cancelled, Some(100), Some("killed by alice")));
         let j = w.job_row(running).await;
         assert_eq!((j.state, j.command.as_deref()), (JobState::Running, Some("tobekilled")));
         assert_eq!(kill(&w.ops, &alice(), &[running], None).await.unwrap(), [false], "told once is enough");
@@ -211,7 +207,7 @@ mod tests {
         w.ops.store.apply(batch).await.unwrap();
         assert_eq!(kill(&w.ops, &alice(), &[j], None).await.unwrap(), [true]);
         let file = task::file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
-        assert_eq!((file.state, file.attempt, file.job_id), (FileState::Ready, 1, None));
+        assert_eq!((file.state, file.attempt, file.job_id, file.prev_job), (FileState::Ready, 1, None, Some(j)));
         assert_eq!(task::dataset::of_task(&w.ops.store, t).await.unwrap()[0].n_used, 0);
     }
 
@@ -221,6 +217,6 @@ mod tests {
         let q = w.queue("LOCAL").await;
         let j = w.job(&alice(), None, q, JobState::Failed).await;
         assert_eq!(kill(&w.ops, &alice(), &[j], Some(7)).await.unwrap(), [true]);
-        assert_eq!(w.job_row(j).await.sup_error_code, Some(106));
+        assert_eq!(w.job_row(j).await.server_error_code, Some(106));
     }
 }

@@ -15,7 +15,10 @@ use panda_store::{
 };
 use serde_json::{Map, Value};
 
-use crate::{MAX_CONFLICTS, Ops, OpsError};
+use crate::{
+    MAX_CONFLICTS, Ops, OpsError,
+    job::account::{self, Deltas},
+};
 
 /// Sub-state of a job that its pilot holds, as long as the final report is not in.
 pub const PILOT_HOLDS: &str = "pilot_holds";
@@ -64,6 +67,7 @@ pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
         let Some(before) = row else { return Ok(decision.command) };
         let mut batch = Batch::new();
         build(&mut batch, &before, u, &decision, now)?;
+        held_outputs(ops, &mut batch, &before, &decision).await?;
         match ops.store.apply(batch).await {
             Ok(()) => return Ok(decision.command),
             Err(e) if e.is_conflict() => {}
@@ -137,9 +141,26 @@ fn build(batch: &mut Batch, before: &JobRow, u: &Update, decision: &UpdateDecisi
             tracing::warn!(job = %before.id, "{diag}");
             // Once: the other pilot is told to stop with each of its updates.
             if before.sup_error_code != Some(INVALID_BATCH_ID) {
-                job::transition::mark(batch, before, INVALID_BATCH_ID, now);
+                let after = JobRow { sup_error_code: Some(INVALID_BATCH_ID), diag: Some(diag.clone()), ..before.clone() };
+                job::transition::mark(batch, before, &after, now);
             }
         }
+    }
+    Ok(())
+}
+
+/// Outputs count as on hold while their job is transferring (`spec/engine.md` section 3.3).
+async fn held_outputs(ops: &Ops, batch: &mut Batch, before: &JobRow, decision: &UpdateDecision) -> Result<(), OpsError> {
+    let after = match decision.effect {
+        Effect::To(state) => state,
+        Effect::FinalReport { .. } => JobState::Holding,
+        _ => return Ok(()),
+    };
+    let by = i64::from(after == JobState::Transferring) - i64::from(before.state == JobState::Transferring);
+    if by != 0 && before.task_id.is_some() {
+        let mut deltas = Deltas::default();
+        account::transferring(&mut deltas, &job::file::of_jobs(&ops.store, &[before.id]).await?, by);
+        deltas.flush(batch);
     }
     Ok(())
 }

@@ -6,4 +6,5 @@ pub mod info;
 pub mod outputs;
 pub mod plan;
 pub mod read;
+pub mod recount;
 pub mod submit;

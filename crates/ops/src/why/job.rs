@@ -95,14 +95,7 @@ fn by_state(j: &JobRow, seen: Option<i64>, because: &mut Vec<String>, frees: &mu
             frees.push("the end of that merge job".into());
         }
         _ => {
-            let codes = [
-                ("payload", j.trans_exit_code),
-                ("pilot", j.pilot_error_code),
-                ("executor", j.exe_error_code),
-                ("system", j.sup_error_code),
-            ];
-            let codes = codes.into_iter().filter_map(|(who, code)| code.filter(|c| *c != 0).map(|c| format!("{who} code {c}")));
-            because.extend(codes);
+            because.extend(j.codes().into_iter().map(|(source, code)| format!("{source} code {code}")));
         }
     }
 }

@@ -60,3 +60,10 @@ pub fn catalogue() -> Vec<&'static Stmt> {
 pub(crate) fn code<T>(what: &str, text: &str, parsed: Option<T>) -> Result<T, crate::Error> {
     parsed.ok_or_else(|| crate::Error::Decode(format!("{what} `{text}` is unknown to this program; a newer one wrote it")))
 }
+
+/// A sum of whole numbers; some backends answer a real, and nothing when there is no row.
+pub(crate) fn sum(row: &crate::Row, at: usize) -> Result<i64, crate::Error> {
+    #[expect(clippy::cast_possible_truncation, reason = "a sum of whole numbers")]
+    let sum = row.opt_real(at)?.unwrap_or(0.0) as i64;
+    Ok(sum)
+}

@@ -3,7 +3,7 @@
 /// Columns of tables that have a cold twin of the same shape; a cold table never differs from its hot one.
 macro_rules! columns {
     (job) => {
-        "id ID NOT NULL PRIMARY KEY, task_id ID, state NAME(12) NOT NULL, sub_state NAME(20), kind NAME(12) NOT NULL, queue_id ID, lane_id ID, ready_lane ID, neg_priority INT NOT NULL, attempt INT NOT NULL, max_attempt INT NOT NULL, vo NAME(40) NOT NULL, label NAME(20) NOT NULL, person_id ID NOT NULL, name NAME(255), processing_type NAME(100), resource_type NAME(20) NOT NULL, core_count INT NOT NULL, ram_mb INT NOT NULL, disk_mb INT NOT NULL, walltime_s INT NOT NULL, command NAME(20), debug INT NOT NULL, host NAME(128), batch_id NAME(80), wait_job ID, trans_exit_code INT, pilot_error_code INT, exe_error_code INT, sup_error_code INT, diag NAME(500), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, state_us MICROS NOT NULL, started_us MICROS, ended_us MICROS, rev INT NOT NULL"
+        "id ID NOT NULL PRIMARY KEY, task_id ID, state NAME(12) NOT NULL, sub_state NAME(20), kind NAME(12) NOT NULL, queue_id ID, lane_id ID, ready_lane ID, neg_priority INT NOT NULL, attempt INT NOT NULL, max_attempt INT NOT NULL, vo NAME(40) NOT NULL, label NAME(20) NOT NULL, person_id ID NOT NULL, name NAME(255), processing_type NAME(100), resource_type NAME(20) NOT NULL, core_count INT NOT NULL, ram_mb INT NOT NULL, disk_mb INT NOT NULL, walltime_s INT NOT NULL, command NAME(20), debug INT NOT NULL, host NAME(128), batch_id NAME(80), wait_job ID, trans_exit_code INT, pilot_error_code INT, exe_error_code INT, ddm_error_code INT, sup_error_code INT, dispatcher_error_code INT, server_error_code INT, diag NAME(500), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, state_us MICROS NOT NULL, started_us MICROS, ended_us MICROS, rev INT NOT NULL"
     };
     (job_common) => {
         "id ID NOT NULL PRIMARY KEY, task_id ID, doc DOC NOT NULL"
@@ -15,7 +15,7 @@ macro_rules! columns {
         "job_id ID NOT NULL, rev INT NOT NULL, from_state NAME(12), to_state NAME(12) NOT NULL, actor NAME(12) NOT NULL, at_us MICROS NOT NULL, reason NAME(500), PRIMARY KEY (job_id, rev)"
     };
     (job_file) => {
-        "id ID NOT NULL PRIMARY KEY, job_id ID NOT NULL, task_id ID, dataset_id ID, role NAME(12) NOT NULL, seq INT NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100), guid NAME(40), fsize INT, checksum NAME(60), surl NAME(1000), n_events INT, state NAME(12) NOT NULL, optional INT NOT NULL, used_by ID"
+        "id ID NOT NULL PRIMARY KEY, job_id ID NOT NULL, task_id ID, dataset_id ID, role NAME(12) NOT NULL, seq INT NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100), guid NAME(40), fsize INT, checksum NAME(60), surl NAME(1000), n_events INT, state NAME(12) NOT NULL, optional INT NOT NULL, attempt INT NOT NULL, used_by ID"
     };
     (job_retry) => {
         "new_id ID NOT NULL, old_id ID NOT NULL, relation NAME(16) NOT NULL, PRIMARY KEY (new_id, old_id)"
@@ -27,6 +27,7 @@ macro_rules! columns {
 
 /// DDL steps.
 pub(super) const STEPS: &[&str] = &[
+    // Error codes by source: payload, pilot, executor, data, worker or batch system, dispatcher (heartbeats), this server.
     // kind: run, build, merge, prepare, standalone. ready_lane is NULL unless the job is activated.
     concat!("CREATE TABLE job (", columns!(job), ") {table hot}"),
     "CREATE INDEX job_ready ON job (ready_lane, neg_priority, id) {only: ready_lane IS NOT NULL}",
@@ -48,7 +49,7 @@ pub(super) const STEPS: &[&str] = &[
     // The heartbeat; no index on its columns, a paged scan finds the lost ones.
     "CREATE TABLE job_live (job_id ID NOT NULL PRIMARY KEY, attempt INT NOT NULL, seen_us MICROS NOT NULL, doc DOC) {table hot}",
     concat!("CREATE TABLE job_event (", columns!(job_event), ") {table norowid}"),
-    // Outputs, logs and libraries of every job; inputs only of jobs without a task. used_by: the merge job that consumes it.
+    // Outputs, logs and libraries of every job; inputs only of jobs without a task. used_by: the merge job that consumes it; attempt: merges of it that failed.
     concat!("CREATE TABLE job_file (", columns!(job_file), ") {table}"),
     "CREATE UNIQUE INDEX job_file_lfn ON job_file (job_id, lfn)",
     "CREATE INDEX job_file_dataset ON job_file (dataset_id, state, id)",

@@ -73,7 +73,10 @@ impl Submission<'_> {
             trans_exit_code: None,
             pilot_error_code: None,
             exe_error_code: None,
+            ddm_error_code: None,
             sup_error_code: None,
+            dispatcher_error_code: None,
+            server_error_code: None,
             diag: None,
             created_us: self.now_us,
             modified_us: self.now_us,
@@ -171,6 +174,7 @@ impl File<'_> {
             n_events: None,
             state: if is_input { FileState::Ready } else { FileState::Running },
             optional: false,
+            attempt: 0,
             used_by: None,
         }
     }

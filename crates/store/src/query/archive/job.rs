@@ -15,7 +15,7 @@ use crate::{
         MAX_PAGE, code,
         job::{
             JobRow,
-            file::{self, JobFile, job_file_columns},
+            file::{self, JobFile, Total, job_file_columns},
             job_columns,
             list::{self, Event},
             page::{self, ErrorGroup, Filter},
@@ -34,7 +34,7 @@ statements! {
     [hot] read EVENTS = "job_archive.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM job_archive_event WHERE job_id = :id ORDER BY rev LIMIT 1000";
     [hot] read COUNT_TASK = "job_archive.count_task", "SELECT state, COUNT(*) FROM job_archive WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
     [hot] read DIAGS = "job_archive.diags", "SELECT id, queue_id, diag FROM job_archive WHERE task_id = :task AND state IN ('failed', 'cancelled', 'closed') AND diag IS NOT NULL ORDER BY id DESC LIMIT 500";
-    [hot] read ERRORS = "job_archive.errors_of_task", "SELECT trans_exit_code, pilot_error_code, exe_error_code, sup_error_code, COUNT(*), MAX(id), MAX(diag) FROM job_archive WHERE task_id = :task AND state = 'failed' GROUP BY trans_exit_code, pilot_error_code, exe_error_code, sup_error_code ORDER BY COUNT(*) DESC LIMIT 50";
+    [hot] read ERRORS = "job_archive.errors_of_task", "SELECT trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code, COUNT(*), MAX(id), MAX(diag) FROM job_archive WHERE task_id = :task AND state = 'failed' GROUP BY trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code ORDER BY COUNT(*) DESC LIMIT 50";
     read EVERY = "job_archive.page", concat!("SELECT ", job_columns!(), " FROM job_archive WHERE id < :before AND modified_us >= :since ORDER BY id DESC LIMIT :n");
     [hot] read STATES = "job_archive.page_states", concat!("SELECT ", job_columns!(), " FROM job_archive WHERE state IN (:states*) AND id < :before AND modified_us >= :since ORDER BY id DESC LIMIT :n");
     [hot] read QUEUE = "job_archive.page_queue", concat!("SELECT ", job_columns!(), " FROM job_archive WHERE state IN (:states*) AND queue_id = :queue AND id < :before AND modified_us >= :since ORDER BY id DESC LIMIT :n");
@@ -48,6 +48,7 @@ statements! {
     [hot] read OF_DATASET = "job_archive.of_dataset", concat!("SELECT ", job_file_columns!(), " FROM job_archive_file WHERE dataset_id = :dataset AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
     [hot] read FILE = "job_archive.file", concat!("SELECT ", job_file_columns!(), " FROM job_archive_file WHERE id = :id LIMIT 1");
     [hot] read BY_LFN = "job_archive.by_lfn", concat!("SELECT ", job_file_columns!(), " FROM job_archive_file WHERE dataset_id = :dataset AND lfn = :lfn ORDER BY id DESC LIMIT 1");
+    read FILE_TOTALS = "job_archive.file_totals", "SELECT state, COUNT(*), SUM(n_events) FROM job_archive_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] read FILE_COUNT = "job_archive.file_count", "SELECT state, COUNT(*), SUM(fsize) FROM job_archive_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
 }
 
@@ -142,13 +143,21 @@ pub async fn diags(store: &Store, task: TaskId) -> Result<Vec<(JobId, Option<Que
     let cold = rows.iter().map(|r| Ok((JobId(r.int(0)?), r.opt_int(1)?.map(QueueId), r.text(2)?.to_owned())));
     Ok(one_page(hot, cold.collect::<Result<_, Error>>()?, |d| Reverse(d.0), 500))
 }
+/// Files and events of a data set, hot and cold.
+pub async fn file_totals(store: &Store, dataset: i64) -> Result<Vec<Total>, Error> {
+    let mut totals = file::totals(store, dataset).await?;
+    for r in store.fetch(&FILE_TOTALS, vec![("dataset", dataset.into())]).await? {
+        let state = code("file state", r.text(0)?, FileState::parse(r.text(0)?).ok())?;
+        totals.push(Total { state, transferring: false, files: r.int(1)?, events: crate::query::sum(&r, 2)? });
+    }
+    Ok(totals)
+}
 /// What a task's failed jobs died of, most frequent first; at most 50.
 pub async fn errors_of_task(store: &Store, task: TaskId) -> Result<Vec<ErrorGroup>, Error> {
     let mut groups = page::errors_of_task(store, task).await?;
     for r in store.fetch(&ERRORS, vec![("task", task.into())]).await? {
         let cold = page::error_group(&r)?;
-        let codes = |g: &ErrorGroup| (g.trans_exit_code, g.pilot_error_code, g.exe_error_code, g.sup_error_code);
-        match groups.iter_mut().find(|g| codes(g) == codes(&cold)) {
+        match groups.iter_mut().find(|g| g.codes == cold.codes) {
             Some(g) => g.n += cold.n,
             None => groups.push(cold),
         }

@@ -3,6 +3,7 @@
 use panda_core::{
     file::{FileRole, FileState},
     id::{JobId, TaskId},
+    job::state::JobState,
 };
 
 use crate::{Batch, Error, Row, Store, query::code, statements};
@@ -40,6 +41,8 @@ pub struct JobFile {
     pub state: FileState,
     /// Whether the job may end well without it (`allowNoOutput`).
     pub optional: bool,
+    /// Merges of it that failed.
+    pub attempt: i64,
     /// The merge job that takes it in.
     pub used_by: Option<JobId>,
 }
@@ -47,23 +50,24 @@ pub struct JobFile {
 /// The select list that [`read`] expects.
 macro_rules! job_file_columns {
     () => {
-        "id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, used_by"
+        "id, job_id, task_id, dataset_id, role, seq, lfn, scope, guid, fsize, checksum, surl, n_events, state, optional, attempt, used_by"
     };
 }
 pub(crate) use job_file_columns;
 
 statements! {
-    insert ADD = "job_file.add" => job_file (id: Int, job_id: Int, task_id: Int, dataset_id: Int, role: Text, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, surl: Text, n_events: Int, state: Text, optional: Int, used_by: Int), "";
+    insert ADD = "job_file.add" => job_file (id: Int, job_id: Int, task_id: Int, dataset_id: Int, role: Text, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, surl: Text, n_events: Int, state: Text, optional: Int, attempt: Int, used_by: Int), "";
     [hot] read OF_JOBS = "job_file.of_jobs", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE job_id IN (:ids*) ORDER BY job_id, seq LIMIT 20000");
     [hot] read OF_DATASET = "job_file.of_dataset", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
     [hot] read GET = "job_file.get", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE id = :id LIMIT 1");
     [hot] read BY_LFN = "job_file.by_lfn", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND lfn = :lfn ORDER BY id DESC LIMIT 1");
     [hot] read USED_BY = "job_file.used_by", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE used_by = :job ORDER BY id LIMIT 20000");
     [hot] read COUNT = "job_file.count", "SELECT state, COUNT(*), SUM(fsize) FROM job_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
+    read TOTALS = "job_file.totals", "SELECT f.state, j.state, COUNT(*), SUM(f.n_events) FROM job_file f JOIN job j ON j.id = f.job_id WHERE f.dataset_id = :dataset GROUP BY f.state, j.state ORDER BY f.state, j.state LIMIT 1000";
     [hot] write SETTLE = "job_file.settle", "UPDATE job_file SET state = :state, guid = :guid, fsize = :fsize, checksum = :checksum, surl = :surl, n_events = :events WHERE id = :id AND state = :from";
     [hot] write MOVE = "job_file.move", "UPDATE job_file SET state = :state WHERE id IN (:ids*) AND state = :from";
     [hot] write USE = "job_file.use", "UPDATE job_file SET used_by = :job WHERE id IN (:ids*) AND used_by IS NULL AND state = 'ready'";
-    [hot] write FREE = "job_file.free", "UPDATE job_file SET used_by = NULL WHERE used_by = :job";
+    [hot] write FREE = "job_file.free", "UPDATE job_file SET used_by = NULL, attempt = attempt + :spent WHERE used_by = :job";
 }
 
 pub(crate) fn read(r: &Row) -> Result<JobFile, Error> {
@@ -84,7 +88,8 @@ pub(crate) fn read(r: &Row) -> Result<JobFile, Error> {
         n_events: r.opt_int(12)?,
         state: code("file state", r.text(13)?, FileState::parse(r.text(13)?).ok())?,
         optional: r.int(14)? != 0,
-        used_by: r.opt_int(15)?.map(JobId),
+        attempt: r.int(15)?,
+        used_by: r.opt_int(16)?.map(JobId),
     })
 }
 /// Adds a file.
@@ -107,6 +112,7 @@ pub fn add(batch: &mut Batch, f: &JobFile) {
             f.n_events.into(),
             f.state.as_str().into(),
             f.optional.into(),
+            f.attempt.into(),
             f.used_by.into(),
         ],
     );
@@ -141,9 +147,29 @@ pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64, i64)
     rows.iter().map(read_count).collect()
 }
 pub(crate) fn read_count(r: &Row) -> Result<(String, i64, i64), Error> {
-    #[expect(clippy::cast_possible_truncation, reason = "a sum of byte counts; some backends answer a real")]
-    let bytes = r.opt_real(2)?.unwrap_or(0.0) as i64;
-    Ok((r.text(0)?.to_owned(), r.int(1)?, bytes))
+    Ok((r.text(0)?.to_owned(), r.int(1)?, crate::query::sum(r, 2)?))
+}
+/// Files of a data set that are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// Their state.
+    pub state: FileState,
+    /// Whether their jobs are transferring.
+    pub transferring: bool,
+    /// How many.
+    pub files: i64,
+    /// Events in them.
+    pub events: i64,
+}
+/// Files and events of a data set by the file's and its job's state; see `archive::job::file_totals` for all of them.
+pub async fn totals(store: &Store, dataset: i64) -> Result<Vec<Total>, Error> {
+    let rows = store.fetch(&TOTALS, vec![("dataset", dataset.into())]).await?;
+    let one = |r: &Row| {
+        let state = code("file state", r.text(0)?, FileState::parse(r.text(0)?).ok())?;
+        let job = code("job state", r.text(1)?, JobState::parse(r.text(1)?).ok())?;
+        Ok(Total { state, transferring: job == JobState::Transferring, files: r.int(2)?, events: crate::query::sum(r, 3)? })
+    };
+    rows.iter().map(one).collect()
 }
 /// Writes what was reported of a file that is still in state `from`.
 pub fn settle(batch: &mut Batch, from: FileState, f: &JobFile) {
@@ -173,7 +199,7 @@ pub fn move_all(batch: &mut Batch, ids: &[i64], from: FileState, to: FileState) 
 pub fn use_by(batch: &mut Batch, ids: &[i64], job: JobId) {
     batch.guard(&USE, vec![("job", job.into()), ("ids", ids.to_vec().into())], ids.len() as u64);
 }
-/// Takes all files back from a merge job.
-pub fn free(batch: &mut Batch, job: JobId) {
-    batch.exec(&FREE, vec![("job", job.into())]);
+/// Takes all files back from a merge job, adding `spent` attempts each.
+pub fn free(batch: &mut Batch, job: JobId, spent: i64) {
+    batch.exec(&FREE, vec![("spent", spent.into()), ("job", job.into())]);
 }

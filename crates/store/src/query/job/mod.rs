@@ -10,7 +10,7 @@ pub mod transition;
 
 use panda_core::{
     id::{JobId, LaneId, QueueId, TaskId},
-    job::{record::JobKind, state::JobState},
+    job::{error::Source, record::JobKind, state::JobState},
 };
 
 use super::code;
@@ -75,8 +75,14 @@ pub struct JobRow {
     pub pilot_error_code: Option<i64>,
     /// The payload's error code.
     pub exe_error_code: Option<i64>,
-    /// The system's error code.
+    /// The code of data management: outputs that are not there.
+    pub ddm_error_code: Option<i64>,
+    /// The code of the worker or its batch system.
     pub sup_error_code: Option<i64>,
+    /// The dispatcher's code: heartbeats.
+    pub dispatcher_error_code: Option<i64>,
+    /// This server's own code (upstream's task buffer): kills, expiry, what a job waited for.
+    pub server_error_code: Option<i64>,
     /// The diagnosis that people read first.
     pub diag: Option<String>,
     /// Microseconds UTC.
@@ -93,10 +99,32 @@ pub struct JobRow {
     pub rev: i64,
 }
 
+impl JobRow {
+    /// Its error codes by their source; 0 is no error.
+    #[must_use]
+    pub fn codes(&self) -> Vec<(Source, i64)> {
+        let all = Source::ALL.iter().map(|s| (*s, self.code(*s)));
+        all.filter_map(|(source, code)| code.filter(|c| *c != 0).map(|c| (source, c))).collect()
+    }
+    /// The code of one source.
+    #[must_use]
+    pub const fn code(&self, source: Source) -> Option<i64> {
+        match source {
+            Source::Trans => self.trans_exit_code,
+            Source::Exe => self.exe_error_code,
+            Source::Pilot => self.pilot_error_code,
+            Source::Ddm => self.ddm_error_code,
+            Source::Sup => self.sup_error_code,
+            Source::Dispatcher => self.dispatcher_error_code,
+            Source::Server => self.server_error_code,
+        }
+    }
+}
+
 /// The select list that [`read`] expects.
 macro_rules! job_columns {
     () => {
-        "id, task_id, state, sub_state, kind, queue_id, lane_id, neg_priority, attempt, max_attempt, vo, label, person_id, name, processing_type, resource_type, core_count, ram_mb, disk_mb, walltime_s, command, debug, host, batch_id, wait_job, trans_exit_code, pilot_error_code, exe_error_code, sup_error_code, diag, created_us, modified_us, state_us, started_us, ended_us, rev"
+        "id, task_id, state, sub_state, kind, queue_id, lane_id, neg_priority, attempt, max_attempt, vo, label, person_id, name, processing_type, resource_type, core_count, ram_mb, disk_mb, walltime_s, command, debug, host, batch_id, wait_job, trans_exit_code, pilot_error_code, exe_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code, diag, created_us, modified_us, state_us, started_us, ended_us, rev"
     };
 }
 pub(crate) use job_columns;
@@ -132,13 +160,16 @@ pub(crate) fn read(r: &Row) -> Result<JobRow, Error> {
         trans_exit_code: r.opt_int(25)?,
         pilot_error_code: r.opt_int(26)?,
         exe_error_code: r.opt_int(27)?,
-        sup_error_code: r.opt_int(28)?,
-        diag: text(29)?,
-        created_us: r.int(30)?,
-        modified_us: r.int(31)?,
-        state_us: r.int(32)?,
-        started_us: r.opt_int(33)?,
-        ended_us: r.opt_int(34)?,
-        rev: r.int(35)?,
+        ddm_error_code: r.opt_int(28)?,
+        sup_error_code: r.opt_int(29)?,
+        dispatcher_error_code: r.opt_int(30)?,
+        server_error_code: r.opt_int(31)?,
+        diag: text(32)?,
+        created_us: r.int(33)?,
+        modified_us: r.int(34)?,
+        state_us: r.int(35)?,
+        started_us: r.opt_int(36)?,
+        ended_us: r.opt_int(37)?,
+        rev: r.int(38)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use panda_core::{
     id::{JobId, QueueId, TaskId},
-    job::state::JobState,
+    job::{error::Source, state::JobState},
 };
 
 use super::{JobRow, job_columns, read};
@@ -14,7 +14,7 @@ statements! {
     [hot] read QUEUE = "job.page_queue", concat!("SELECT ", job_columns!(), " FROM job WHERE state IN (:states*) AND queue_id = :queue AND id < :before AND modified_us >= :since ORDER BY id DESC LIMIT :n");
     [hot] read TASK = "job.page_task", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id < :before AND modified_us >= :since ORDER BY id DESC LIMIT :n");
     [hot] read TASK_QUEUE = "job.page_task_queue", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND queue_id = :queue AND id < :before AND modified_us >= :since ORDER BY id DESC LIMIT :n");
-    [hot] read ERRORS = "job.errors_of_task", "SELECT trans_exit_code, pilot_error_code, exe_error_code, sup_error_code, COUNT(*), MAX(id), MAX(diag) FROM job WHERE task_id = :task AND state = 'failed' GROUP BY trans_exit_code, pilot_error_code, exe_error_code, sup_error_code ORDER BY COUNT(*) DESC LIMIT 50";
+    [hot] read ERRORS = "job.errors_of_task", "SELECT trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code, COUNT(*), MAX(id), MAX(diag) FROM job WHERE task_id = :task AND state = 'failed' GROUP BY trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code ORDER BY COUNT(*) DESC LIMIT 50";
 }
 
 /// Which jobs a page shows.
@@ -35,14 +35,8 @@ pub struct Filter {
 /// Failed jobs of one task with the same codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorGroup {
-    /// The payload's exit code.
-    pub trans_exit_code: Option<i64>,
-    /// The pilot's error code.
-    pub pilot_error_code: Option<i64>,
-    /// The payload's error code.
-    pub exe_error_code: Option<i64>,
-    /// The system's error code.
-    pub sup_error_code: Option<i64>,
+    /// The codes by their source.
+    pub codes: Vec<(Source, i64)>,
     /// How many jobs.
     pub n: i64,
     /// The newest of them.
@@ -75,13 +69,9 @@ pub async fn errors_of_task(store: &Store, task: TaskId) -> Result<Vec<ErrorGrou
     rows.iter().map(error_group).collect()
 }
 pub(crate) fn error_group(r: &crate::Row) -> Result<ErrorGroup, Error> {
-    Ok(ErrorGroup {
-        trans_exit_code: r.opt_int(0)?,
-        pilot_error_code: r.opt_int(1)?,
-        exe_error_code: r.opt_int(2)?,
-        sup_error_code: r.opt_int(3)?,
-        n: r.int(4)?,
-        example: JobId(r.int(5)?),
-        diag: r.opt_text(6)?.map(str::to_owned),
-    })
+    let mut codes = Vec::new();
+    for (at, source) in Source::ALL.iter().enumerate() {
+        codes.extend(r.opt_int(at)?.filter(|c| *c != 0).map(|c| (*source, c)));
+    }
+    Ok(ErrorGroup { codes, n: r.int(7)?, example: JobId(r.int(8)?), diag: r.opt_text(9)?.map(str::to_owned) })
 }

@@ -22,9 +22,9 @@ statements! {
     insert DOC_ADD = "job.doc_add" => job_doc (job_id: Int, common_id: Int, doc: Text), "";
     insert COMMON_ADD = "job.common_add" => job_common (id: Int, task_id: Int, doc: Text), "";
     insert EVENT = "job.event" => job_event (job_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
-    [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, sup_error_code = :sup, diag = :diag, modified_us = :now, state_us = :now, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
-    [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
-    [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :code, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, ddm_error_code = :ddm, sup_error_code = :sup, dispatcher_error_code = :dispatcher, server_error_code = :server, diag = :diag, modified_us = :now, state_us = :now, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :sup, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write PLACE = "job.place", "UPDATE job SET queue_id = :queue, lane_id = :lane WHERE id = :id AND rev = :rev";
     write DOC_SET = "job.doc_set", "UPDATE job_doc SET doc = :doc WHERE job_id = :id";
     [hot] write COMMAND = "job.command", "UPDATE job SET command = :command, modified_us = :now WHERE id = :id AND state IN ('sent', 'starting', 'running', 'transferring', 'merging', 'holding')";
@@ -126,7 +126,10 @@ pub fn move_to(
             ("trans", after.trans_exit_code.into()),
             ("pilot", after.pilot_error_code.into()),
             ("exe", after.exe_error_code.into()),
+            ("ddm", after.ddm_error_code.into()),
             ("sup", after.sup_error_code.into()),
+            ("dispatcher", after.dispatcher_error_code.into()),
+            ("server", after.server_error_code.into()),
             ("diag", after.diag.as_deref().map(cut_diag).into()),
             ("now", now_us.into()),
             ("started", after.started_us.into()),
@@ -146,7 +149,7 @@ pub fn move_to(
     Ok(())
 }
 
-/// Writes command, debug flag, node, batch id and priority of a job that still has `before.rev`, without a change of state.
+/// Writes command, debug flag, node, batch id, priority, the server's code and the diagnosis of a job that still has `before.rev`, without a change of state.
 pub fn set(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
     batch.guard(
         &SET,
@@ -156,6 +159,8 @@ pub fn set(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
             ("host", after.host.as_deref().into()),
             ("batch", after.batch_id.as_deref().into()),
             ("neg", after.neg_priority.into()),
+            ("server", after.server_error_code.into()),
+            ("diag", after.diag.as_deref().map(cut_diag).into()),
             ("now", now_us.into()),
             ("id", before.id.into()),
             ("rev", before.rev.into()),
@@ -173,9 +178,16 @@ pub fn place(batch: &mut Batch, before: &JobRow, queue: QueueId, lane: LaneId) {
 pub fn set_doc(batch: &mut Batch, id: JobId, doc: &str) {
     batch.guard(&DOC_SET, vec![("doc", doc.into()), ("id", id.into())], 1);
 }
-/// Notes an error code of the system on a job that still has `before.rev`, whose state stays.
-pub fn mark(batch: &mut Batch, before: &JobRow, code: i64, now_us: i64) {
-    let binds = vec![("code", code.into()), ("now", now_us.into()), ("id", before.id.into()), ("rev", before.rev.into())];
+/// Writes the worker's code, the server's code and the diagnosis of a job that still has `before.rev`, whose state stays.
+pub fn mark(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
+    let binds = vec![
+        ("sup", after.sup_error_code.into()),
+        ("server", after.server_error_code.into()),
+        ("diag", after.diag.as_deref().map(cut_diag).into()),
+        ("now", now_us.into()),
+        ("id", before.id.into()),
+        ("rev", before.rev.into()),
+    ];
     batch.guard(&MARK, binds, 1);
 }
 

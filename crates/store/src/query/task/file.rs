@@ -3,7 +3,7 @@
 use panda_core::{
     file::FileState,
     id::{JobId, TaskId},
-    policy::split::take::Run,
+    policy::{retry::Attempts, split::take::Run},
 };
 
 use crate::{Batch, Error, Row, Store, query::code, statements};
@@ -64,6 +64,11 @@ pub struct TaskFile {
 }
 
 impl TaskFile {
+    /// Its attempts.
+    #[must_use]
+    pub const fn attempts(&self) -> Attempts {
+        Attempts { attempt: self.attempt, max_attempt: self.max_attempt, failed: self.failed, max_failure: self.max_failure }
+    }
     /// The `seq`-th file of a data set, ready, with no attempt made and one allowed.
     #[must_use]
     pub fn new(d: &super::dataset::TaskDataset, seq: i64, lfn: impl Into<String>) -> Self {
@@ -112,13 +117,14 @@ statements! {
     [hot] read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
     [hot] read NAMES = "task_file.names", "SELECT seq, id, lfn, state FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n";
     [hot] read COUNT = "task_file.count", "SELECT state, COUNT(*) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
+    read TOTALS = "task_file.totals", "SELECT state, COUNT(*), SUM(n_events) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) / :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'",
         mysql: "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) DIV :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'";
     [hot] write MOVE = "task_file.move", "UPDATE task_file SET state = :state WHERE id IN (:ids*) AND state = :from";
-    [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, job_id = :job WHERE id = :id AND state = :from";
-    [hot] write SETTLE_ALL = "task_file.settle_all", "UPDATE task_file SET state = :state, attempt = attempt + 1 WHERE id IN (:ids*) AND state = :from";
-    [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled')";
-    [hot] write MORE = "task_file.more_attempts", "UPDATE task_file SET max_attempt = max_attempt + :more WHERE dataset_id = :dataset AND state IN ('ready', 'running', 'failed', 'cancelled')";
+    [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
+    [hot] write RELEASE = "task_file.release", "UPDATE task_file SET state = 'ready', attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf, job_id = NULL, prev_job = :job WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
+    [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged')";
+    [hot] write MORE = "task_file.more_attempts", "UPDATE task_file SET max_attempt = max_attempt + :more WHERE dataset_id = :dataset AND state IN ('ready', 'running', 'failed', 'cancelled', 'skipped', 'notmerged')";
     [hot] write STOP = "task_file.stop", "UPDATE task_file SET state = 'cancelled' WHERE dataset_id = :dataset AND state = 'ready'";
 }
 
@@ -205,6 +211,15 @@ pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64)>, Er
     let rows = store.fetch(&COUNT, vec![("dataset", dataset.into())]).await?;
     rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect()
 }
+/// Files and events of a data set by state.
+pub async fn totals(store: &Store, dataset: i64) -> Result<Vec<(FileState, i64, i64)>, Error> {
+    let rows = store.fetch(&TOTALS, vec![("dataset", dataset.into())]).await?;
+    let one = |r: &Row| {
+        let state = code("file state", r.text(0)?, FileState::parse(r.text(0)?).ok())?;
+        Ok((state, r.int(1)?, crate::query::sum(r, 2)?))
+    };
+    rows.iter().map(one).collect()
+}
 /// Name of a row, with what is needed to move it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
@@ -246,26 +261,26 @@ pub fn move_all(batch: &mut Batch, ids: &[i64], from: FileState, to: FileState) 
         batch.guard(&MOVE, binds, ids.len() as u64);
     }
 }
-/// Writes state, attempts and job of a file that is still in state `from`.
-pub fn settle(batch: &mut Batch, from: FileState, f: &TaskFile) {
-    batch.guard(
-        &SETTLE,
-        vec![
-            ("state", f.state.as_str().into()),
-            ("attempt", f.attempt.into()),
-            ("failed", f.failed.into()),
-            ("job", f.job_id.into()),
-            ("id", f.id.into()),
-            ("from", from.as_str().into()),
-        ],
-        1,
-    );
-}
-/// Moves files (at most 1,000) that are all in `from`, adding one attempt each.
-pub fn settle_all(batch: &mut Batch, ids: &[i64], from: FileState, to: FileState) {
-    if !ids.is_empty() {
-        let binds = vec![("state", to.as_str().into()), ("ids", ids.to_vec().into()), ("from", from.as_str().into())];
-        batch.guard(&SETTLE_ALL, binds, ids.len() as u64);
+/// Settles files (at most 1,000) of an ended job that had the same attempts `was` and get the same `now`. [`FileState::Ready`] takes them out of
+/// the job's hands; with any other state it stays the last one in charge. A conflict when one is not this job's on this attempt any more.
+pub fn settle(batch: &mut Batch, ids: &[i64], job: JobId, was: Attempts, to: FileState, now: Attempts) {
+    if ids.is_empty() {
+        return;
+    }
+    let mut binds = vec![
+        ("attempt", now.attempt.into()),
+        ("failed", now.failed.into()),
+        ("max", now.max_attempt.into()),
+        ("maxf", now.max_failure.into()),
+        ("ids", ids.to_vec().into()),
+        ("job", job.into()),
+        ("was", was.attempt.into()),
+    ];
+    if to == FileState::Ready {
+        batch.guard(&RELEASE, binds, ids.len() as u64);
+    } else {
+        binds.push(("state", to.as_str().into()));
+        batch.guard(&SETTLE, binds, ids.len() as u64);
     }
 }
 /// Makes failed and cancelled files of a data set ready again with `more` further attempts; counters are corrected by the caller, who holds
