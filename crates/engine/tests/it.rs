@@ -31,6 +31,8 @@ macro_rules! cases {
 mod accounting;
 #[path = "it/archive.rs"]
 mod archive;
+#[path = "it/brake.rs"]
+mod brake;
 #[path = "it/tasks.rs"]
 mod tasks;
 #[path = "it/world.rs"]

@@ -9,6 +9,7 @@ pub mod creds;
 pub mod dataset;
 mod error;
 pub mod file;
+pub mod hold;
 pub mod job;
 pub mod json;
 pub mod live;

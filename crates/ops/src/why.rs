@@ -45,6 +45,10 @@ async fn queue(ops: &Ops, id: QueueId) -> Result<(String, String), OpsError> {
     if let Some(free) = closed(q) {
         return Ok((format!("queue {} is {}", q.name, q.state), free));
     }
+    // A machine's hold says nothing of a job that waits for any.
+    if let Some(h) = queues.holds(id).find(|h| h.node == panda_store::query::hold::EVERY_NODE) {
+        return Ok(crate::hold::sentences(h, &q.name));
+    }
     let now = ops.now().0;
     Ok(match seen::last(ops, id).await? {
         None => (format!("no pilot of queue {} was seen yet", q.name), format!("a pilot of queue {}; `panda up` brings its own", q.name)),

@@ -8,6 +8,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::words::word_enum;
+
+word_enum! {
+    /// Whose hold it is.
+    HoldKind, "hold" {
+        /// Somebody stopped the dispatch.
+        Drain = "drain",
+        /// Somebody holds the queue.
+        Operator = "operator",
+        /// The queue's jobs failed.
+        Brake = "brake",
+    }
+}
+
+word_enum! {
+    /// How a hold stands.
+    HoldState, "state of a hold" {
+        /// Nothing is handed out; a brake waits for the next canary job.
+        Held = "held",
+        /// A canary job is under way.
+        Trial = "trial",
+        /// A canary job did well, or somebody let it go: what failed before counts no more.
+        Free = "free",
+    }
+}
+
 /// Who is to blame for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {

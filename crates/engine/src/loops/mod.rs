@@ -1,6 +1,7 @@
 //! The loops, one a file, and the table that says what wakes each.
 
 mod archive;
+mod brake;
 mod close;
 mod command;
 mod count;
@@ -41,6 +42,8 @@ pub enum LoopKind {
     Watch,
     /// Jobs are counted for who decides on the load.
     Count,
+    /// Queues and machines whose jobs fail are held, canary jobs followed.
+    Brake,
     /// What ended some days ago goes into the archive.
     Archive,
     /// Files that nobody needs any more.
@@ -58,6 +61,7 @@ impl LoopKind {
         Self::Close,
         Self::Watch,
         Self::Count,
+        Self::Brake,
         Self::Archive,
         Self::Sweep,
     ];
@@ -74,6 +78,7 @@ impl LoopKind {
             Self::Close => "close",
             Self::Watch => "watch",
             Self::Count => "count",
+            Self::Brake => "brake",
             Self::Archive => "archive",
             Self::Sweep => "sweep",
         }
@@ -86,7 +91,7 @@ impl LoopKind {
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
-            Self::Watch | Self::Count | Self::Archive | Self::Sweep => &[],
+            Self::Watch | Self::Count | Self::Brake | Self::Archive | Self::Sweep => &[],
         }
     }
     /// The longest time between two steps.
@@ -97,6 +102,7 @@ impl LoopKind {
             Self::Watch => Duration::from_secs(60).max(usual),
             // Every 10 s (DECISIONS "Dispatch"; `spec/engine.md` 20.4).
             Self::Count => Duration::from_secs(10),
+            Self::Brake => Duration::from_secs(30),
             Self::Archive => Duration::from_secs(600),
             Self::Sweep => Duration::from_secs(3_600),
             _ => usual,
@@ -115,6 +121,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Close => close::step(ops, now).await,
         LoopKind::Watch => watch::step(ops, options, now).await,
         LoopKind::Count => count::step(ops).await,
+        LoopKind::Brake => brake::step(ops).await,
         LoopKind::Archive => archive::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
     }

@@ -43,7 +43,8 @@ impl Broker {
         let load = statistics::load(ops).await?;
         let all = queues.sorted().into_iter().map(|q| {
             let at = load.queue(q.id).all;
-            let c = candidate(&q, at.running(), at.queued());
+            let mut c = candidate(&q, at.running(), at.queued());
+            c.online &= queues.kept_from(q.id).is_none();
             (q, c)
         });
         Ok(Self { all: all.collect(), queues, known: Vec::new() })

@@ -35,9 +35,9 @@ pub const SHARE: &str = "default";
 const BIG: usize = 1 << 18;
 
 /// Labels of users' jobs; `panda` is a build job.
-const USER_LABELS: &[&str] = &["user", "panda"];
+pub(crate) const USER_LABELS: &[&str] = &["user", "panda"];
 /// Labels that need the production role.
-const PRODUCTION_LABELS: &[&str] = &["managed", "test", "prod_test", "ptest", "rc_test", "rc_test2", "rc_alrb", "install"];
+pub(crate) const PRODUCTION_LABELS: &[&str] = &["managed", "test", "prod_test", "ptest", "rc_test", "rc_test2", "rc_alrb", "install"];
 
 /// An accepted job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

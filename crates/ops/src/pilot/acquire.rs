@@ -10,7 +10,9 @@ use panda_store::{
 };
 
 use crate::{
-    Ops, OpsError, json,
+    Ops, OpsError,
+    hold::{Gate, canary},
+    json,
     queue::{RAM_STEP_MB, classes_for},
     statistics,
 };
@@ -71,6 +73,11 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         return Ok(Vec::new());
     }
     super::seen::note(ops, queue.id).await?;
+    let trial = match queues.gate(queue.id, ask.node.as_deref(), ops.now().0) {
+        Gate::Open => None,
+        Gate::Shut(_) => return Ok(Vec::new()),
+        Gate::Trial(hold) => Some(hold),
+    };
     let classes = classes_for(ask.label.as_deref());
     let mut lanes: Vec<LaneId> = queues
         .lanes
@@ -91,7 +98,7 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
     let now = ops.now();
     let claim = Claim {
         lanes,
-        n: ask.n.clamp(1, MAX_JOBS),
+        n: if trial.is_some() { 1 } else { ask.n.clamp(1, MAX_JOBS) },
         max_ram_mb: limit(ask.memory_mb),
         max_disk_mb: limit(ask.disk_mb),
         max_walltime_s: limit(ask.remaining_s),
@@ -100,8 +107,16 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         host: ask.node.clone(),
         now_us: now.0,
     };
+    if let Some(hold) = &trial
+        && !canary::take(ops, hold).await?
+    {
+        return Ok(Vec::new());
+    }
     let mut answers = Vec::new();
     let claimed = ops.store.claim(claim).await?;
+    if let Some(hold) = &trial {
+        canary::sent(ops, hold, claimed.first().map(|j| j.job_id)).await?;
+    }
     if !claimed.is_empty() {
         super::seen::started(ops, queue.id).await?;
     }

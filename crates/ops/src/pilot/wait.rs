@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use panda_store::Topic;
 
-use crate::{Ops, OpsError};
+use crate::{Ops, OpsError, hold::Gate};
 
 /// Longest wait of one call, seconds; below the usual limits of proxies.
 pub const MAX_WAIT_S: u64 = 60;
@@ -17,11 +17,16 @@ pub async fn wait(ops: &Ops, queue: &str, timeout: Duration) -> Result<bool, Ops
     super::seen::note(ops, queue.id).await?;
     let mut woken = ops.store.wake().subscribe(Topic::Ready(queue.id));
     // What was activated before we subscribed shows in the lanes.
-    if has_work(ops, queue.id).await? {
+    if !held(ops, queue.id).await? && has_work(ops, queue.id).await? {
         return Ok(true);
     }
     let timeout = timeout.min(Duration::from_secs(MAX_WAIT_S));
     Ok(tokio::time::timeout(timeout, woken.changed()).await.is_ok())
+}
+
+/// Whether nothing is handed out at this queue now: then a pilot sleeps, whatever waits.
+async fn held(ops: &Ops, queue: panda_core::id::QueueId) -> Result<bool, OpsError> {
+    Ok(matches!(ops.queues().await?.gate(queue, None, ops.now().0), Gate::Shut(_)))
 }
 
 async fn has_work(ops: &Ops, queue: panda_core::id::QueueId) -> Result<bool, OpsError> {

@@ -8,7 +8,10 @@ use arc_swap::ArcSwap;
 use panda_core::id::{LaneId, QueueId};
 use panda_store::{
     Batch, IdKind,
-    query::queue::{self, LaneRow, QueueRow, RseRow},
+    query::{
+        hold::{self, HoldRow},
+        queue::{self, LaneRow, QueueRow, RseRow},
+    },
 };
 
 use crate::{Ops, OpsError};
@@ -29,6 +32,8 @@ pub struct Snapshot {
     pub by_id: HashMap<QueueId, Arc<QueueRow>>,
     /// Storage endpoints by row.
     pub rses: HashMap<i64, Arc<RseRow>>,
+    /// Holds of the server, of queues and of machines.
+    pub holds: Vec<Arc<HoldRow>>,
     /// Lanes by queue.
     pub lanes: HashMap<QueueId, Vec<Arc<LaneRow>>>,
     lane_by_id: HashMap<LaneId, Arc<LaneRow>>,
@@ -112,6 +117,7 @@ impl Ops {
     }
     async fn reread_queues(&self) -> Result<Arc<Snapshot>, OpsError> {
         let mut next = Snapshot { read_us: self.now().0, ..Snapshot::default() };
+        next.holds = hold::list(&self.store).await?.into_iter().map(Arc::new).collect();
         for rse in queue::rses(&self.store).await? {
             next.rses.insert(rse.id, Arc::new(rse));
         }

@@ -9,7 +9,9 @@ pub mod archive;
 pub mod cache;
 pub mod dataset;
 pub mod decision;
+pub mod hold;
 pub mod job;
+pub mod journal;
 pub mod person;
 pub mod queue;
 pub mod setting;
@@ -32,6 +34,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         dataset::ALL,
         dataset::input::ALL,
         decision::ALL,
+        hold::ALL,
         job::claim::ALL,
         job::count::ALL,
         job::file::ALL,
@@ -39,6 +42,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::page::ALL,
         job::report::ALL,
         job::transition::ALL,
+        journal::ALL,
         person::ALL,
         queue::ALL,
         setting::ALL,
