@@ -1,5 +1,7 @@
 //! Methods of `task`.
 
+pub mod change_attribute;
+pub mod change_split_rule;
 pub mod finish;
 pub mod get_datasets_and_files;
 pub mod get_detailed_info;

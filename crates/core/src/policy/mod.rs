@@ -13,6 +13,7 @@ pub mod priority;
 pub mod resource;
 pub mod retention;
 pub mod retry;
+pub mod rules;
 pub mod share;
 pub mod split;
 pub mod text;

@@ -22,7 +22,6 @@ use panda_store::query::{
     task::{TaskRow, dataset::TaskDataset, file::TaskFile},
 };
 use panda_wire::TaskParameters;
-use serde_json::{Map, Value};
 
 use crate::EngineError;
 
@@ -162,7 +161,7 @@ impl Setting<'_> {
     pub fn documents(&self, row: JobRow, runner: &str, job_pars: &str, reads: &[Reads], files: Vec<JobFile>) -> Made {
         let names: Vec<(String, String)> =
             files.iter().map(|f| (f.lfn.clone(), self.dataset_name(f.dataset_id).unwrap_or_else(|| f.lfn.clone()))).collect();
-        let (extra_common, extra_own) = self.extras(row.kind, job_pars);
+        let (extra_common, extra_own) = self.extras(row.kind, job_pars, reads);
         let input = DictInput {
             task_id: Some(self.task.id.0),
             name: row.name.as_deref().unwrap_or_default(),
@@ -207,6 +206,7 @@ impl Setting<'_> {
             resource_type: &row.resource_type,
             cloud: &self.queue.site,
             container: if row.kind == JobKind::Run { self.plan.container.as_deref() } else { None },
+            transfer_type: self.transfer_type(row.kind),
             use_secrets: self.params.use_secrets == Some(true) && row.kind == JobKind::Run,
             no_looping_check: self.params.no_looping_check == Some(true),
             extra_common,
@@ -222,21 +222,6 @@ impl Setting<'_> {
             (Some(image), JobKind::Run) => format!("{job_pars} --ctrImage={image}"),
             _ => job_pars.to_owned(),
         }
-    }
-    fn extras(&self, kind: JobKind, job_pars: &str) -> (Map<String, Value>, Map<String, Value>) {
-        let (mut common, mut own) = (Map::new(), Map::new());
-        let Some(steps) = self.params.multi_step_exec.as_ref().filter(|_| kind == JobKind::Run) else { return (common, own) };
-        let fill = |t: &str| t.replace("${TRF_ARGS}", job_pars).replace("${TRF}", &self.transformation(&self.plan.runner));
-        for (key, step) in [("preprocess", &steps.preprocess), ("postprocess", &steps.postprocess), ("coprocess", &steps.coprocess)] {
-            if let Some(step) = step {
-                let text = |t: &Option<String>| Value::String(fill(t.as_deref().unwrap_or_default()));
-                own.insert(key.into(), serde_json::json!({"command": text(&step.command), "args": text(&step.args)}));
-            }
-        }
-        if let Some(options) = &steps.container_options {
-            common.insert("containerOptions".into(), Value::Object(options.to_object()));
-        }
-        (common, own)
     }
     fn dataset_name(&self, id: Option<i64>) -> Option<String> {
         let id = id?;

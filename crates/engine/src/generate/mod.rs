@@ -2,5 +2,6 @@
 
 pub mod broker;
 pub mod build;
+mod extras;
 pub mod gate;
 pub mod job;

@@ -25,9 +25,9 @@ use panda_store::{
         },
     },
 };
-use panda_wire::TaskParameters;
 use serde_json::{Map, Value};
 
+use super::params;
 use crate::{MAX_CONFLICTS, Ops, OpsError, retention};
 
 /// Result code of a retry with new parameters; the client takes no other for success.
@@ -36,9 +36,6 @@ pub const CODE_NEW_PARAMETERS: i64 = 3;
 pub const CODE_NOT_REACTIVATED: i64 = 1;
 /// Most attempts that one call may add; more is a slip of the keyboard.
 pub const MAX_INCREASE: i64 = 1_000;
-
-/// Parameters that make a task what it is; a retry cannot change them.
-const FIXED: &[&str] = &["taskName", "userName", "vo", "prodSourceLabel", "taskType", "uniqueTaskName"];
 
 /// What the caller of a command gets: upstream's result code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +123,8 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
                 doing = allowed(Command::Incexec, before.state, is_user);
             }
             if doing.is_ok() {
-                task::transition::set_params(&mut batch, id, &merge(ops, id, new).await?);
+                let stored = task::list::params(&ops.store, id).await?.unwrap_or_else(|| "{}".into());
+                task::transition::set_params(&mut batch, id, &params::merged(id, &stored, new)?);
                 doc.insert("new_parameters".into(), true.into());
             }
         }
@@ -280,28 +278,6 @@ async fn apply(
 fn back_to(before: &TaskRow) -> TaskState {
     let back = before.prev_state.unwrap_or(TaskState::Defined);
     if transition::check(Some(before.state), back, Actor::User).is_ok() { back } else { TaskState::Defined }
-}
-
-/// The stored parameters with `new` over them, checked, as JSON.
-async fn merge(ops: &Ops, id: TaskId, new: &Map<String, Value>) -> Result<String, OpsError> {
-    let stored = task::list::params(&ops.store, id).await?.unwrap_or_else(|| "{}".into());
-    let Ok(Value::Object(mut merged)) = serde_json::from_str(&stored) else {
-        return Err(OpsError::Internal(format!("the parameters of task {id} are no JSON object")));
-    };
-    for (key, value) in new {
-        if FIXED.contains(&key.as_str()) && merged.get(key) != Some(value) {
-            return Err(OpsError::refused(format!("new_parameters cannot change {key} of task {id}; submit a new task instead")));
-        }
-        match (key.as_str(), value) {
-            // The client says the opposite of what a submission says.
-            ("loopingCheck", Value::Bool(on)) => drop(merged.insert("noLoopingCheck".into(), (!on).into())),
-            (_, Value::Null) => drop(merged.shift_remove(key)),
-            _ => drop(merged.insert(key.clone(), value.clone())),
-        }
-    }
-    let merged = Value::Object(merged);
-    TaskParameters::from_value(merged.clone()).map_err(|e| OpsError::refused(format!("new_parameters: {e}")))?;
-    Ok(merged.to_string())
 }
 
 fn flags(given: &[(&str, bool)]) -> Map<String, Value> {

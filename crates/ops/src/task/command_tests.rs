@@ -68,17 +68,24 @@ async fn retry_by_state() {
 #[tokio::test]
 async fn retry_with_new_parameters_answers_three() {
     let w = World::new().await;
-    let params = json!({"taskName": "t", "nFiles": 1, "excludedSite": ["Z"]}).to_string();
-    let id = w.task(&alice(), TaskState::Finished, &params).await;
+    let params = json!({"taskName": "t", "nFiles": 1, "excludedSite": ["Z"], "noInput": true, "jobParameters": [{"type": "constant", "value": "x"}]});
+    let text = params.to_string();
+    let id = w.task(&alice(), TaskState::Finished, &text).await;
     let new = |v: Value| Retry { new_parameters: v.as_object().cloned(), ..Retry::default() };
     let args = new(json!({"excludedSite": "A,B", "nFiles": null, "loopingCheck": false}));
     assert_eq!(retry(&w.ops, &alice(), id, &args).await.unwrap().code, 3);
     assert_eq!(w.task_row(id).await.state, TaskState::Toincexec);
     let stored = task::list::params(&w.ops.store, id).await.unwrap().unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), json!({"taskName": "t", "excludedSite": "A,B", "noLoopingCheck": true}));
-    let running = w.task(&alice(), TaskState::Running, &params).await;
+    let mut expected = params;
+    expected.as_object_mut().unwrap().remove("nFiles");
+    expected["excludedSite"] = "A,B".into();
+    expected["noLoopingCheck"] = true.into();
+    assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), expected);
+    let running = w.task(&alice(), TaskState::Running, &text).await;
     assert_eq!(retry(&w.ops, &alice(), running, &new(json!({"nFiles": 3}))).await.unwrap().code, 3);
     assert!(retry(&w.ops, &alice(), running, &new(json!({"nFiles": "many"}))).await.unwrap_err().to_string().contains("nFiles"));
+    let refused = retry(&w.ops, &alice(), running, &new(json!({"nEsConsumers": 2}))).await.unwrap_err().to_string();
+    assert!(refused.starts_with("new_parameters: parameter `nEsConsumers`: (split rule EC) has no effect here yet"), "{refused}");
     assert!(retry(&w.ops, &alice(), running, &new(json!({"taskName": "u"}))).await.unwrap_err().to_string().contains("taskName"));
 }
 

@@ -12,7 +12,7 @@ use panda_store::query::{
 use panda_wire::datetime;
 use serde_json::{Map, Value};
 
-use super::filter::Filters;
+use super::{columns, filter::Filters};
 use crate::{Ops, OpsError};
 
 /// Most tasks that one call answers.
@@ -25,23 +25,6 @@ const MAX_AGE_US: i64 = 30 * 86_400 * 1_000_000;
 const PAGE: i64 = 200;
 /// Most tasks with statistics in one answer of `get_tasks_modified_since` (upstream's limit).
 const MAX_FULL: usize = 500;
-
-/// Parameters that upstream keeps as split rules.
-const SPLIT_RULES: &[&str] = &[
-    "nFilesPerJob",
-    "nMaxFilesPerJob",
-    "nEventsPerJob",
-    "nEventsPerFile",
-    "nGBPerJob",
-    "nFilesPerMergeJob",
-    "nGBPerMergeJob",
-    "mergeOutput",
-    "skipScout",
-    "useSecrets",
-    "noLoopingCheck",
-    "allowEmptyInput",
-    "disableAutoRetry",
-];
 
 /// Everything about one task.
 pub async fn detailed(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
@@ -179,7 +162,8 @@ async fn full(ops: &Ops, rows: Vec<TaskRow>) -> Result<Vec<Value>, OpsError> {
     let mut answer = Vec::with_capacity(rows.len());
     for chunk in rows.chunks(usize::try_from(PAGE).unwrap_or(1)) {
         let ids: Vec<TaskId> = chunk.iter().map(|t| t.id).collect();
-        let mut params: BTreeMap<TaskId, String> = archive::task::params_many(&ops.store, &ids).await?.into_iter().collect();
+        let docs = archive::task::docs(&ops.store, &ids).await?;
+        let mut docs: BTreeMap<TaskId, (String, Option<String>)> = docs.into_iter().map(|(id, p, a)| (id, (p, a))).collect();
         let mut datasets: BTreeMap<TaskId, Vec<TaskDataset>> = BTreeMap::new();
         for d in archive::task::datasets_of(&ops.store, &ids).await? {
             datasets.entry(d.task_id).or_default().push(d);
@@ -188,7 +172,8 @@ async fn full(ops: &Ops, rows: Vec<TaskRow>) -> Result<Vec<Value>, OpsError> {
             let owner = ops.person_by_id(row.person_id).await?.name.clone();
             let mut info = basic(row, &owner);
             progress(ops, &mut info, datasets.get(&row.id).map(Vec::as_slice).unwrap_or_default()).await?;
-            from_parameters(&mut info, params.remove(&row.id).unwrap_or_default());
+            let (params, adjust) = docs.remove(&row.id).unwrap_or_default();
+            columns::add(&mut info, row, &params, adjust.as_deref());
             answer.push(Value::Object(info));
         }
     }
@@ -261,69 +246,6 @@ async fn progress(ops: &Ops, m: &mut Map<String, Value>, datasets: &[TaskDataset
         m.insert(key.to_owned(), value.into());
     }
     Ok(())
-}
-
-/// What only the parameters say, under upstream's attribute names.
-fn from_parameters(m: &mut Map<String, Value>, text: String) {
-    let params = match serde_json::from_str(&text) {
-        Ok(Value::Object(params)) => params,
-        _ => Map::new(),
-    };
-    let attributes = [
-        ("architecture", "architecture"),
-        ("transUses", "transUses"),
-        ("transHome", "transHome"),
-        ("transPath", "transPath"),
-        ("site", "site"),
-        ("cloud", "cloud"),
-        ("nucleus", "nucleus"),
-        ("countryGroup", "countryGroup"),
-        ("campaign", "campaign"),
-        ("taskType", "taskType"),
-        ("coreCount", "coreCount"),
-        ("ramCount", "ramCount"),
-        ("ramUnit", "ramCountUnit"),
-        ("walltime", "walltime"),
-        ("walltimeUnit", "walltimeUnit"),
-        ("cpuTime", "cpuTime"),
-        ("cpuTimeUnit", "cpuTimeUnit"),
-        ("outDiskCount", "outDiskCount"),
-        ("outDiskUnit", "outDiskUnit"),
-        ("workDiskCount", "workDiskCount"),
-        ("workDiskUnit", "workDiskUnit"),
-        ("ioIntensity", "ioIntensity"),
-        ("ioIntensityUnit", "ioIntensityUnit"),
-        ("baseRamCount", "baseRamCount"),
-        ("goal", "goal"),
-        ("gshare", "gshare"),
-        ("ticketID", "ticketID"),
-        ("framework", "framework"),
-        ("container_name", "container_name"),
-        ("task_creation_arguments", "cliParams"),
-    ];
-    for (attribute, parameter) in attributes {
-        m.insert(attribute.to_owned(), params.get(parameter).cloned().unwrap_or_default());
-    }
-    let rules: Map<String, Value> =
-        SPLIT_RULES.iter().filter_map(|k| params.get(*k).filter(|v| !v.is_null()).map(|v| ((*k).to_owned(), v.clone()))).collect();
-    m.insert("splitRule".into(), Value::Object(rules));
-    m.insert("job_execution_params".into(), execution_params(&params).into());
-    m.insert("raw_task_params".into(), Value::Object(params));
-}
-
-/// The command line's template: values of the items that are not hidden.
-fn execution_params(params: &Map<String, Value>) -> String {
-    let mut text = String::new();
-    for item in params.get("jobParameters").and_then(Value::as_array).into_iter().flatten() {
-        let hidden = item.get("hidden").and_then(Value::as_bool).unwrap_or(false);
-        if let (false, Some(value)) = (hidden, item.get("value").and_then(Value::as_str)) {
-            text.push_str(value);
-            if item.get("padding").and_then(Value::as_bool).unwrap_or(true) {
-                text.push(' ');
-            }
-        }
-    }
-    text.trim_end().to_owned()
 }
 
 fn time(text: &str) -> Result<i64, OpsError> {

@@ -17,6 +17,7 @@ async fn everything_about_a_task() {
     assert_eq!(part(&["jediTaskID", "reqID", "status", "superStatus", "userName"]), json!([id.0, id.0, "running", "running", "alice"]));
     assert_eq!(part(&["nFiles", "nFilesFinished", "nFilesFailed", "pctFinished", "pctFailed"]), json!([3, 1, 1, 33, 33]));
     assert_eq!(part(&["task_creation_arguments", "job_execution_params", "splitRule"]), json!(["prun x", "-a 1", {"nFilesPerJob": 2}]));
+    assert_eq!((&info["splitRuleText"], &info["gshare"]), (&json!("NF=2"), &Value::Null));
     assert_eq!(info["creationDate"], json!({"__datetime__": "2026-01-02T03:04:05"}));
     assert_eq!(info["raw_task_params"]["nFilesPerJob"], 2);
     assert_eq!(parent_detailed(&w.ops, &bob(), id).await.unwrap_err().to_string(), "No parent task found");
@@ -46,4 +47,19 @@ async fn lists_are_the_callers_own() {
     let since = modified_since(&w.ops, &alice(), "2026-01-01 00:00:00", None, true, Some(b.0), "user").await.unwrap();
     assert_eq!(since.as_object().unwrap().keys().collect::<Vec<_>>(), [&b.0.to_string()]);
     assert_eq!(since[b.0.to_string()]["status"], "done");
+}
+
+/// `spec/engine.md` 5.2: the columns that upstream fills from the parameters, with its defaults.
+#[tokio::test]
+async fn columns_have_the_refiners_defaults() {
+    let w = World::new().await;
+    let params = json!({"taskName": "t", "noInput": true, "goal": 95, "osInfo": "Linux", "gshare": "Quick", "coreCount": 8,
+        "jobParameters": [{"type": "constant", "value": "x"}]});
+    let id = w.task(&alice(), TaskState::Running, &params.to_string()).await;
+    let info = detailed(&w.ops, &bob(), id).await.unwrap();
+    let expected = json!({"coreCount": 8, "ramCount": 2000, "ramUnit": "MBPerCore", "baseRamCount": 0, "walltime": 0, "baseWalltime": 600,
+        "cpuEfficiency": 90, "goal": 950, "gshare": "Quick", "resource_type": "MCORE", "termCondition": "Linux", "eventService": 0});
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&info[key], value, "{key}");
+    }
 }

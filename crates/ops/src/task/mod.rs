@@ -1,9 +1,11 @@
 //! Tasks: commands, reading, reasons, outputs.
 
+mod columns;
 pub mod command;
 pub mod filter;
 pub mod info;
 pub mod outputs;
+pub mod params;
 pub mod plan;
 pub mod read;
 pub mod recount;

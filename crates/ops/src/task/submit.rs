@@ -16,7 +16,7 @@ use panda_store::{
 use panda_wire::TaskParameters;
 use serde_json::Value;
 
-use super::plan::{Adjust, Plan};
+use super::plan::Plan;
 use crate::{MAX_CONFLICTS, Ops, OpsError};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
@@ -65,7 +65,8 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     if label == "managed" {
         table::allowed(Right::JobSubmitManaged, Some(who), None)?;
     }
-    Plan::of(&typed, &Adjust::default()).map_err(|e| faulty(e.to_string()))?;
+    let accepted = Plan::accept(&typed).map_err(|e| faulty(e.to_string()))?;
+    let note = accepted.notes.iter().fold(note, |note, more| format!("{note} ({more})"));
     let person = ops.person(who).await?;
     let parent = parent.or(typed.parent_tid).filter(|p| *p > 0).map(TaskId);
     if let Some(parent) = parent

@@ -128,4 +128,20 @@ pub(super) const ROWS: &[Method] = &[
         handler!(task::increase_attempts::handle),
     )
     .about("Code", "Allows more attempts for the inputs of a task."),
+    Method::post(
+        "task",
+        "change_split_rule",
+        Right::TaskSteer,
+        &[TASK_ID, required("attribute_name", Kind::Text), required("value", Kind::Text).lenient()],
+        handler!(task::change_split_rule::handle),
+    )
+    .about("Nothing", "Changes a split rule of a task."),
+    Method::post(
+        "task",
+        "change_attribute",
+        Right::TaskSteer,
+        &[TASK_ID, required("attribute_name", Kind::Text), required("value", Kind::Int).lenient()],
+        handler!(task::change_attribute::handle),
+    )
+    .about("Nothing", "Changes memory, times or cores of a task."),
 ];

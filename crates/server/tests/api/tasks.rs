@@ -84,6 +84,27 @@ async fn faulty_submissions() {
 }
 
 #[tokio::test]
+async fn split_rules_of_a_live_task() {
+    let s = server().await;
+    let parameters = json!({"taskName": "user.alice.r", "noInput": true, "nEvents": 1, "nEventsPerJob": 1, "vo": "amber",
+        "jobParameters": [{"type": "constant", "value": "x"}]});
+    let reply = post("/api/v1/task/submit").by("alice").json(&json!({"task_parameters": parameters})).send(&s).await.json();
+    let id = reply["data"].as_i64().unwrap_or_else(|| panic!("{reply}"));
+    let change = async |who: &str, method: &str, name: &str, value: Value| {
+        let body = json!({"task_id": id, "attribute_name": name, "value": value});
+        post(&format!("/api/v1/task/{method}")).by(who).json(&body).send(&s).await.line()
+    };
+    assert_snapshot!(change("prod", "change_split_rule", "MF", json!("5")).await, @r#"200 {"success": true, "message": "1 tasks changed", "data": null}"#);
+    assert_snapshot!(
+        change("prod", "change_split_rule", "AE", json!("1")).await,
+        @r#"200 {"success": false, "message": "split rule `AE` cannot be changed on a live task; these can: AI,AV,CC,EC,ES,IL,IM,LC,LI,MF,NF,NG,NI,NJ,NP,OT,TW,UZ", "data": 2}"#
+    );
+    assert_snapshot!(change("prod", "change_attribute", "ramCount", json!(3000)).await, @r#"200 {"success": true, "message": "1 tasks changed", "data": null}"#);
+    let info = get(&format!("/api/v1/task/get_detailed_info?task_id={id}")).by("alice").send(&s).await.json();
+    assert_eq!((&info["data"]["splitRuleText"], &info["data"]["ramCount"]), (&json!("MF=5,NE=1"), &json!(3000)), "{info}");
+}
+
+#[tokio::test]
 async fn unknown_jobs() {
     let s = server().await;
     let line = async |path: &str| get(path).by("alice").send(&s).await.line();

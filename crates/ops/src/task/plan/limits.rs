@@ -52,6 +52,8 @@ impl Plan {
     /// The rules of splitting on a queue (`spec/engine.md` section 6.1). `scouts`: the jobs are the task's first ones.
     #[must_use]
     pub fn rules(&self, site: &Site, scouts: bool) -> Rules {
+        // A task that wants its inputs copied gets them copied, wherever it runs (LI).
+        let site = &Site { direct_io: site.direct_io && !self.needs.copies_input, ..*site };
         let rules = Rules::of_runs(self.limits, &self.estimate, site, self.split.max_walltime_s, scouts);
         let output = rules.output.map(|_| Output::Estimated(self.split.max_output_bytes));
         Rules { boundary: self.split.boundary, respect_lumiblock: self.split.respect_lumiblock, output, ..rules }

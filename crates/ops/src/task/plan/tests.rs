@@ -233,10 +233,104 @@ fn every_recorded_submission_is_a_plan() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let body: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        if let Err(e) = plan(body["task_parameters"].clone()) {
-            panic!("{}: {e}", path.display());
+        match Plan::accept(&TaskParameters::from_value(body["task_parameters"].clone()).unwrap()) {
+            Ok(accepted) => assert_eq!(accepted.notes, Vec::<String>::new(), "{}", path.display()),
+            Err(e) => panic!("{}: {e}", path.display()),
         }
         n += 1;
     }
     assert!(n >= 24, "{n}");
+}
+
+fn accept(more: &Value) -> Result<Vec<String>, String> {
+    let mut task = base();
+    task.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    Plan::accept(&TaskParameters::from_value(task).unwrap()).map(|a| a.notes).map_err(|e| e.to_string())
+}
+
+/// `spec/engine.md` 5.2, 6.2: each parameter is in one of the tables, and does what its row says.
+#[test]
+fn every_parameter_does_what_its_row_says() {
+    use panda_core::policy::rules::{Here, Kind, PARAMETERS, RULES};
+    let mut known: Vec<&str> = RULES.iter().flat_map(|r| r.parameters.iter().copied()).chain(PARAMETERS.iter().map(|p| p.key)).collect();
+    let mut own = TaskParameters::KEYS.to_vec();
+    known.sort_unstable();
+    own.sort_unstable();
+    assert_eq!(known, own, "the language and the tables name the same parameters");
+    for rule in RULES {
+        let sample = match rule.kind {
+            Kind::Flag => json!(true),
+            Kind::Int(least, _) if least < 1 => json!(2),
+            Kind::Int(least, _) => json!(least),
+            Kind::Number => json!(2.5),
+            Kind::Text => json!("name"),
+            Kind::Words(words) => json!(words[words.len() - 1].0),
+            Kind::Present(_) => continue,
+        };
+        for key in rule.parameters {
+            let text = accept(&json!({*key: sample})).err().unwrap_or_default();
+            match rule.here {
+                Here::Later(why) => {
+                    assert_eq!(text, format!("parameter `{key}`: (split rule {}) has no effect here yet: {why}", rule.code));
+                }
+                Here::HarmlessAs(..) => assert!(text.contains(&format!("(split rule {}) as `", rule.code)), "{key}: {text}"),
+                Here::With(other) => {
+                    assert_eq!(
+                        text,
+                        format!("parameter `{key}`: (split rule {}) counts only together with `{other}`; leave it out", rule.code)
+                    );
+                }
+                _ => assert!(!text.contains("has no effect"), "{key}: {text}"),
+            }
+            for falsy in [json!(null), json!(false), json!(0), json!("")] {
+                let text = accept(&json!({*key: falsy})).err().unwrap_or_default();
+                assert!(!text.contains("has no effect"), "{key} {falsy}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn misspelled_names_are_refused_and_strange_ones_told() {
+    assert_eq!(accept(&json!({"nFilePerJob": 2})).unwrap_err(), "parameter `nFilePerJob`: is not known; did you mean `nFilesPerJob`?");
+    assert_eq!(accept(&json!({"Site": "A"})).unwrap_err(), "parameter `Site`: is not known; did you mean `site`?");
+    assert_eq!(accept(&json!({"flavour": "x"})).unwrap(), ["parameter `flavour` is not known here and is kept without effect"]);
+    let two = accept(&json!({"flavour": "x", "colour": 1})).unwrap();
+    assert_eq!(two, ["parameters `flavour`, `colour` are not known here and are kept without effect"]);
+    assert_eq!(accept(&json!({"dsForIN": "a", "dsForIN2": "b"})).unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_rules_of_a_task_as_text_and_by_name() {
+    let rules = |params: Value, adjust: &Adjust| language::split_rules(&TaskParameters::from_value(params).unwrap(), adjust);
+    let params = json!({"nFilesPerJob": 2, "nMaxFilesPerJob": "200", "nGBPerJob": 5, "useLocalIO": 1, "excludedSite": ["A"], "skipScout": false,
+        "respectSplitRule": true, "buildSpec": {"archiveName": "x"}, "altStageOut": "off"});
+    let own = rules(params.clone(), &Adjust::default());
+    let text = panda_core::policy::rules::text(&own);
+    assert_eq!(text, "AT=2,LI=1,LS=2,MF=200,NF=2,NG=5,RR=1,UB=1");
+    assert_eq!(panda_core::policy::rules::parse(&text), Ok(own.clone()));
+    let named = json!({"altStageOut": "off", "useLocalIO": true, "limitedSites": 2, "nMaxFilesPerJob": 200, "nFilesPerJob": 2, "nGBPerJob": 5,
+        "respectSplitRule": true, "buildSpec": true});
+    assert_eq!(Value::Object(language::decoded(&own)), named);
+    let smaller = Adjust {
+        max_files: Some(10),
+        max_bytes: Some(500_000_000),
+        first_files: Some(20),
+        first_bytes: Some(1_000_000_000),
+        ..Adjust::default()
+    };
+    let text = panda_core::policy::rules::text(&rules(params, &smaller));
+    assert_eq!(text, "AT=2,LI=1,LS=2,MF=10,NF=2,NG=0.5,RM=20:1000000000,RR=1,UB=1");
+}
+
+/// The rows of `docs/compatibility.md` about split rules and parameters say what the tables say.
+#[test]
+fn the_page_of_compatibility_agrees_with_the_tables() {
+    use panda_core::policy::rules::{PARAMETERS, RULES};
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compatibility.md")).unwrap();
+    let star = |changeable: bool| if changeable { " ★" } else { "" };
+    let rules = RULES.iter().map(|r| format!("| 6.2 | {}{} `{}` | {} |", r.code, star(r.changeable), r.parameter(), r.here.words()));
+    let parameters = PARAMETERS.iter().map(|p| format!("| 5.2 | `{}` → {} | {} |", p.key, p.column, p.here.words()));
+    let missing: Vec<String> = parameters.chain(rules).filter(|row| !docs.contains(row)).collect();
+    assert!(missing.is_empty(), "rows that are missing or differ:\n{}", missing.join("\n"));
 }

@@ -27,7 +27,7 @@ use crate::{
 
 statements! {
     [hot] read GET = "task_archive.get", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.id = :id LIMIT 1");
-    [hot] read PARAMS = "task_archive.params", "SELECT task_id, params FROM task_archive_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
+    [hot] read DOCS = "task_archive.docs", "SELECT task_id, params, adjust FROM task_archive_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
     [hot] read OF_PERSON_PAGE = "task_archive.of_person_page", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.person_id = :person AND t.modified_us >= :since AND t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read CHILDREN = "task_archive.children", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.parent_id = :id ORDER BY t.id LIMIT 1000");
     [hot] read EVENTS = "task_archive.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM task_archive_event WHERE task_id = :id ORDER BY rev LIMIT 1000";
@@ -60,18 +60,18 @@ pub async fn jobs_moved(store: &Store, id: TaskId) -> Result<Option<i64>, Error>
 }
 /// A task's parameters, JSON.
 pub async fn params(store: &Store, id: TaskId) -> Result<Option<String>, Error> {
-    Ok(params_many(store, &[id]).await?.pop().map(|p| p.1))
+    Ok(docs(store, &[id]).await?.pop().map(|d| d.1))
 }
-/// Parameters of these tasks (at most 1,000), JSON each, by task.
-pub async fn params_many(store: &Store, ids: &[TaskId]) -> Result<Vec<(TaskId, String)>, Error> {
-    let hot = list::params_many(store, ids).await?;
+/// Parameters of these tasks (at most 1,000) and what the engine changed since, JSON each, by task.
+pub async fn docs(store: &Store, ids: &[TaskId]) -> Result<Vec<list::Doc>, Error> {
+    let hot = list::docs(store, ids).await?;
     let missing: Vec<i64> = ids.iter().filter(|id| !hot.iter().any(|h| h.0 == **id)).map(|id| id.0).collect();
     if missing.is_empty() {
         return Ok(hot);
     }
-    let mut rows = store.fetch(&PARAMS, vec![("ids", missing.into())]).await?;
-    let cold = rows.iter_mut().map(|r| Ok((TaskId(r.int(0)?), r.take_text(1)?.unwrap_or_default())));
-    Ok(one_page(hot, cold.collect::<Result<_, Error>>()?, |p| p.0, MAX_PAGE))
+    let mut rows = store.fetch(&DOCS, vec![("ids", missing.into())]).await?;
+    let cold = rows.iter_mut().map(list::read_doc);
+    Ok(one_page(hot, cold.collect::<Result<_, Error>>()?, |d| d.0, MAX_PAGE))
 }
 /// A person's tasks below `before` changed since `since_us`, newest first; at most `n` and 1,000.
 pub async fn of_person_page(store: &Store, person: i64, since_us: i64, before: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {

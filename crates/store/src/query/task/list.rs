@@ -4,7 +4,7 @@ use panda_core::{id::TaskId, task::state::TaskState};
 
 use super::{TaskRow, read, task_columns};
 use crate::{
-    Error, Store,
+    Error, Row, Store,
     query::{MAX_PAGE, job::list::Event},
     statements,
 };
@@ -19,7 +19,7 @@ statements! {
     [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
     [hot] read OF_PERSON = "task.of_person", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since ORDER BY t.id DESC LIMIT :n");
     [hot] read OF_PERSON_PAGE = "task.of_person_page", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since AND t.id < :before ORDER BY t.id DESC LIMIT :n");
-    [hot] read PARAMS_MANY = "task.params_many", "SELECT task_id, params FROM task_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
+    [hot] read DOCS = "task.docs", "SELECT task_id, params, adjust FROM task_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
     [hot] read SINCE = "task.since", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.modified_us >= :since ORDER BY t.modified_us DESC, t.id LIMIT :n");
     [hot] read RECENT = "task.recent", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read CHILDREN = "task.children", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.parent_id = :id ORDER BY t.id LIMIT 1000");
@@ -102,11 +102,16 @@ pub async fn of_person_page(store: &Store, person: i64, since_us: i64, before: T
     let binds = vec![("person", person.into()), ("since", since_us.into()), ("before", before.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&OF_PERSON_PAGE, binds).await?.iter().map(read).collect()
 }
-/// Parameters of these tasks (at most 1,000), JSON each, by task.
-pub async fn params_many(store: &Store, ids: &[TaskId]) -> Result<Vec<(TaskId, String)>, Error> {
+/// A task with its parameters and what the engine changed since, JSON each.
+pub type Doc = (TaskId, String, Option<String>);
+
+pub(crate) fn read_doc(r: &mut Row) -> Result<Doc, Error> {
+    Ok((TaskId(r.int(0)?), r.take_text(1)?.unwrap_or_default(), r.take_text(2)?))
+}
+/// The documents of these tasks (at most 1,000), by task.
+pub async fn docs(store: &Store, ids: &[TaskId]) -> Result<Vec<Doc>, Error> {
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-    let mut rows = store.fetch(&PARAMS_MANY, vec![("ids", ids.into())]).await?;
-    rows.iter_mut().map(|r| Ok((TaskId(r.int(0)?), r.take_text(1)?.unwrap_or_default()))).collect()
+    store.fetch(&DOCS, vec![("ids", ids.into())]).await?.iter_mut().map(read_doc).collect()
 }
 /// Tasks changed since `since_us`, latest change first; at most `n` and 1,000.
 pub async fn since(store: &Store, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {

@@ -1,0 +1,176 @@
+//! Every split rule (`spec/engine.md` section 6.2), in the order of their codes.
+
+use super::{
+    Here::{self, Effective, Harmless, HarmlessAs, Held, Internal, Later, With},
+    Kind::{self, Flag, Int, Number, Present, Text, Words},
+    Rule,
+};
+
+/// A whole number above 0.
+const COUNT: Kind = Int(1, i64::MAX);
+/// Per cent.
+const PERCENT: Kind = Int(1, 100);
+
+const NO_EVENT_SERVICE: Here = Later("there is no event service; leave it out, and cut files by `nEventsPerJob`");
+const NO_CLONES: Here = Later("jobs are not cloned; leave it out");
+const NO_SCOUTS: Here = Later("there are no scout jobs; leave it out and state memory and times yourself");
+const NO_CHAIN: Here = Later("full chains are not known; leave it out, and submit the next task with this one as its parent");
+const NO_BUS: Here = Later("there is no message bus; leave it out, and ask the API for the state");
+
+const fn rule(code: &'static str, name: &'static str, parameters: &'static [&'static str], kind: Kind, here: Here) -> Rule {
+    Rule { code, name, parameters, kind, changeable: false, here }
+}
+
+/// One that may be changed on a live task.
+const fn live(code: &'static str, name: &'static str, parameters: &'static [&'static str], kind: Kind, here: Here) -> Rule {
+    Rule { code, name, parameters, kind, changeable: true, here }
+}
+
+/// The table.
+pub const RULES: &[Rule] = &[
+    rule("AE", "allowEmptyInput", &["allowEmptyInput"], Flag, Effective),
+    live("AI", "allowIncompleteInDS", &["allowIncompleteInDS"], Flag, Effective),
+    rule("AN", "addNthFieldToLFN", &["addNthFieldToLFN"], Text, Effective),
+    rule(
+        "AP",
+        "allowPartialFinish",
+        &["allowPartialFinish"],
+        Flag,
+        Later("a job either processed all of its inputs or failed; leave it out, and give jobs fewer files"),
+    ),
+    rule("AT", "altStageOut", &["altStageOut"], Words(&[("on", "1"), ("off", "2"), ("force", "3")]), Effective),
+    live("AV", "avoidVP", &["avoidVP"], Flag, Harmless("no queue here places its data virtually")),
+    live("CC", "maxCoreCount", &["maxCoreCount"], COUNT, Effective),
+    rule("CV", "cloudAsVO", &["cloudAsVO"], Flag, Harmless("queues are chosen by the VO in any case")),
+    rule("DE", "ddmBackEnd", &["ddmBackEnd"], Text, Later("data sets are registered in this server's own catalogue; leave it out")),
+    rule("DF", "disableAutoFinish", &["disableAutoFinish"], Flag, Effective),
+    rule("DI", "disableReassign", &["disableReassign"], Flag, Effective),
+    rule("DM", "debugMode", &["debugMode"], Flag, Effective),
+    rule("DR", "disableAutoRetry", &["disableAutoRetry"], Flag, Effective),
+    rule("DY", "dynamicNumEvents", &["minGranularity", "nEventsPerRange"], COUNT, NO_EVENT_SERVICE),
+    live("EC", "nEsConsumers", &["nEsConsumers"], COUNT, NO_EVENT_SERVICE),
+    rule("EI", "nEventsPerInput", &["nEventsPerInputFile"], COUNT, Effective),
+    rule("EJ", "encJobParams", &["encJobParams"], Flag, Harmless("jobs travel as JSON, which carries any text as it is")),
+    live("ES", "nEventsPerWorker", &["nEventsPerWorker"], COUNT, NO_EVENT_SERVICE),
+    rule("FC", "firstContentsFeed", &[], Flag, Internal("the state `registered` says it")),
+    rule("FG", "failGoalUnreached", &["failGoalUnreached"], Flag, Effective),
+    rule("FP", "fineGrainedProc", &["fineGrainedProc"], Flag, NO_EVENT_SERVICE),
+    rule("FT", "firstEvent", &["firstEvent"], COUNT, Effective),
+    rule("FU", "fullChain", &["fullChain"], Int(1, 3), NO_CHAIN),
+    rule("GB", "groupBoundaryID", &["groupBoundaryID"], Int(1, 4), Effective),
+    rule("HO", "hpoWorkflow", &["hpoWorkflow"], Flag, Held("hyper-parameter optimisation needs a point service")),
+    rule("IA", "instantiateTmplSite", &["instantiateTmplSite"], Flag, Later("outputs of all queues go into one data set; leave it out")),
+    rule("IF", "inFilePosEvtNum", &["inFilePosEvtNum"], Flag, Harmless("event numbers of a job are positions within the file in any case")),
+    rule("IK", "ipStack", &["ipStack"], Int(4, 6), Effective),
+    live(
+        "IL",
+        "allowInputLAN",
+        &["allowInputLAN"],
+        Words(&[("use", "1"), ("only", "2")]),
+        HarmlessAs(&["use"], "the queue decides whether inputs are read in place; `only` needs a queue that does, ask for one by `site`"),
+    ),
+    live("IM", "ignoreMissingInDS", &["ignoreMissingInDS"], Flag, Effective),
+    rule("IN", "intermediateTask", &["intermediateTask"], Flag, NO_CHAIN),
+    rule("IP", "ipConnectivity", &["ipConnectivity"], Words(&[("full", "1"), ("http", "2")]), Effective),
+    rule(
+        "IS",
+        "inputPreStaging",
+        &["inputPreStaging"],
+        Flag,
+        Later("inputs are not staged from tape; leave it out, and stage them yourself"),
+    ),
+    rule("IT", "instantiateTmpl", &["instantiateTmpl"], Flag, Harmless("output data sets are made from their names in any case")),
+    rule("IW", "allowInputWAN", &["allowInputWAN"], Flag, Harmless("it only allows: inputs are read over the local network or copied")),
+    live("LC", "noLoopingCheck", &["noLoopingCheck"], Flag, Effective),
+    live("LI", "useLocalIO", &["useLocalIO", "forceStaged"], Flag, Effective),
+    rule("LS", "limitedSites", &["limitedSites"], Int(1, 3), Effective),
+    rule("LX", "loadXML", &["loadXML"], Present("3"), Held("job lists from XML cannot be read yet")),
+    rule("MC", "minCpuEfficiency", &["minCpuEfficiency"], PERCENT, NO_SCOUTS),
+    rule("MD", "messageDriven", &["messageDriven"], Flag, Harmless("every step is taken as soon as the one before it is done")),
+    rule("ME", "mergeEsOnOS", &["mergeEsOnOS"], Flag, NO_EVENT_SERVICE),
+    live("MF", "nMaxFilesPerJob", &["nMaxFilesPerJob"], Int(1, 1_000), Effective),
+    rule("MJ", "maxJumboPerSite", &["maxJumboPerSite"], COUNT, NO_EVENT_SERVICE),
+    rule("MN", "maxNumJobs", &["maxNumJobs"], COUNT, With("hpoWorkflow")),
+    rule("MO", "mergeOutput", &["mergeOutput"], Flag, Effective),
+    rule("MS", "multiStepExec", &["multiStepExec"], Present("1"), Effective),
+    rule("MW", "maxWalltime", &["maxWalltime"], COUNT, Effective),
+    rule("MX", "maxEventsPerJob", &["maxEventsPerJob"], COUNT, NO_EVENT_SERVICE),
+    rule("NC", "noExecStrCnv", &["noExecStrCnv"], Flag, Effective),
+    rule("ND", "notDiscardEvents", &["notDiscardEvents"], Flag, NO_EVENT_SERVICE),
+    rule("NE", "nEventsPerJob", &["nEventsPerJob", "tgtNumEventsPerJob"], COUNT, Effective),
+    live("NF", "nFilesPerJob", &["nFilesPerJob"], Int(1, 1_000), Effective),
+    live("NG", "nGBPerJob", &["nGBPerJob"], Number, Effective),
+    live("NI", "noInputPooling", &["noInputPooling"], Flag, Effective),
+    live("NJ", "nJumboJobs", &["nJumboJobs"], COUNT, NO_EVENT_SERVICE),
+    live("NP", "noAutoPause", &["noAutoPause"], Flag, Effective),
+    rule("NS", "nSitesPerJob", &["nSitesPerJob"], Int(2, 100), NO_CLONES),
+    rule("NT", "nChunksToWait", &["nChunksToWait"], COUNT, Effective),
+    rule("NW", "noWaitParent", &["noWaitParent"], Flag, Effective),
+    rule("OI", "orderInputBy", &["orderInputBy"], Words(&[("eventsAlignment", "1")]), Effective),
+    rule("OL", "orderByLB", &["orderByLB"], Flag, Effective),
+    rule("OM", "onSiteMerging", &["onSiteMerging"], Flag, Harmless("outputs are merged at the queue that made them in any case")),
+    rule("OS", "osMatching", &["osMatching"], Flag, Effective),
+    live("OT", "onlyTagsForFC", &["onlyTagsForFC"], Flag, Effective),
+    rule("PC", "pushStatusChanges", &["pushStatusChanges"], Flag, NO_BUS),
+    rule("PJ", "pushJob", &["pushJob"], Flag, NO_BUS),
+    rule("PL", "pfnList", &["pfnList"], Present("1"), Effective),
+    rule("PO", "putLogToOS", &["putLogToOS"], Flag, Later("there are no object stores; leave it out, logs go where the outputs go")),
+    rule("RC", "runUntilClosed", &["runUntilClosed"], Flag, Effective),
+    rule("RD", "registerDatasets", &["registerDatasets"], Int(1, 3), Harmless("all outputs are registered in the catalogue")),
+    rule("RE", "registerEsFiles", &["registerEsFiles"], Flag, NO_EVENT_SERVICE),
+    rule("RL", "respectLB", &["respectLB"], Flag, Effective),
+    rule("RM", "retryModuleRules", &[], Text, Internal("files and bytes of a job before retries made it smaller")),
+    rule("RO", "reuseSecOnDemand", &["reuseSecOnDemand"], Flag, Effective),
+    rule("RP", "releasePerLB", &["releasePerLB"], Flag, Effective),
+    rule("RR", "respectSplitRule", &["respectSplitRule"], Flag, Harmless("every job follows the rules: there are no scouts yet")),
+    rule("RS", "randomSeed", &["randomSeed"], COUNT, Effective),
+    rule("RX", "retryRamOffset", &["retryRamOffset"], COUNT, Effective),
+    rule("RY", "retryRamStep", &["retryRamStep"], COUNT, Effective),
+    rule("RZ", "retryRamMax", &["retryRamMax"], COUNT, Effective),
+    rule("SC", "resurrectConsumers", &["resurrectConsumers"], Flag, NO_EVENT_SERVICE),
+    rule("SE", "switchEStoNormal", &["switchEStoNormal"], COUNT, NO_EVENT_SERVICE),
+    rule("SO", "stayOutputOnSite", &["stayOutputOnSite"], Flag, Harmless("outputs stay on the storage of the queue in any case")),
+    rule("SS", "scoutSuccessRate", &["scoutSuccessRate"], PERCENT, NO_SCOUTS),
+    rule("ST", "useSecrets", &["useSecrets"], Flag, Effective),
+    rule(
+        "SW",
+        "segmentedWork",
+        &["segmentSpecs", "segmentedWork"],
+        Present("1"),
+        Later("work is not cut into segments; leave it out, and submit a task for each"),
+    ),
+    rule("TJ", "totNumJobs", &["totNumJobs"], COUNT, With("hpoWorkflow")),
+    rule("TN", "tgtMaxOutputForNG", &["tgtMaxOutputForNG"], COUNT, Effective),
+    live(
+        "TW",
+        "t1Weight",
+        &["t1Weight"],
+        Int(-1, 1_000_000),
+        Later("a nucleus has no weight of its own; leave it out, or name a `nucleus`"),
+    ),
+    rule("UB", "useBuild", &["buildSpec"], Present("1"), Effective),
+    rule("UC", "useJobCloning", &["useJobCloning"], Words(&[("runonce", "1"), ("storeonce", "2")]), NO_CLONES),
+    rule("UE", "useRealNumEvents", &["useRealNumEvents"], Flag, Effective),
+    rule("UF", "useFileAsSourceLFN", &["useFileAsSourceLFN"], Flag, Effective),
+    rule("UP", "usePrePro", &["preproSpec"], Present("1"), Held("good-run lists and event picking need a preparation runner")),
+    rule("US", "useScout", &["skipScout"], Flag, Harmless("there are no scouts yet")),
+    rule("UT", "usePrefetcher", &["usePrefetcher"], Flag, NO_EVENT_SERVICE),
+    rule("UX", "useExhausted", &["useExhausted"], Flag, Effective),
+    live("UZ", "useZipToPin", &["useZipToPin"], Flag, NO_EVENT_SERVICE),
+    rule("WF", "writeInputToFile", &["writeInputToFile"], Flag, Effective),
+    rule(
+        "WH",
+        "workflowHoldup",
+        &["workflowHoldup"],
+        Flag,
+        Later("there are no workflows; leave it out, and submit the task when it is to run"),
+    ),
+    rule("WI", "waitInput", &["waitInput"], COUNT, Effective),
+    rule("XA", "maxAttemptES", &["maxAttemptES"], COUNT, NO_EVENT_SERVICE),
+    rule("XF", "decAttOnFailedES", &["decAttOnFailedES"], Flag, NO_EVENT_SERVICE),
+    rule("XJ", "maxAttemptEsJob", &["maxAttemptEsJob"], COUNT, NO_EVENT_SERVICE),
+    rule("ZE", "nEventsPerMergeJob", &["nEventsPerMergeJob"], COUNT, Effective),
+    rule("ZF", "nFilesPerMergeJob", &["nFilesPerMergeJob"], COUNT, Effective),
+    rule("ZG", "nGBPerMergeJob", &["nGBPerMergeJob"], Number, Effective),
+    rule("ZM", "nMaxFilesPerMergeJob", &["nMaxFilesPerMergeJob"], COUNT, Effective),
+];

@@ -1,0 +1,102 @@
+//! Columns of a task that only its parameters say, under the original's names and with its defaults (`spec/engine.md` section 5.2).
+
+use panda_core::{policy::rules, queue::resource_type};
+use panda_store::query::task::TaskRow;
+use panda_wire::TaskParameters;
+use serde_json::{Map, Value};
+
+use super::plan::{Adjust, Plan, language};
+
+/// Columns that are copied from parameters.
+const COPIED: &[(&str, &str)] = &[
+    ("architecture", "architecture"),
+    ("transUses", "transUses"),
+    ("transHome", "transHome"),
+    ("transPath", "transPath"),
+    ("site", "site"),
+    ("cloud", "cloud"),
+    ("countryGroup", "countryGroup"),
+    ("campaign", "campaign"),
+    ("taskType", "taskType"),
+    ("walltimeUnit", "walltimeUnit"),
+    ("cpuTime", "cpuTime"),
+    ("cpuTimeUnit", "cpuTimeUnit"),
+    ("outDiskCount", "outDiskCount"),
+    ("outDiskUnit", "outDiskUnit"),
+    ("workDiskCount", "workDiskCount"),
+    ("workDiskUnit", "workDiskUnit"),
+    ("ioIntensity", "ioIntensity"),
+    ("ioIntensityUnit", "ioIntensityUnit"),
+    ("mergeCoreCount", "mergeCoreCount"),
+    ("mergeRamCount", "mergeRamCount"),
+    ("ticketID", "ticketID"),
+    ("ticketSystemType", "ticketSystemType"),
+    ("framework", "framework"),
+    ("termCondition", "osInfo"),
+    ("ttcRequested", "ttcrTimestamp"),
+    ("container_name", "container_name"),
+    ("task_creation_arguments", "cliParams"),
+];
+
+/// Adds them.
+pub(super) fn add(m: &mut Map<String, Value>, row: &TaskRow, params: &str, adjust: Option<&str>) {
+    let params = match serde_json::from_str(params) {
+        Ok(Value::Object(params)) => params,
+        _ => Map::new(),
+    };
+    for (column, parameter) in COPIED {
+        m.insert((*column).to_owned(), params.get(*parameter).cloned().unwrap_or_default());
+    }
+    let typed = TaskParameters::from_value(Value::Object(params.clone())).unwrap_or_default();
+    let adjust = Adjust::parse(adjust).unwrap_or_default();
+    let split = language::split_rules(&typed, &adjust);
+    m.insert("splitRule".into(), Value::Object(language::decoded(&split)));
+    m.insert("splitRuleText".into(), rules::text(&split).into());
+    m.insert("gshare".into(), row.share_name.clone().or(typed.gshare.clone()).into());
+    m.insert("nucleus".into(), row.nucleus.clone().or(typed.nucleus.clone()).into());
+    if let Ok(plan) = Plan::of(&typed, &adjust) {
+        needs(m, &plan, &typed);
+    }
+    m.insert("job_execution_params".into(), execution_params(&params).into());
+    m.insert("raw_task_params".into(), Value::Object(params));
+}
+
+/// Requirements with the refiner's defaults, as the engine has them now.
+fn needs(m: &mut Map<String, Value>, plan: &Plan, typed: &TaskParameters) {
+    let ram = &plan.needs.ram;
+    let unit = match (ram.per_core, ram.fixed) {
+        (true, true) => "MBPerCoreFixed",
+        (true, false) => "MBPerCore",
+        (false, true) => "MBFixed",
+        (false, false) => "MB",
+    };
+    let numbers = [
+        ("coreCount", plan.cores),
+        ("ramCount", ram.mb),
+        ("baseRamCount", ram.base_mb),
+        ("walltime", typed.walltime.unwrap_or(0)),
+        ("baseWalltime", plan.estimate.base_walltime_s),
+        ("cpuEfficiency", plan.estimate.cpu_efficiency),
+        // 0 = plain jobs; clones and events come with the event service.
+        ("eventService", 0),
+    ];
+    m.extend(numbers.map(|(key, n)| (key.to_owned(), Value::from(n))));
+    m.insert("ramUnit".into(), unit.into());
+    m.insert("resource_type".into(), resource_type(plan.cores, plan.ram_mb).into());
+    m.insert("goal".into(), plan.behaviour.goal_permille.into());
+}
+
+/// The command line's template: values of the items that are not hidden.
+fn execution_params(params: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    for item in params.get("jobParameters").and_then(Value::as_array).into_iter().flatten() {
+        let hidden = item.get("hidden").and_then(Value::as_bool).unwrap_or(false);
+        if let (false, Some(value)) = (hidden, item.get("value").and_then(Value::as_str)) {
+            text.push_str(value);
+            if item.get("padding").and_then(Value::as_bool).unwrap_or(true) {
+                text.push(' ');
+            }
+        }
+    }
+    text.trim_end().to_owned()
+}
