@@ -9,6 +9,7 @@ use panda_core::{
         state::JobState,
     },
     machine::Actor,
+    policy::retry,
     task::{command::Command, state::TaskState},
     time::Micros,
 };
@@ -28,8 +29,6 @@ use panda_store::{
 use super::TASKS_A_STEP;
 use crate::{EngineError, Report, finish::kill};
 
-/// Attempts that a retry adds (`spec/engine.md` section 4.3).
-pub const RETRY_ATTEMPTS: i64 = 5;
 /// Jobs of one batch.
 const JOBS_A_BATCH: i64 = 200;
 
@@ -155,7 +154,7 @@ async fn revive_dataset(ops: &Ops, batch: &mut Batch, d: &TaskDataset) -> Result
     let lost = task::file::totals(&ops.store, d.id).await?.into_iter().filter(|(state, ..)| is_lost(*state));
     let (all, events) = lost.fold((0, 0), |sum, (_, files, events)| (sum.0 + files, sum.1 + events));
     if all > 0 {
-        task::file::revive(batch, d.id, RETRY_ATTEMPTS, u64::try_from(all).unwrap_or(0));
+        task::file::revive(batch, d.id, retry::task::ADDS, u64::try_from(all).unwrap_or(0));
         // All of them count as used and as failed: the cancelled ones were counted when their task was finished early.
         task::dataset::count(batch, d.id, Delta { used: -all, failed: -all, events_used: -events, ..Delta::default() });
     }

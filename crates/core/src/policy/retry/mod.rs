@@ -1,6 +1,14 @@
 //! Whether a file, a job or a task is tried again, and what changes then (`spec/engine.md` sections 3.4, 3.6, 4.3 and 11).
 //!
-//! It must not know where rules are stored, nor how a file's row is written.
+//! Rules are matched in [`rule`]; what a matching rule does to memory, time and input is in files of its own. It must not know where rules are
+//! stored, nor how a file's row is written.
+
+pub mod input;
+pub mod memory;
+pub mod rule;
+pub mod shipped;
+pub mod task;
+pub mod time;
 
 /// Attempts of a file when its task says nothing (`spec/engine.md` 20.7).
 pub const DEFAULT_MAX_ATTEMPT: i64 = 3;
