@@ -33,6 +33,10 @@ mod accounting;
 mod archive;
 #[path = "it/brake.rs"]
 mod brake;
+#[path = "it/effects.rs"]
+mod effects;
+#[path = "it/stub.rs"]
+mod stub;
 #[path = "it/tasks.rs"]
 mod tasks;
 #[path = "it/world.rs"]

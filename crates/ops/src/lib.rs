@@ -7,6 +7,7 @@ pub mod blob;
 pub mod clock;
 pub mod creds;
 pub mod dataset;
+pub mod effect;
 mod error;
 pub mod file;
 pub mod hold;

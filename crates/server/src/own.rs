@@ -3,6 +3,7 @@
 pub mod dataset_add;
 pub mod dataset_list;
 pub mod dataset_show;
+pub mod health;
 pub mod job_log;
 pub mod job_why;
 pub mod pilot_held;

@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod finish;
+pub mod notice;
 pub mod state;
 pub mod timers;
 pub mod transition;

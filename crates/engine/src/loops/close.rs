@@ -76,7 +76,7 @@ async fn prepare(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineErro
     }
     let mut batch = Batch::new();
     let after = TaskRow { state: TaskState::Prepared, ..t.clone() };
-    task::transition::move_to(&mut batch, t, &after, Actor::Finisher, now.0, None)?;
+    ops.move_task(&mut batch, t, &after, Actor::Finisher, now.0, None).await?;
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;
     Ok(true)
@@ -126,7 +126,7 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
         reason: t.reason.clone().or_else(|| why.clone()),
         ..t.clone()
     };
-    task::transition::move_to(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref())?;
+    ops.move_task(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref()).await?;
     for d in &datasets {
         task::dataset::ended(&mut batch, d.id);
     }

@@ -63,7 +63,7 @@ async fn carry_out(ops: &Ops, command: &TaskCommand, now: Micros) -> Result<bool
         Ok(Command::Incexec) => {
             if t.state == TaskState::Toincexec {
                 let after = TaskRow { state: TaskState::Rerefine, command: None, attempt: t.attempt + 1, ended_us: None, ..t.clone() };
-                task::transition::move_to(&mut batch, &t, &after, Actor::Engine, now.0, None)?;
+                ops.move_task(&mut batch, &t, &after, Actor::Engine, now.0, None).await?;
             }
             done(ops, batch, command).await
         }
@@ -111,7 +111,7 @@ async fn end_jobs(
     }
     let mut batch = Batch::new();
     let after = TaskRow { state: then, command: None, ..t.clone() };
-    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(&text))?;
+    ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(&text)).await?;
     batch.wake(Topic::Ended);
     done(ops, batch, command).await
 }
@@ -134,7 +134,7 @@ async fn retry(ops: &Ops, command: &TaskCommand, t: &TaskRow, now: Micros) -> Re
         }
         after.prev_state = None;
         let why = if revived > 0 { format!("{revived} files are tried again") } else { "there is nothing to try again".into() };
-        task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(&why))?;
+        ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(&why)).await?;
     }
     batch.wake(Topic::Files);
     done(ops, batch, command).await

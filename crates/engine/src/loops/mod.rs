@@ -5,6 +5,7 @@ mod brake;
 mod close;
 mod command;
 mod count;
+mod effect;
 mod finish;
 mod generate;
 mod merge;
@@ -44,6 +45,8 @@ pub enum LoopKind {
     Count,
     /// Queues and machines whose jobs fail are held, canary jobs followed.
     Brake,
+    /// Mail and webhooks are delivered.
+    Effect,
     /// What ended some days ago goes into the archive.
     Archive,
     /// Files that nobody needs any more.
@@ -62,6 +65,7 @@ impl LoopKind {
         Self::Watch,
         Self::Count,
         Self::Brake,
+        Self::Effect,
         Self::Archive,
         Self::Sweep,
     ];
@@ -79,6 +83,7 @@ impl LoopKind {
             Self::Watch => "watch",
             Self::Count => "count",
             Self::Brake => "brake",
+            Self::Effect => "effect",
             Self::Archive => "archive",
             Self::Sweep => "sweep",
         }
@@ -91,6 +96,7 @@ impl LoopKind {
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
+            Self::Effect => &[Topic::Effects],
             Self::Watch | Self::Count | Self::Brake | Self::Archive | Self::Sweep => &[],
         }
     }
@@ -122,6 +128,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Watch => watch::step(ops, options, now).await,
         LoopKind::Count => count::step(ops).await,
         LoopKind::Brake => brake::step(ops).await,
+        LoopKind::Effect => effect::step(ops, now).await,
         LoopKind::Archive => archive::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
     }

@@ -117,7 +117,7 @@ pub(super) async fn let_go(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, 
     let Some(back) = t.prev_state else { return Ok(false) };
     let after = TaskRow { state: back, prev_state: None, ..t.clone() };
     let mut batch = Batch::new();
-    task::transition::move_to(&mut batch, t, &after, Actor::Watcher, now.0, Some("looked at again"))?;
+    ops.move_task(&mut batch, t, &after, Actor::Watcher, now.0, Some("looked at again")).await?;
     batch.wake(panda_store::Topic::Files);
     match ops.store.apply(batch).await {
         Ok(()) => Ok(true),

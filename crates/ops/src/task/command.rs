@@ -265,7 +265,7 @@ async fn apply(
                 after.ended_us = None;
             }
             let reason = format!("{command} by {}", who.name);
-            task::transition::move_to(&mut batch, before, &after, Actor::User, now, Some(&reason))?;
+            ops.move_task(&mut batch, before, &after, Actor::User, now, Some(&reason)).await?;
         }
         None => task::transition::set(&mut batch, before, &after, now),
     }

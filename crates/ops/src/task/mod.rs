@@ -4,6 +4,7 @@ mod columns;
 pub mod command;
 pub mod filter;
 pub mod info;
+mod moved;
 pub mod outputs;
 pub mod params;
 pub mod plan;

@@ -161,7 +161,7 @@ async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, name: &str) 
     let now = ops.now().0;
     let mut batch = Batch::new();
     let after = TaskRow { state: doing.enters.unwrap_or(state), command: Some("incexec".into()), ..before.clone() };
-    task::transition::move_to(&mut batch, &before, &after, Actor::Client, now, Some("submitted again"))?;
+    ops.move_task(&mut batch, &before, &after, Actor::Client, now, Some("submitted again")).await?;
     task::transition::set_params(&mut batch, old, params);
     let command = TaskCommand { task_id: old, command: Command::Incexec.as_str().to_owned(), person_id: person, at_us: now, doc: None };
     task::transition::add_command(&mut batch, &command);

@@ -34,6 +34,7 @@ pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsErr
         }
     }
     because.extend(diagnoses(ops, id).await?);
+    because.extend(crate::effect::sentences(ops, id.0).await?);
     Ok(json!({
         "id": format!("task/{id}"), "name": t.name, "state": t.state.as_str(), "since": clock::text(t.state_us), "reason": t.reason,
         "command": t.command, "because": because, "frees": frees,

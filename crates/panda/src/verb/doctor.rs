@@ -64,6 +64,7 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     findings.extend(alive);
     if is_alive {
         findings.extend(queues(context).await);
+        findings.extend(news(context).await);
     } else {
         findings.push(port(context));
     }
@@ -231,6 +232,23 @@ async fn queues(context: &Context) -> Vec<Finding> {
         return vec![Finding::bad("queue", "there is none, so no job can run", "`panda queue add NAME`, or `panda up` with a worker")];
     }
     list.iter().flat_map(|queue| [queue_state(queue), storage(queue)]).collect()
+}
+
+/// Mail and webhooks that are not delivered.
+async fn news(context: &Context) -> Vec<Finding> {
+    let answer = match Session::open(context) {
+        Ok(session) => session.client.own_get("health", &()).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    let hint = "`panda setting list notify` shows where it should go";
+    match answer {
+        Ok(answer) => {
+            let problems = answer.data.as_array().cloned().unwrap_or_default();
+            let lines = problems.iter().filter_map(|p| Some(Finding::warning("news", p.as_str()?, hint)));
+            lines.collect()
+        }
+        Err(failure) => vec![Finding::warning("news", failure.message, "is the server older than this program?")],
+    }
 }
 
 fn queue_state(queue: &Value) -> Finding {

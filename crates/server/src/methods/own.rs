@@ -17,6 +17,9 @@ const fn int(name: &'static str) -> Param {
 
 pub(super) const ROWS: &[Method] = &[
     Method::get("", "whoami", Right::Read, &[], handler!(own::whoami::handle)).own().about("Caller", "The caller's identity and roles."),
+    Method::get("", "health", Right::Read, &[], handler!(own::health::handle))
+        .own()
+        .about("Problems", "What people should look at, one sentence each; empty when all is well."),
     Method::post(
         "pilot",
         "wait",

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod cache;
 pub mod dataset;
 pub mod decision;
+pub mod effect;
 pub mod hold;
 pub mod job;
 pub mod journal;
@@ -34,6 +35,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         dataset::ALL,
         dataset::input::ALL,
         decision::ALL,
+        effect::ALL,
         hold::ALL,
         job::claim::ALL,
         job::count::ALL,

@@ -41,9 +41,10 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE worker_node (site NAME(100) NOT NULL, host NAME(128) NOT NULL, doc DOC, gpu DOC, seen_us MICROS NOT NULL, PRIMARY KEY (site, host)) {table}",
     // Why something waits, or went where it went: the latest record of each (subject, stage).
     "CREATE TABLE decision (subject_id ID NOT NULL, stage NAME(30) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (subject_id, stage)) {table}",
-    // External effects, run at least once by one loop.
-    "CREATE TABLE effect (id ID NOT NULL PRIMARY KEY, effect_key NAME(200) NOT NULL, kind NAME(30) NOT NULL, state NAME(12) NOT NULL, attempts INT NOT NULL, next_us MICROS NOT NULL, reason NAME(500), doc DOC) {table}",
+    // External effects, run at least once by one loop. subject_id: the task that it is about; until_us: when it is given up.
+    "CREATE TABLE effect (id ID NOT NULL PRIMARY KEY, effect_key NAME(200) NOT NULL, kind NAME(30) NOT NULL, subject_id ID NOT NULL, state NAME(12) NOT NULL, attempts INT NOT NULL, created_us MICROS NOT NULL, next_us MICROS NOT NULL, until_us MICROS NOT NULL, reason NAME(500), doc DOC) {table}",
     "CREATE UNIQUE INDEX effect_once ON effect (effect_key)",
+    "CREATE INDEX effect_subject ON effect (subject_id)",
     "CREATE INDEX effect_due ON effect (state, next_us)",
     // Queues, and nodes of queues, that get no jobs: node `*` = the whole queue, queue 0 = the whole server. kind: drain, operator, brake. state: held,
     // or trial while a canary job is under way (job_id, when it is known). next_us: when the next one may go.

@@ -1,0 +1,163 @@
+//! News about tasks: what is to be told is decided here and stored with the change itself; a loop of the engine delivers it
+//! (`spec/engine.md` section 5.6, ADR 9).
+//!
+//! Documents: `{"vo", "label", "from", "to", "subject", "body"}` (mail), `{"vo", "label", "url", "body"}` (webhook; `body` is the text that is
+//! posted).
+
+use panda_core::{
+    machine::Actor,
+    setting::{Values, notify},
+    task::notice,
+};
+use panda_store::{
+    Batch, IdKind,
+    query::{
+        effect::{self, Effect, FAILED, WAITING},
+        task::{self, TaskRow},
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{Ops, OpsError, clock};
+
+/// Kind of a mail to the owner of a task.
+pub const MAIL: &str = "mail";
+/// Kind of a post to a receiver of the site.
+pub const WEBHOOK: &str = "webhook";
+/// What a webhook tells.
+pub const TASK_STATE: &str = "task_state";
+
+/// Adds what somebody is to be told of a task's change to the batch that makes it. `why`: one sentence for people.
+pub async fn task_moved(
+    ops: &Ops,
+    batch: &mut Batch,
+    before: &TaskRow,
+    after: &TaskRow,
+    actor: Actor,
+    now_us: i64,
+    why: Option<&str>,
+) -> Result<(), OpsError> {
+    let settings = ops.settings().await?;
+    let text = |s| settings.text(s, &before.vo, &before.label);
+    let hook = text(&notify::WEBHOOK_URL);
+    let posts = !hook.is_empty() && notice::wanted(text(&notify::WEBHOOK_STATES), after.state);
+    let mails = !text(&notify::MAIL_RELAY).is_empty() && notice::wanted(text(&notify::MAIL_STATES), after.state);
+    if !posts && !mails {
+        return Ok(());
+    }
+    let owner = ops.person_by_id(before.person_id).await?;
+    let reason = why.or(after.reason.as_deref()).unwrap_or_default();
+    let url = format!("{}/task/{}/", ops.options.monitor_url, before.id);
+    if posts {
+        let body = json!({
+            "event": TASK_STATE, "task_id": before.id.0, "name": before.name, "vo": before.vo, "label": before.label, "owner": owner.name,
+            "from": before.state.as_str(), "to": after.state.as_str(), "by": actor.as_str(), "reason": reason, "at": clock::text(now_us), "url": url,
+        });
+        let doc = json!({"vo": before.vo, "label": before.label, "url": hook, "body": body.to_string()});
+        add(ops, batch, &settings, WEBHOOK, before, &doc, now_us).await?;
+    }
+    let address = owner.email.as_deref().filter(|a| !a.is_empty());
+    if let (true, Some(to)) = (mails, address)
+        && !wants_no_mail(ops, before).await?
+    {
+        let words = words(ops, before, after, &owner.name, reason, url).await?;
+        let doc = json!({
+            "vo": before.vo, "label": before.label, "from": text(&notify::MAIL_FROM), "to": to,
+            "subject": notice::fill(text(&notify::MAIL_SUBJECT), &words), "body": notice::fill(text(&notify::MAIL_TEXT), &words),
+        });
+        add(ops, batch, &settings, MAIL, before, &doc, now_us).await?;
+    }
+    Ok(())
+}
+
+/// One effect a kind and change: the key names the task's revision.
+async fn add(
+    ops: &Ops,
+    batch: &mut Batch,
+    settings: &Values,
+    kind: &str,
+    before: &TaskRow,
+    doc: &Value,
+    now_us: i64,
+) -> Result<(), OpsError> {
+    let give_up_us = settings.int(&notify::GIVE_UP_S, &before.vo, &before.label).saturating_mul(1_000_000);
+    let row = Effect {
+        id: ops.store.id(IdKind::Row).await?,
+        key: format!("task/{}/{}/{kind}", before.id, before.rev + 1),
+        kind: kind.to_owned(),
+        subject: before.id.0,
+        state: WAITING.to_owned(),
+        attempts: 0,
+        created_us: now_us,
+        next_us: now_us,
+        until_us: now_us.saturating_add(give_up_us),
+        reason: None,
+        doc: Some(doc.to_string()),
+    };
+    effect::add(batch, &row);
+    Ok(())
+}
+
+/// `noEmail` of the task's parameters.
+async fn wants_no_mail(ops: &Ops, t: &TaskRow) -> Result<bool, OpsError> {
+    let params = task::list::params(&ops.store, t.id).await?.unwrap_or_default();
+    let params: Value = serde_json::from_str(&params).unwrap_or_default();
+    Ok(params.get("noEmail").is_some_and(|v| v.as_bool() == Some(true) || v.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true"))))
+}
+
+async fn words(
+    ops: &Ops,
+    before: &TaskRow,
+    after: &TaskRow,
+    owner: &str,
+    reason: &str,
+    url: String,
+) -> Result<Vec<(&'static str, String)>, OpsError> {
+    let datasets = task::dataset::of_task(&ops.store, before.id).await?;
+    let sum = |of: fn(&task::dataset::TaskDataset) -> i64| datasets.iter().filter(|d| d.is_master).map(of).sum::<i64>().to_string();
+    Ok(vec![
+        ("id", before.id.to_string()),
+        ("name", before.name.clone()),
+        ("state", after.state.to_string()),
+        ("from", before.state.to_string()),
+        ("reason", reason.to_owned()),
+        ("owner", owner.to_owned()),
+        ("vo", before.vo.clone()),
+        ("label", before.label.clone()),
+        ("files", sum(|d| d.n_files)),
+        ("finished", sum(|d| d.n_finished)),
+        ("failed", sum(|d| d.n_failed)),
+        ("url", url),
+    ])
+}
+
+/// Sentences about deliveries of a task that wait after a failure or were given up, for `panda why`.
+pub(crate) async fn sentences(ops: &Ops, task: i64) -> Result<Vec<String>, OpsError> {
+    let line = |e: &Effect| {
+        let what = if e.kind == MAIL { "the mail to its owner" } else { "the news to the webhook" };
+        let reason = e.reason.as_deref().unwrap_or("no reason is known");
+        match e.state.as_str() {
+            FAILED => Some(format!("{what} was given up after {} attempts: {reason}", e.attempts)),
+            WAITING if e.attempts > 0 => {
+                Some(format!("{what} failed {} times and is tried again at {}: {reason}", e.attempts, clock::text(e.next_us)))
+            }
+            _ => None,
+        }
+    };
+    Ok(effect::of_subject(&ops.store, task).await?.iter().filter_map(line).collect())
+}
+
+/// What people should look at: deliveries that keep failing or were given up, a sentence a kind; empty = all is well.
+pub async fn health(ops: &Ops) -> Result<Vec<String>, OpsError> {
+    let mut lines = Vec::new();
+    for (state, says) in [(WAITING, "wait to be delivered"), (FAILED, "were given up")] {
+        for c in effect::counts(&ops.store, state).await? {
+            if state == WAITING && c.attempts == 0 {
+                continue; // They are on their way.
+            }
+            let reason = c.reason.as_deref().unwrap_or("no reason is known");
+            lines.push(format!("{} {}s {says}, the oldest since {}: {reason}", c.n, c.kind, clock::text(c.oldest_us)));
+        }
+    }
+    Ok(lines)
+}
