@@ -130,6 +130,10 @@ async fn keep_lease(
                 held = None;
             }
         }
+        if held.is_none() {
+            // Somebody else may list on.
+            crate::feed::forget();
+        }
         leading.store(held.is_some(), Ordering::Release);
         lead.send_replace(held.is_some());
         tokio::select! {

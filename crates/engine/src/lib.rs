@@ -5,6 +5,7 @@
 
 pub mod driver;
 mod error;
+pub mod feed;
 pub mod finish;
 pub mod generate;
 pub mod lease;

@@ -35,6 +35,8 @@ mod archive;
 mod brake;
 #[path = "it/effects.rs"]
 mod effects;
+#[path = "it/feed.rs"]
+mod feed;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tasks.rs"]

@@ -5,6 +5,7 @@
 
 pub mod brake;
 pub mod broker;
+pub mod feed;
 pub mod job_timer;
 pub mod notify;
 pub mod retention;
@@ -135,7 +136,7 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[broker::ALL, job_timer::ALL, notify::ALL, task_timer::ALL, brake::ALL, retention::ALL]
+    &[broker::ALL, feed::ALL, job_timer::ALL, notify::ALL, task_timer::ALL, brake::ALL, retention::ALL]
 }
 
 /// The setting of this name.

@@ -130,6 +130,7 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     for d in &datasets {
         task::dataset::ended(&mut batch, d.id);
     }
+    task::dataset::look_at_children(&mut batch, t.id);
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;
     plan::forget(t.id);

@@ -141,7 +141,7 @@ async fn retry(ops: &Ops, command: &TaskCommand, t: &TaskRow, now: Micros) -> Re
 }
 
 /// Makes the failed and cancelled input files of a task ready again; the answer is their number.
-pub(super) async fn revive(ops: &Ops, batch: &mut Batch, t: &TaskRow) -> Result<i64, EngineError> {
+pub(crate) async fn revive(ops: &Ops, batch: &mut Batch, t: &TaskRow) -> Result<i64, EngineError> {
     let mut revived = 0;
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     for d in datasets.iter().filter(|d| d.role.is_input()) {

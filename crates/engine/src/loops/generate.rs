@@ -106,12 +106,16 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
         now_us: now.0,
     };
     // More may follow only beyond the window: what is in it is split as if it were all when it is.
-    let complete = (files.len() as i64) < WINDOW;
+    let grows = master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling);
+    let complete = (files.len() as i64) < WINDOW && !grows;
     let row = |f: &TaskFile| Row { file: f.file_no, bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0), ..Row::default() };
     let rows: Vec<Row> = files.iter().map(row).collect();
     let rules = refined.plan.rules(&Site::default(), false);
     let split = split::split(&rows, &[], &rules, complete, usize::MAX);
     let chunks: Vec<_> = split.chunks.into_iter().map(|c| c.master).collect();
+    if chunks.is_empty() {
+        return Ok(Report::default()); // The first job may still grow.
+    }
     let first = chunks.len().min(at_most);
     let mut batch = Batch::new();
     broker::record(&mut batch, t.id.0, &decision, now.0);
@@ -119,7 +123,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     enter(&mut batch, t, now)?;
     batch.wake(Topic::Ready(queue.id));
     ops.store.apply(batch).await?;
-    Ok(Report { done: first, more: first < chunks.len() || !complete })
+    Ok(Report { done: first, more: first > 0 && (first < chunks.len() || !complete) })
 }
 
 /// The task runs once it has jobs; otherwise the batch is guarded by its revision.

@@ -3,7 +3,7 @@
 mod archive;
 mod brake;
 mod close;
-mod command;
+pub(crate) mod command;
 mod count;
 mod effect;
 mod finish;
@@ -92,7 +92,8 @@ impl LoopKind {
     #[must_use]
     pub fn topics(self) -> &'static [Topic] {
         match self {
-            Self::Refine | Self::Command => &[Topic::Tasks],
+            Self::Refine => &[Topic::Tasks, Topic::Inputs],
+            Self::Command => &[Topic::Tasks],
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],

@@ -31,7 +31,7 @@ use panda_store::{
     query::{
         dataset::{self, DatasetFile, DatasetRow},
         queue::{self, QueueRow, RseRow},
-        task::TaskRow,
+        task::{TaskRow, file::TaskFile},
     },
     testing::{Backend, TestDb},
 };
@@ -161,6 +161,59 @@ impl World {
         }
         self.ops.store.apply(batch).await.unwrap();
     }
+    /// Adds files to a data set of the catalogue, which is made when it is new.
+    pub async fn files(&self, name: &str, state: &str, files: Vec<DatasetFile>) -> i64 {
+        let store = &self.ops.store;
+        let id = match dataset::by_name(store, "amber", name).await.unwrap() {
+            Some(row) => row.id,
+            None => store.id(IdKind::Row).await.unwrap(),
+        };
+        let mut batch = Batch::new();
+        let row = DatasetRow {
+            id,
+            vo: "amber".into(),
+            name: name.into(),
+            scope: "user.bob".into(),
+            state: state.into(),
+            person_id: None,
+            n_files: 0,
+            n_bytes: 0,
+            created_us: 0,
+        };
+        dataset::add_if_new(&mut batch, &row);
+        dataset::set_state(&mut batch, id, state);
+        store.apply(batch).await.unwrap();
+        for chunk in files.chunks(400) {
+            let mut batch = Batch::new();
+            for f in chunk {
+                let file = DatasetFile {
+                    id: store.id(IdKind::Row).await.unwrap(),
+                    dataset_id: id,
+                    scope: "user.bob".into(),
+                    fsize: f.fsize.or(Some(700)),
+                    checksum: Some("ad:00000001".into()),
+                    ..f.clone()
+                };
+                dataset::add_file(&mut batch, &file);
+            }
+            dataset::grow(&mut batch, id, chunk.len() as i64, 0);
+            store.apply(batch).await.unwrap();
+        }
+        id
+    }
+    /// Rows of a task's input stream, in order.
+    pub async fn rows(&self, id: TaskId, stream: &str) -> Vec<TaskFile> {
+        let all = panda_store::query::task::dataset::of_task(&self.ops.store, id).await.unwrap();
+        let d = all.iter().find(|d| d.role.is_input() && d.stream.as_deref() == Some(stream)).unwrap();
+        let mut rows = Vec::new();
+        loop {
+            let page = panda_store::query::task::file::page(&self.ops.store, d.id, rows.len() as i64, 1_000).await.unwrap();
+            if page.is_empty() {
+                return rows;
+            }
+            rows.extend(page);
+        }
+    }
     pub async fn submit(&self, params: Value) -> TaskId {
         task::submit::submit(&self.ops, &alice(), params, None).await.unwrap().task_id
     }
@@ -237,7 +290,7 @@ impl World {
         .await;
     }
     /// Lets a file fail so often, whatever its attempts allow.
-    pub async fn limit_failures(&self, file: &panda_store::query::task::file::TaskFile, n: i64) {
+    pub async fn limit_failures(&self, file: &TaskFile, n: i64) {
         self.db.run(&[format!("UPDATE task_file SET max_failure = {n} WHERE id = {}", file.id)]).await;
     }
     /// Data sets of a task as (role, stream, files, finished, failed).

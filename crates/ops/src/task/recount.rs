@@ -26,6 +26,7 @@ pub async fn differences(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError>
             say("n_used", d.n_used, used.0);
             say("n_finished", d.n_finished, finished.0);
             say("n_failed", d.n_failed, sum(&is_lost).0);
+            say("n_missing", d.n_missing, sum(&|s| matches!(s, FileState::Lost | FileState::Missing)).0);
             say("n_events_used", d.n_events_used, used.1);
             say("n_events_finished", d.n_events_finished, finished.1);
         } else {

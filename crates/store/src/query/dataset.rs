@@ -71,6 +71,7 @@ statements! {
     [hot] read BY_NAME = "dataset.by_name", "SELECT id, vo, name, scope, state, person_id, n_files, n_bytes, created_us FROM dataset WHERE vo = :vo AND name = :name LIMIT 1";
     read LIST = "dataset.list", "SELECT id, vo, name, scope, state, person_id, n_files, n_bytes, created_us FROM dataset WHERE vo = :vo AND name > :after ORDER BY name LIMIT :n";
     insert ADD = "dataset.add" => dataset (id: Int, vo: Text, name: Text, scope: Text, state: Text, person_id: Int, n_files: Int, n_bytes: Int, created_us: Int), "";
+    insert ADD_IF_NEW = "dataset.add_if_new" => dataset (id: Int, vo: Text, name: Text, scope: Text, state: Text, person_id: Int, n_files: Int, n_bytes: Int, created_us: Int), "{skip_dup(vo,name)}";
     write GROW = "dataset.grow", "UPDATE dataset SET n_files = n_files + :files, n_bytes = n_bytes + :bytes WHERE id = :id";
     write RECOUNT = "dataset.recount", "UPDATE dataset SET n_files = (SELECT COUNT(*) FROM dataset_file f WHERE f.dataset_id = dataset.id), n_bytes = (SELECT COALESCE(SUM(f.fsize), 0) FROM dataset_file f WHERE f.dataset_id = dataset.id) WHERE id = :id";
     write SET_STATE = "dataset.set_state", "UPDATE dataset SET state = :state WHERE id = :id";
@@ -122,21 +123,26 @@ pub async fn list(store: &Store, vo: &str, after: &str, n: i64) -> Result<Vec<Da
 }
 /// Adds a data set; a duplicate means that the name is taken.
 pub fn add(batch: &mut Batch, d: &DatasetRow) {
-    batch.insert(
-        &ADD,
-        vec![
-            d.id.into(),
-            (&d.vo).into(),
-            (&d.name).into(),
-            (&d.scope).into(),
-            (&d.state).into(),
-            d.person_id.into(),
-            d.n_files.into(),
-            d.n_bytes.into(),
-            d.created_us.into(),
-        ],
-    );
+    batch.insert(&ADD, values(d));
     input::touched(batch, d.id);
+}
+/// Adds a data set unless the VO has one of this name.
+pub fn add_if_new(batch: &mut Batch, d: &DatasetRow) {
+    batch.insert(&ADD_IF_NEW, values(d));
+    input::touched(batch, d.id);
+}
+fn values(d: &DatasetRow) -> Vec<crate::Value> {
+    vec![
+        d.id.into(),
+        (&d.vo).into(),
+        (&d.name).into(),
+        (&d.scope).into(),
+        (&d.state).into(),
+        d.person_id.into(),
+        d.n_files.into(),
+        d.n_bytes.into(),
+        d.created_us.into(),
+    ]
 }
 /// Adds to the counters.
 pub fn grow(batch: &mut Batch, id: i64, files: i64, bytes: i64) {

@@ -163,6 +163,8 @@ statements! {
     [hot] write PROGRESS = "task_dataset.progress", "UPDATE task_dataset SET state = :state, is_open = :open, part = :part, part_after = :after, feed = :feed, look_us = :look, checked_us = :now WHERE id = :id AND part = :from_part AND COALESCE(part_after, ' ') = :from_after AND n_files = :from_files";
     [hot] read TO_LOOK = "task_dataset.to_look", "SELECT look_us, id, task_id FROM task_dataset WHERE look_us <= :now ORDER BY look_us LIMIT :n";
     [hot] write LOOK = "task_dataset.look", "UPDATE task_dataset SET look_us = :look WHERE id = :id";
+    [hot] write LOOK_CHILDREN = "task_dataset.look_children", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND task_id IN (SELECT t.id FROM task t WHERE t.parent_id = :id)",
+        mysql: "UPDATE task_dataset d JOIN task t ON t.id = d.task_id SET d.look_us = 0 WHERE t.parent_id = :id AND d.look_us > 0";
     [hot] write ENDED = "task_dataset.ended", "UPDATE task_dataset SET state = 'done', todo = NULL, look_us = NULL, is_open = 0 WHERE id = :id";
     [hot] read WITH_WORK = "task_dataset.with_work", "SELECT DISTINCT task_id FROM task_dataset WHERE todo = :todo AND task_id > :after ORDER BY task_id LIMIT :n";
     [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
@@ -289,6 +291,11 @@ pub fn progress(batch: &mut Batch, before: &TaskDataset, after: &TaskDataset, d:
 /// When to look at an input again; none = never.
 pub fn look(batch: &mut Batch, id: i64, at_us: Option<i64>) {
     batch.exec(&LOOK, vec![("look", at_us.into()), ("id", id.into())]);
+}
+/// The inputs of a task's children that are waited for, or may grow, are looked at at once.
+pub fn look_at_children(batch: &mut Batch, parent: TaskId) {
+    batch.exec(&LOOK_CHILDREN, vec![("id", parent.into())]);
+    batch.wake(crate::Topic::Inputs);
 }
 /// Tasks with an input to be looked at by now, each with that input, the longest due first; at most `n` and 1,000.
 pub async fn to_look(store: &Store, now_us: i64, n: i64) -> Result<Vec<(TaskId, i64)>, Error> {

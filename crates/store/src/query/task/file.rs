@@ -115,7 +115,7 @@ statements! {
     [hot] read NEXT = "task_file.next", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND state = 'ready' AND seq > :after ORDER BY seq LIMIT :n");
     [hot] read OF_JOBS = "task_file.of_jobs", concat!("SELECT ", file_columns!(), " FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
     [hot] read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
-    [hot] read NAMES = "task_file.names", "SELECT seq, id, lfn, state FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n";
+    [hot] read NAMES = "task_file.names", "SELECT seq, id, lfn, state, first_event, last_event FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n";
     [hot] read COUNT = "task_file.count", "SELECT state, COUNT(*) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     read TOTALS = "task_file.totals", "SELECT state, COUNT(*), SUM(n_events) FROM task_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) / :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'",
@@ -231,6 +231,10 @@ pub struct Name {
     pub lfn: String,
     /// State.
     pub state: FileState,
+    /// First event, when the file is cut.
+    pub first_event: Option<i64>,
+    /// Last event, likewise.
+    pub last_event: Option<i64>,
 }
 /// Names of a data set's files with `seq` above `after`, in order; at most `n` and 10,000.
 pub async fn names(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<Name>, Error> {
@@ -239,7 +243,8 @@ pub async fn names(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Ve
     rows.iter()
         .map(|r| {
             let state = code("file state", r.text(3)?, FileState::parse(r.text(3)?).ok())?;
-            Ok(Name { seq: r.int(0)?, id: r.int(1)?, lfn: r.text(2)?.to_owned(), state })
+            let lfn = r.text(2)?.to_owned();
+            Ok(Name { seq: r.int(0)?, id: r.int(1)?, lfn, state, first_event: r.opt_int(4)?, last_event: r.opt_int(5)? })
         })
         .collect()
 }

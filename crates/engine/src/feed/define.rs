@@ -1,0 +1,119 @@
+//! The data sets of a task, from its plan: registered → defined.
+
+use panda_core::{file::FileRole, machine::Actor, policy::names, task::state::TaskState, time::Micros};
+use panda_ops::{Ops, task::plan::Plan};
+use panda_store::{
+    Batch, IdKind, Topic,
+    query::{
+        dataset::{self, DatasetRow},
+        task::{
+            self, TaskRow,
+            dataset::{Delta, TaskDataset},
+        },
+    },
+};
+
+use crate::{
+    EngineError,
+    finish::catalogue::{plain_name, scope_of},
+    loops::command,
+    plan,
+};
+
+/// Longest name of a data set of a task; a list of several is cut.
+const MAX_NAME: usize = 255;
+
+/// Makes the data sets and moves the task to defined; nothing when it turned out to be broken.
+pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option<TaskRow>, EngineError> {
+    let refined = match plan::of(ops, t).await {
+        Ok(refined) => refined,
+        Err(e @ EngineError::Internal(_)) => return broken(ops, t, &e.to_string(), now).await.map(|()| None),
+        Err(e) => return Err(e),
+    };
+    let existing = task::dataset::of_task(&ops.store, t.id).await?;
+    let mut batch = Batch::new();
+    add_new(ops, &mut batch, t, &refined.plan, &existing, now).await?;
+    if t.state == TaskState::Rerefine {
+        // Taken up again: what failed is tried once more, and every input is listed again for what is new.
+        command::revive(ops, &mut batch, t).await?;
+        for d in existing.iter().filter(|d| d.role.is_input()) {
+            let again = TaskDataset { state: "feeding".into(), part: 0, part_after: None, look_us: Some(0), ..d.clone() };
+            task::dataset::progress(&mut batch, d, &again, Delta::default(), now.0);
+        }
+    }
+    let after = TaskRow { state: TaskState::Defined, reason: None, prev_state: None, ..t.clone() };
+    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, None)?;
+    ops.store.apply(batch).await?;
+    Ok(Some(TaskRow { rev: t.rev + 1, ..after }))
+}
+
+/// Moves the task to where only its parameters help.
+pub(super) async fn broken(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    let after = TaskRow { state: TaskState::Tobroken, reason: Some(reason.to_owned()), ..t.clone() };
+    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(reason))?;
+    batch.wake(Topic::Ended);
+    ops.store.apply(batch).await?;
+    Ok(())
+}
+
+/// Adds the data sets of the plan that are not there; those of outputs get their row in the catalogue.
+async fn add_new(ops: &Ops, batch: &mut Batch, t: &TaskRow, plan: &Plan, existing: &[TaskDataset], now: Micros) -> Result<(), EngineError> {
+    let mut new = datasets(t, plan);
+    new.retain(|d| !existing.iter().any(|e| e.role == d.role && e.stream == d.stream));
+    let first = existing.iter().map(|d| d.seq + 1).max().unwrap_or(0);
+    let outputs: Vec<&str> = plan.outputs.iter().map(|o| o.dataset.as_str()).collect();
+    let mut ids = ops.store.ids(IdKind::Row, new.len() + outputs.len()).await?.into_iter();
+    for (n, d) in new.iter_mut().enumerate() {
+        d.id = ids.next().unwrap_or_default();
+        d.seq = first + i64::try_from(n).unwrap_or(0);
+        if d.role.is_input() {
+            d.look_us = Some(0);
+        }
+        task::dataset::add(batch, d);
+    }
+    if !new.is_empty() {
+        for name in outputs {
+            let row = DatasetRow {
+                id: ids.next().unwrap_or_default(),
+                vo: t.vo.clone(),
+                name: plain_name(name).to_owned(),
+                scope: scope_of(name),
+                state: "open".into(),
+                person_id: Some(t.person_id),
+                n_files: 0,
+                n_bytes: 0,
+                created_us: now.0,
+            };
+            dataset::add_if_new(batch, &row);
+        }
+    }
+    Ok(())
+}
+
+fn datasets(t: &TaskRow, plan: &Plan) -> Vec<TaskDataset> {
+    let mut out = Vec::new();
+    let row =
+        |role: FileRole, name: &str, stream: &str, is_master: bool| TaskDataset { is_master, ..TaskDataset::new(t.id, role, name, stream) };
+    if plan.pseudo.is_some() {
+        out.push(row(FileRole::PseudoInput, "pseudo_dataset", "pseudo", true));
+    }
+    if !plan.pfns.is_empty() {
+        out.push(row(FileRole::PseudoInput, "pfn_list", "IN", true));
+    }
+    for input in &plan.inputs {
+        let name: String = input.datasets.join(",").chars().take(MAX_NAME).collect();
+        let master = input.master && plan.pseudo.is_none() && plan.pfns.is_empty();
+        out.push(row(FileRole::Input, &name, &input.stream, master));
+    }
+    for o in &plan.outputs {
+        let role = if o.is_log { FileRole::Log } else { FileRole::Output };
+        out.push(TaskDataset { pattern: Some(o.template.clone()), ..row(role, &o.dataset, &o.stream, false) });
+        if plan.merge.is_some() {
+            let role = if o.is_log { FileRole::TrnLog } else { FileRole::TrnOutput };
+            let name = names::pre_merge(&o.dataset);
+            out.push(TaskDataset { pattern: Some(names::pre_merge(&o.template)), ..row(role, &name, &o.stream, false) });
+        }
+    }
+    out
+}

@@ -1,0 +1,253 @@
+//! Feeding: a task's data sets and the rows of its input files (`spec/engine.md` section 5.3).
+//!
+//! Files are listed a page at a time and each page is one batch that also writes how far the input is listed, so that memory is bounded and a crash
+//! costs a page. The task gets jobs as soon as its first rows are there. What may grow is listed again when it changes, or once in a while.
+
+mod begin;
+mod define;
+mod input;
+mod known;
+mod listing;
+mod parts;
+mod reconcile;
+mod source;
+
+use panda_core::{id::TaskId, machine::Actor, setting::feed as settings, task::state::TaskState, time::Micros};
+use panda_ops::{Ops, task::plan::Plan};
+use panda_store::{
+    Batch, Topic,
+    query::{
+        decision,
+        task::{
+            self, TaskRow,
+            dataset::{Delta, TaskDataset},
+        },
+    },
+};
+use serde_json::json;
+
+pub use input::forget;
+
+use crate::{
+    EngineError,
+    plan::{self, Refined},
+};
+
+/// Stage of the record of a task that waits for its input.
+pub const INPUT_STAGE: &str = "input";
+/// Stage of the record of a task that waits for its parent.
+pub const PARENT_STAGE: &str = "parent";
+
+/// States in which an input may be listed.
+const LISTED_IN: &[TaskState] = &[
+    TaskState::Defined,
+    TaskState::Assigning,
+    TaskState::Ready,
+    TaskState::Scouting,
+    TaskState::Scouted,
+    TaskState::Running,
+    TaskState::Merging,
+    TaskState::Pending,
+    TaskState::Paused,
+    TaskState::Throttled,
+    TaskState::Reassigning,
+    TaskState::Toreassign,
+];
+
+/// What a call did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fed {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// Whether there is more to list at once.
+    pub more: bool,
+}
+
+/// A task whose inputs are listed.
+struct Feeding<'a> {
+    ops: &'a Ops,
+    refined: &'a Refined,
+    t: TaskRow,
+    now: Micros,
+}
+
+/// What became of one input.
+enum Listed {
+    /// It is listed; `empty` when it has no file and none will come.
+    Whole { empty: bool },
+    /// There is more.
+    More,
+    /// It cannot be listed yet: one sentence, and what is waited for.
+    Wait(String),
+    /// It never can.
+    Broken(String),
+    /// The task has moved on to where nothing is listed.
+    Gone,
+}
+
+impl Feeding<'_> {
+    fn plan(&self) -> &Plan {
+        &self.refined.plan
+    }
+    /// Reads the task again after somebody else changed it; whether its inputs may still be listed.
+    async fn reread(&mut self) -> Result<bool, EngineError> {
+        match task::list::get(&self.ops.store, self.t.id).await? {
+            Some(t) if LISTED_IN.contains(&t.state) => {
+                self.t = t;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+    async fn period_us(&self) -> Result<i64, EngineError> {
+        Ok(self.ops.settings().await?.int(&settings::CHECK_S, &self.t.vo, &self.t.label).saturating_mul(1_000_000))
+    }
+}
+
+/// Gives a new task, or one that is taken up again, its data sets, and lists what it can.
+pub async fn refine(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
+    let t = if t.state == TaskState::Defined {
+        t.clone()
+    } else {
+        match define::define(ops, t, now).await? {
+            Some(t) => t,
+            None => return Ok(Fed { changed: true, more: false }),
+        }
+    };
+    feed(ops, &t, now).await
+}
+
+/// Looks at the inputs of a task that are due.
+pub async fn look(ops: &Ops, task: TaskId, now: Micros) -> Result<Fed, EngineError> {
+    match task::list::get(&ops.store, task).await? {
+        Some(t) if LISTED_IN.contains(&t.state) => feed(ops, &t, now).await,
+        Some(t) if matches!(t.state, TaskState::Registered | TaskState::Rerefine) => Ok(Fed::default()),
+        _ => {
+            let mut batch = Batch::new();
+            for d in task::dataset::of_task(&ops.store, task).await?.iter().filter(|d| d.look_us.is_some()) {
+                task::dataset::look(&mut batch, d.id, None);
+            }
+            ops.store.apply(batch).await?;
+            Ok(Fed { changed: true, more: false })
+        }
+    }
+}
+
+async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
+    let refined = plan::of(ops, t).await?;
+    let mut f = Feeding { ops, refined: &refined, t: t.clone(), now };
+    let all = task::dataset::of_task(&ops.store, t.id).await?;
+    if let Some(reason) = waits_for_parent(&f).await? {
+        return hold(&mut f, &all, PARENT_STAGE, &reason).await;
+    }
+    // The master last: once it has rows, jobs are made, and these need the others.
+    let mut inputs: Vec<&TaskDataset> = all.iter().filter(|d| d.role.is_input()).collect();
+    inputs.sort_by_key(|d| (d.is_master, d.seq));
+    let due = |d: &TaskDataset| d.state == "defined" || d.state == "feeding" || d.look_us.is_some_and(|at| at <= now.0);
+    let mut fed = Fed::default();
+    let mut empty = false;
+    for d in inputs {
+        if !due(d) {
+            empty |= d.is_master && d.n_files == 0 && !d.is_open;
+            continue;
+        }
+        match input::list(&mut f, d).await? {
+            Listed::Whole { empty: none } => {
+                fed.changed = true;
+                if none && d.is_master && !f.plan().feed.allow_empty && f.t.state == TaskState::Defined {
+                    let reason = format!("no file of {} matches; check the data set and the filters", d.name);
+                    define::broken(ops, &f.t, &reason, now).await?;
+                    return Ok(fed);
+                }
+                empty |= none && d.is_master;
+            }
+            Listed::More => return Ok(Fed { changed: true, more: true }),
+            Listed::Gone => return Ok(fed),
+            Listed::Wait(reason) => return hold(&mut f, &all, INPUT_STAGE, &reason).await,
+            Listed::Broken(reason) => {
+                define::broken(ops, &f.t, &reason, now).await?;
+                return Ok(Fed { changed: true, more: false });
+            }
+        }
+    }
+    if f.t.state == TaskState::Pending && f.t.prev_state == Some(TaskState::Defined) {
+        back(&mut f).await?;
+    }
+    if f.t.state == TaskState::Defined {
+        ready(&mut f, empty).await?;
+        fed.changed = true;
+    }
+    Ok(fed)
+}
+
+/// The state of a task whose inputs are listed.
+fn listed_state(_plan: &Plan, _t: &TaskRow) -> TaskState {
+    TaskState::Ready
+}
+
+/// Moves the task on when all its inputs are listed and none of its rows did.
+async fn ready(f: &mut Feeding<'_>, empty: bool) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    let now = f.now.0;
+    let mut t = f.t.clone();
+    let steps: &[TaskState] = if empty { &[TaskState::Finishing, TaskState::Passed] } else { &[listed_state(f.plan(), &t)] };
+    for state in steps {
+        let after = TaskRow { state: *state, reason: None, prev_state: None, ..t.clone() };
+        let why = (*state == TaskState::Finishing).then_some("its input is empty, which it allows");
+        task::transition::move_to(&mut batch, &t, &after, Actor::Engine, now, why)?;
+        t = TaskRow { rev: t.rev + 1, ..after };
+    }
+    batch.wake(Topic::Files);
+    // There may be nothing new to run: then it is at its end at once.
+    batch.wake(Topic::Ended);
+    f.ops.store.apply(batch).await?;
+    f.t = t;
+    Ok(())
+}
+
+/// What it waited for is there.
+async fn back(f: &mut Feeding<'_>) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    let after = TaskRow { state: TaskState::Defined, prev_state: None, reason: None, ..f.t.clone() };
+    task::transition::move_to(&mut batch, &f.t, &after, Actor::Engine, f.now.0, Some("its input is there"))?;
+    f.ops.store.apply(batch).await?;
+    f.t = TaskRow { rev: f.t.rev + 1, ..after };
+    Ok(())
+}
+
+/// Whether the task must not begin before its parent has ended: the sentence that says so.
+async fn waits_for_parent(f: &Feeding<'_>) -> Result<Option<String>, EngineError> {
+    let waiting = f.t.state == TaskState::Defined || (f.t.state == TaskState::Pending && f.t.prev_state == Some(TaskState::Defined));
+    let Some(parent) = f.t.parent_id.filter(|_| waiting && !f.plan().feed.no_wait_parent && !f.refined.adjust.is_released(PARENT_STAGE))
+    else {
+        return Ok(None);
+    };
+    let Some(p) = task::list::get(&f.ops.store, parent).await? else { return Ok(None) };
+    let reason = format!("waits for its parent task {parent}; it begins when that has ended, or at once with `noWaitParent`");
+    Ok((!p.state.is_final()).then_some(reason))
+}
+
+/// Puts the task on hold, with its reason; the inputs that were due are looked at again after a while.
+async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, reason: &str) -> Result<Fed, EngineError> {
+    let (now, period) = (f.now.0, f.period_us().await?);
+    let mut batch = Batch::new();
+    for d in all.iter().filter(|d| d.role.is_input() && (d.look_us.is_some() || d.state == "defined")) {
+        task::dataset::look(&mut batch, d.id, Some(now + period));
+    }
+    let doc = json!({"reason": reason, "again_us": now + period}).to_string();
+    decision::set(&mut batch, f.t.id.0, stage, now, &doc);
+    let holds = f.t.state == TaskState::Defined;
+    if holds {
+        let after = TaskRow { state: TaskState::Pending, prev_state: Some(f.t.state), reason: Some(reason.to_owned()), ..f.t.clone() };
+        task::transition::move_to(&mut batch, &f.t, &after, Actor::Engine, now, Some(reason))?;
+    } else {
+        task::transition::guard(&mut batch, &f.t, now);
+    }
+    f.ops.store.apply(batch).await?;
+    Ok(Fed { changed: holds, more: false })
+}
+
+/// Changes of an input's counters.
+fn came(rows: usize, events: i64, missing: i64) -> Delta {
+    Delta { files: i64::try_from(rows).unwrap_or(0), events, missing, ..Delta::default() }
+}
