@@ -9,6 +9,7 @@ pub mod feed;
 pub mod job_timer;
 pub mod notify;
 pub mod retention;
+pub mod task;
 pub mod task_timer;
 
 use std::collections::BTreeMap;
@@ -136,7 +137,7 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[broker::ALL, feed::ALL, job_timer::ALL, notify::ALL, task_timer::ALL, brake::ALL, retention::ALL]
+    &[broker::ALL, feed::ALL, job_timer::ALL, notify::ALL, task::ALL, task_timer::ALL, brake::ALL, retention::ALL]
 }
 
 /// The setting of this name.

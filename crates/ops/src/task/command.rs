@@ -123,8 +123,7 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
                 doing = allowed(Command::Incexec, before.state, is_user);
             }
             if doing.is_ok() {
-                let stored = task::list::params(&ops.store, id).await?.unwrap_or_else(|| "{}".into());
-                task::transition::set_params(&mut batch, id, &params::merged(id, &stored, new)?);
+                params::Changed::new(ops, id, new).await?.store(&mut batch, id);
                 doc.insert("new_parameters".into(), true.into());
             }
         }

@@ -24,11 +24,37 @@ pub const CODE_NOT_CHANGEABLE: i64 = 2;
 const ATTRIBUTES: &[(&str, &str)] =
     &[("ramCount", "ramCount"), ("wallTime", "walltime"), ("cpuTime", "cpuTime"), ("coreCount", "coreCount")];
 
-/// The stored parameters with `new` over them, as JSON, after the checks of a submission; a null takes a key away.
-///
-/// # Errors
-/// The parameter that is refused.
-pub(crate) fn merged(id: TaskId, stored: &str, new: &Map<String, Value>) -> Result<String, OpsError> {
+/// Stored parameters with others over them.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    params: String,
+    adjust: Adjust,
+    was: Adjust,
+}
+
+impl Changed {
+    /// The stored parameters of a task with `new` over them, after the checks of a submission; a null takes a key away.
+    ///
+    /// # Errors
+    /// The parameter that is refused.
+    pub(crate) async fn new(ops: &Ops, id: TaskId, new: &Map<String, Value>) -> Result<Self, OpsError> {
+        let missing = || OpsError::Internal(format!("task {id} has no parameters"));
+        let (stored, adjust) = task::list::doc(&ops.store, id).await?.ok_or_else(missing)?;
+        let was = Adjust::parse(adjust.as_deref()).map_err(OpsError::Internal)?;
+        let adjust = was.after(new);
+        Ok(Self { params: merged(id, &stored, new, &adjust)?, adjust, was })
+    }
+
+    /// Stores them; the caller guards the batch by the task's revision.
+    pub(crate) fn store(&self, batch: &mut Batch, id: TaskId) {
+        task::transition::set_params(batch, id, &self.params);
+        if self.adjust != self.was {
+            task::transition::set_adjust(batch, id, &self.adjust.to_text());
+        }
+    }
+}
+
+fn merged(id: TaskId, stored: &str, new: &Map<String, Value>, adjust: &Adjust) -> Result<String, OpsError> {
     let Ok(Value::Object(mut merged)) = serde_json::from_str(stored) else {
         return Err(OpsError::Internal(format!("the parameters of task {id} are no JSON object")));
     };
@@ -45,7 +71,7 @@ pub(crate) fn merged(id: TaskId, stored: &str, new: &Map<String, Value>) -> Resu
     }
     let merged = Value::Object(merged);
     let typed = TaskParameters::from_value(merged.clone()).map_err(|e| OpsError::refused(format!("new_parameters: {e}")))?;
-    Plan::accept(&typed).map_err(|e| OpsError::refused(format!("new_parameters: {e}")))?;
+    Plan::accept(&typed, adjust).map_err(|e| OpsError::refused(format!("new_parameters: {e}")))?;
     Ok(merged.to_string())
 }
 
@@ -96,16 +122,9 @@ async fn change(ops: &Ops, who: &Principal, id: TaskId, changes: &Map<String, Va
                 None => OpsError::NotFound(super::read::NOT_FOUND.into()),
             });
         };
-        let missing = || OpsError::Internal(format!("task {id} has no parameters"));
-        let (stored, adjust) = task::list::doc(&ops.store, id).await?.ok_or_else(missing)?;
         let mut batch = Batch::new();
         task::transition::set(&mut batch, &before, &TaskRow { checked_us: None, ..before.clone() }, ops.now().0);
-        task::transition::set_params(&mut batch, id, &merged(id, &stored, changes)?);
-        let adjust = Adjust::parse(adjust.as_deref()).map_err(OpsError::Internal)?;
-        let after = forget(&adjust, changes);
-        if after != adjust {
-            task::transition::set_adjust(&mut batch, id, &after.to_text());
-        }
+        Changed::new(ops, id, changes).await?.store(&mut batch, id);
         batch.wake(Topic::Tasks);
         match ops.store.apply(batch).await {
             Ok(()) => {
@@ -117,24 +136,6 @@ async fn change(ops: &Ops, who: &Principal, id: TaskId, changes: &Map<String, Va
         }
     }
     Err(OpsError::refused(format!("task {id} changes all the time; give the command again")))
-}
-
-/// What a person says goes before what the engine changed of the same thing.
-fn forget(adjust: &Adjust, changes: &Map<String, Value>) -> Adjust {
-    let mut after = adjust.clone();
-    if changes.contains_key("ramCount") {
-        after.ram_mb = None;
-    }
-    if changes.contains_key("walltime") {
-        after.walltime_s = None;
-    }
-    if changes.contains_key("cpuTime") {
-        after.cpu_ms_per_event = None;
-    }
-    if ["nFilesPerJob", "nMaxFilesPerJob", "nGBPerJob"].iter().any(|k| changes.contains_key(*k)) {
-        (after.max_files, after.max_bytes, after.first_files, after.first_bytes) = (None, None, None, None);
-    }
-    after
 }
 
 #[cfg(test)]

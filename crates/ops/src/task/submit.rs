@@ -4,6 +4,7 @@ use panda_access::{Principal, Right, table};
 use panda_core::{
     id::TaskId,
     machine::Actor,
+    setting::{Values, task::PRIORITY},
     task::{command::Command, state::TaskState},
 };
 use panda_store::{
@@ -16,8 +17,8 @@ use panda_store::{
 use panda_wire::TaskParameters;
 use serde_json::Value;
 
-use super::plan::Plan;
-use crate::{MAX_CONFLICTS, Ops, OpsError};
+use super::plan::{Adjust, Plan};
+use crate::{MAX_CONFLICTS, Ops, OpsError, job::submit::USER_LABELS};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -37,8 +38,15 @@ pub mod code {
     pub const NO_PARENT: i64 = 11;
 }
 
-/// Priority of a task that states none (`spec/client.md` section 7.1).
+/// Priority of a user's task that states none (`spec/client.md` section 7.1).
 const USER_PRIORITY: i64 = 1_000;
+
+/// The task's priority: what the VO and label have, or what it states; more than that is for production.
+fn priority(settings: &Values, who: &Principal, p: &TaskParameters, vo: &str, label: &str) -> i64 {
+    let own = settings.opt_int(&PRIORITY, vo, label).unwrap_or(if USER_LABELS.contains(&label) { USER_PRIORITY } else { 0 });
+    let stated = p.current_priority.or(p.task_priority).unwrap_or(own);
+    if who.is_production() { stated } else { stated.min(own) }
+}
 
 /// An accepted task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +73,9 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     if label == "managed" {
         table::allowed(Right::JobSubmitManaged, Some(who), None)?;
     }
-    let accepted = Plan::accept(&typed).map_err(|e| faulty(e.to_string()))?;
+    let settings = ops.settings().await?;
+    let adjust = Adjust::of_defaults(&settings, &vo, &label);
+    let accepted = Plan::accept(&typed, &adjust).map_err(|e| faulty(e.to_string()))?;
     let note = accepted.notes.iter().fold(note, |note, more| format!("{note} ({more})"));
     let person = ops.person(who).await?;
     let parent = parent.or(typed.parent_tid).filter(|p| *p > 0).map(TaskId);
@@ -87,7 +97,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     for _ in 0..MAX_CONFLICTS {
         let holder = if unique { task::transition::named(&ops.store, person.id, &name).await? } else { None };
         if let Some(old) = holder {
-            match take_up(ops, old, person.id, &text, &name).await {
+            match take_up(ops, old, person.id, &text, &adjust, &name).await {
                 Ok(submitted) => return Ok(finish(ops, submitted, &note)),
                 Err(e) if e.is_conflict() => continue,
                 Err(e) => return Err(e),
@@ -98,12 +108,15 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         let row = TaskRow {
             working_group: typed.working_group.clone(),
             processing_type: typed.processing_type.clone(),
-            priority: typed.task_priority.unwrap_or(if label == "managed" { 0 } else { USER_PRIORITY }),
+            priority: priority(&settings, who, &typed, &vo, &label),
             parent_id: parent,
             ..TaskRow::new(id, &name, TaskState::Registered, &vo, &label, person.id, now)
         };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &row, &text, unique, Actor::Client)?;
+        if adjust != Adjust::default() {
+            task::transition::set_adjust(&mut batch, id, &adjust.to_text());
+        }
         match ops.store.apply(batch).await {
             Ok(()) => {
                 let message = format!("succeeded. new jediTaskID={}", row.id);
@@ -145,7 +158,7 @@ fn choose_vo(ops: &Ops, who: &Principal, asked: Option<&str>) -> Result<(String,
 }
 
 /// A task of this name exists: an ended one is taken up again with the new parameters, a live one refuses.
-async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, name: &str) -> Result<Submitted, OpsError> {
+async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, adjust: &Adjust, name: &str) -> Result<Submitted, OpsError> {
     let Some(before) = task::list::get(&ops.store, old).await? else {
         return Err(OpsError::Internal(format!("task {old} holds the name {name} but is missing")));
     };
@@ -163,6 +176,8 @@ async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, name: &str) 
     let after = TaskRow { state: doing.enters.unwrap_or(state), command: Some("incexec".into()), ..before.clone() };
     ops.move_task(&mut batch, &before, &after, Actor::Client, now, Some("submitted again")).await?;
     task::transition::set_params(&mut batch, old, params);
+    // What the engine changed belonged to the parameters that are now gone.
+    task::transition::set_adjust(&mut batch, old, &adjust.to_text());
     let command = TaskCommand { task_id: old, command: Command::Incexec.as_str().to_owned(), person_id: person, at_us: now, doc: None };
     task::transition::add_command(&mut batch, &command);
     ops.store.apply(batch).await?;
@@ -170,3 +185,7 @@ async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, name: &str) 
         format!("reactivation accepted. jediTaskID={old} (currently in {state} state) will be re-executed with old and/or new input");
     Ok(Submitted { task_id: old, code: code::REACTIVATED, message })
 }
+
+#[cfg(test)]
+#[path = "submit_tests.rs"]
+mod tests;

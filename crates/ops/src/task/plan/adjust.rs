@@ -1,15 +1,29 @@
 //! What the engine itself changed of a task since it was submitted: a JSON object beside the parameters (`task_doc.adjust`). The parameters
 //! stay as they were given, so that people see what they asked for and a new submission starts from there.
 
-use panda_core::policy::split::limits::Cpu;
+use panda_core::{
+    policy::split::limits::Cpu,
+    setting::{
+        Values,
+        task::{ATTEMPTS, RAM_MB as DEFAULT_RAM_MB},
+    },
+};
+use panda_wire::TaskParameters;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::Plan;
+use super::{MAX_ATTEMPT, Plan, RAM_MB};
 
-/// The changes. A member that is absent changes nothing. Every change of it is a new revision of the task's document (`task.doc_rev`).
+/// The changes, and the defaults that held at submission. A member that is absent changes nothing. Every change of it is a new revision of the task's document (`task.doc_rev`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adjust {
+    /// Attempts of each file, where the task says nothing: what held for its VO and label when it was submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_attempts: Option<i64>,
+    /// Memory for each core, MB, where the task says nothing: likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_ram_mb: Option<i64>,
     /// Memory, MB, in the task's own unit (for each core or for the job); counts when it is more than the task's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ram_mb: Option<i64>,
@@ -54,13 +68,46 @@ impl Adjust {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".into())
     }
 
+    /// What differs for a VO and label from what this program does with a task that says nothing.
+    #[must_use]
+    pub fn of_defaults(values: &Values, vo: &str, label: &str) -> Self {
+        let other = |setting, own: i64| Some(values.int(setting, vo, label)).filter(|n| *n != own);
+        Self { default_attempts: other(&ATTEMPTS, MAX_ATTEMPT), default_ram_mb: other(&DEFAULT_RAM_MB, RAM_MB), ..Self::default() }
+    }
+
+    /// The same after a person changed these parameters: what a person says goes before what the engine changed of the same thing.
+    #[must_use]
+    pub fn after(&self, changed: &Map<String, Value>) -> Self {
+        let mut after = self.clone();
+        if changed.contains_key("ramCount") {
+            after.ram_mb = None;
+        }
+        if changed.contains_key("walltime") {
+            after.walltime_s = None;
+        }
+        if changed.contains_key("cpuTime") {
+            after.cpu_ms_per_event = None;
+        }
+        if ["nFilesPerJob", "nMaxFilesPerJob", "nGBPerJob"].iter().any(|k| changed.contains_key(*k)) {
+            (after.max_files, after.max_bytes, after.first_files, after.first_bytes) = (None, None, None, None);
+        }
+        after
+    }
+
     /// Whether a hold of this stage was released by a person.
     #[must_use]
     pub fn is_released(&self, stage: &str) -> bool {
         self.released.iter().any(|s| s == stage)
     }
 
-    pub(super) fn apply(&self, plan: &mut Plan) {
+    pub(super) fn apply(&self, p: &TaskParameters, plan: &mut Plan) {
+        if let Some(n) = self.default_attempts.filter(|_| p.max_attempt.is_none_or(|n| n <= 0) && !plan.behaviour.no_auto_retry) {
+            plan.max_attempt = n;
+        }
+        if let Some(mb) = self.default_ram_mb.filter(|_| p.ram_count.is_none_or(|n| n <= 0)) {
+            plan.needs.ram.mb = mb;
+            plan.ram_mb = plan.needs.ram.of(plan.cores);
+        }
         if let Some(mb) = self.ram_mb.filter(|mb| *mb > plan.needs.ram.mb) {
             plan.needs.ram.mb = mb;
             plan.ram_mb = plan.needs.ram.of(plan.cores);

@@ -17,11 +17,11 @@ pub struct Accepted {
 }
 
 impl Plan {
-    /// Refines parameters that somebody gives now: besides what makes no sense it refuses misspelled names and what would have no effect.
+    /// Refines parameters that somebody gives now, with what holds for the task ([`Adjust`]): besides what makes no sense it refuses misspelled names and what would have no effect.
     ///
     /// # Errors
     /// The first parameter that is refused, with what to do.
-    pub fn accept(p: &TaskParameters) -> Result<Accepted, PlanError> {
+    pub fn accept(p: &TaskParameters, adjust: &Adjust) -> Result<Accepted, PlanError> {
         let object = p.to_object();
         let given = |key: &str| object.get(key).is_some_and(|v| !is_nothing(v));
         for rule in RULES {
@@ -35,7 +35,7 @@ impl Plan {
             verdict(parameter.key, parameter.here, true, "", given)?;
         }
         let notes = unknown(p)?;
-        Ok(Accepted { plan: Self::of(p, &Adjust::default())?, notes })
+        Ok(Accepted { plan: Self::of(p, adjust)?, notes })
     }
 }
 

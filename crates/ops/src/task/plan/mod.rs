@@ -134,7 +134,7 @@ impl Plan {
     /// The first parameter that makes no sense, with what to do.
     pub fn of(p: &TaskParameters, adjust: &Adjust) -> Result<Self, PlanError> {
         let mut plan = Self::read(p)?;
-        adjust.apply(&mut plan);
+        adjust.apply(p, &mut plan);
         Ok(plan)
     }
 

@@ -167,6 +167,24 @@ fn what_the_engine_changed_comes_on_top() {
 }
 
 #[test]
+fn defaults_of_a_vo_and_label() {
+    use panda_core::setting::{Values, task};
+    let key = |name: &str| (name.to_owned(), "amber".to_owned(), "user".to_owned());
+    let given = [(key(task::ATTEMPTS.name), "7".to_owned()), (key(task::RAM_MB.name), "1500".to_owned())];
+    let adjust = Adjust::of_defaults(&Values::new(given).0, "amber", "user");
+    assert_eq!(Adjust::of_defaults(&Values::default(), "amber", "user"), Adjust::default());
+    let of = |more: Value| {
+        let mut task = base();
+        task.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        let p = Plan::of(&TaskParameters::from_value(task).unwrap(), &adjust).unwrap();
+        (p.max_attempt, p.ram_mb)
+    };
+    assert_eq!(of(json!({"coreCount": 2})), (7, 3_000));
+    assert_eq!(of(json!({"maxAttempt": 2, "ramCount": 900})), (2, 900), "what the task says goes before");
+    assert_eq!(of(json!({"disableAutoRetry": 1})).0, 1);
+}
+
+#[test]
 fn merge_jobs_have_needs_of_their_own() {
     let merge = |more: Value| {
         let mut task = base();
@@ -233,7 +251,7 @@ fn every_recorded_submission_is_a_plan() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let body: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        match Plan::accept(&TaskParameters::from_value(body["task_parameters"].clone()).unwrap()) {
+        match Plan::accept(&TaskParameters::from_value(body["task_parameters"].clone()).unwrap(), &Adjust::default()) {
             Ok(accepted) => assert_eq!(accepted.notes, Vec::<String>::new(), "{}", path.display()),
             Err(e) => panic!("{}: {e}", path.display()),
         }
@@ -245,7 +263,7 @@ fn every_recorded_submission_is_a_plan() {
 fn accept(more: &Value) -> Result<Vec<String>, String> {
     let mut task = base();
     task.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
-    Plan::accept(&TaskParameters::from_value(task).unwrap()).map(|a| a.notes).map_err(|e| e.to_string())
+    Plan::accept(&TaskParameters::from_value(task).unwrap(), &Adjust::default()).map(|a| a.notes).map_err(|e| e.to_string())
 }
 
 /// `spec/engine.md` 5.2, 6.2: each parameter is in one of the tables, and does what its row says.
