@@ -4,10 +4,12 @@
 //! HTTP or HTML. One operation a file: `<noun>/<verb>.rs`.
 
 pub mod blob;
+pub mod broker;
 pub mod clock;
 pub mod creds;
 pub mod dataset;
 pub mod effect;
+pub mod endpoint;
 mod error;
 pub mod file;
 pub mod hold;

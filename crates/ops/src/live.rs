@@ -6,7 +6,10 @@ use panda_core::id::QueueId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::statistics::{Count, Held};
+use crate::{
+    broker::locality::Known,
+    statistics::{Count, Held},
+};
 
 /// Memory of one process.
 #[derive(Debug, Default)]
@@ -14,6 +17,7 @@ pub struct Live {
     pub(crate) logs: Hub,
     pub(crate) pilots: Mutex<HashMap<QueueId, i64>>,
     pub(crate) starts: Mutex<HashMap<QueueId, i64>>,
+    pub(crate) places: Mutex<Known>,
     pub(crate) load: Mutex<Held>,
     /// Held by who looks for a newer load.
     pub(crate) loading: tokio::sync::Mutex<()>,

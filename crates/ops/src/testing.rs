@@ -112,6 +112,7 @@ impl World {
             name: format!("{name}_DISK"),
             root: self.path("storage").display().to_string(),
             state: "active".into(),
+            doc: None,
         };
         std::fs::create_dir_all(&rse.root).unwrap();
         queue::add_rse(&mut batch, &rse);

@@ -2,14 +2,13 @@
 
 use panda_core::{
     file::FileRole,
-    id::{JobId, TaskId},
+    id::{JobId, LaneId, TaskId},
     job::{record::JobKind, state::JobState},
     machine::Actor,
     policy::{
         names,
         split::{
             self, Reuse, Row, Take,
-            limits::Site,
             take::{self, Taker},
         },
     },
@@ -17,7 +16,11 @@ use panda_core::{
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::{Ops, task::plan::Plan};
+use panda_ops::{
+    Ops,
+    statistics::{self, Made},
+    task::plan::Plan,
+};
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
@@ -34,7 +37,7 @@ use super::TASKS_A_STEP;
 use crate::{
     EngineError, Report,
     generate::{
-        broker,
+        broker::{self, Choice},
         build::{self, Library},
         gate::{self, Gate},
         job::{Reads, SHARE, Setting, command_line, output_row, scope_of, values},
@@ -84,15 +87,15 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
             return held_by_gate(ops, t, &reason, stage, &doc, now).await;
         }
     };
-    let decision = broker::choose(ops, &broker::need(&refined.plan)).await?;
-    let Some(name) = decision.chosen() else {
-        hold(ops, t, &decision.sentence(), Some(&decision), now).await?;
+    let choice = broker::choose(ops, t, &refined.plan, input_mb(&refined.plan, &files), master.n_used).await?;
+    let Some(chosen) = &choice.queue else {
+        hold(ops, t, &choice.sentence(), Some(&choice), now).await?;
         return Ok(Report { done: 1, more: false });
     };
     let queues = ops.queues().await?;
-    let missing = || EngineError::Internal(format!("queue {name} vanished"));
-    let queue = queues.by_name.get(name).ok_or_else(missing)?;
-    let rse = queues.rses.get(&queue.rse_id).ok_or_else(|| EngineError::Internal(format!("queue {name} has no storage endpoint")))?;
+    let missing = || EngineError::Internal(format!("queue {} or its storage endpoint vanished", chosen.name));
+    let queue = queues.by_id.get(&chosen.id).ok_or_else(missing)?;
+    let rse = queues.rses.get(&queue.rse_id).ok_or_else(missing)?;
     let owner = ops.person_by_id(t.person_id).await?;
     let setting = Setting {
         task: t,
@@ -110,7 +113,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     let complete = (files.len() as i64) < WINDOW && !grows;
     let row = |f: &TaskFile| Row { file: f.file_no, bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0), ..Row::default() };
     let rows: Vec<Row> = files.iter().map(row).collect();
-    let rules = refined.plan.rules(&Site::default(), false);
+    let rules = refined.plan.rules(&broker::site(chosen, &choice.needs), false);
     let split = split::split(&rows, &[], &rules, complete, usize::MAX);
     let chunks: Vec<_> = split.chunks.into_iter().map(|c| c.master).collect();
     if chunks.is_empty() {
@@ -118,12 +121,24 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     }
     let first = chunks.len().min(at_most);
     let mut batch = Batch::new();
-    broker::record(&mut batch, t.id.0, &decision, now.0);
-    store(ops, &mut batch, &setting, &refined, master, &files, &chunks[..first]).await?;
+    broker::record(ops, &mut batch, t, &choice, now.0).await?;
+    let lane = store(ops, &mut batch, &setting, &refined, master, &files, &chunks[..first]).await?;
     enter(&mut batch, t, now)?;
     batch.wake(Topic::Ready(queue.id));
     ops.store.apply(batch).await?;
+    let (n, cores) = (i64::try_from(first).unwrap_or(0), refined.plan.cores);
+    let state = JobState::Activated;
+    statistics::generated(ops, &Made { lane, person: t.person_id, vo: &t.vo, label: &t.label, state, n, cores: n * cores });
     Ok(Report { done: first, more: first > 0 && (first < chunks.len() || !complete) })
+}
+
+/// Input of a job, MB, when the number of its files is known beforehand: the first so many.
+fn input_mb(plan: &Plan, files: &[TaskFile]) -> i64 {
+    let bytes = match plan.limits.files {
+        Some(n) => files.iter().take(n).filter_map(|f| f.fsize).sum(),
+        None => 0,
+    };
+    bytes / 1_000_000
 }
 
 /// The task runs once it has jobs; otherwise the batch is guarded by its revision.
@@ -138,16 +153,10 @@ fn enter(batch: &mut Batch, t: &TaskRow, now: Micros) -> Result<(), EngineError>
 }
 
 /// Puts a task on hold, with the reason as text and, from the broker, as data.
-async fn hold(
-    ops: &Ops,
-    t: &TaskRow,
-    reason: &str,
-    decision: Option<&panda_core::policy::broker::Decision>,
-    now: Micros,
-) -> Result<(), EngineError> {
+async fn hold(ops: &Ops, t: &TaskRow, reason: &str, choice: Option<&Choice>, now: Micros) -> Result<(), EngineError> {
     let mut batch = Batch::new();
-    if let Some(decision) = decision {
-        broker::record(&mut batch, t.id.0, decision, now.0);
+    if let Some(choice) = choice {
+        broker::record(ops, &mut batch, t, choice, now.0).await?;
     }
     let after = TaskRow { state: TaskState::Pending, prev_state: Some(t.state), reason: Some(reason.to_owned()), ..t.clone() };
     task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(reason))?;
@@ -174,7 +183,7 @@ async fn store(
     master: &TaskDataset,
     files: &[TaskFile],
     chunks: &[std::ops::Range<usize>],
-) -> Result<(), EngineError> {
+) -> Result<LaneId, EngineError> {
     let plan = &refined.plan;
     let library = match &plan.build {
         Some(b) => Some(build::library(ops, batch, setting, b).await?),
@@ -219,7 +228,7 @@ async fn store(
     let events_used: i64 = chunks.iter().flat_map(|c| &files[c.clone()]).filter_map(|f| f.n_events).sum();
     task::dataset::count(batch, master.id, Delta { used, events_used, ..Delta::default() });
     secondary.count(batch);
-    Ok(())
+    Ok(lane)
 }
 
 /// The task's output data sets with their plan; the pre-merge ones when outputs are merged.
@@ -271,7 +280,7 @@ fn make(
     reads: &[Reads],
     outputs: &[(&TaskDataset, &panda_ops::task::plan::Output)],
     library: Option<&Library>,
-    lane: panda_core::id::LaneId,
+    lane: LaneId,
 ) -> Result<crate::generate::job::Made, EngineError> {
     let plan = setting.plan;
     let merging = plan.merge.is_some();

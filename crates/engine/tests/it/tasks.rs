@@ -223,7 +223,12 @@ async fn what_no_queue_can_do_is_held_with_the_funnel(w: &World) {
     w.settle().await;
     let t = w.task(id).await;
     assert_eq!(t.state, TaskState::Pending);
-    assert_eq!(t.reason.as_deref(), Some("no queue of 1 can take it: 1 not for jobs of 9000 MB of memory (LOCAL)"));
+    assert_eq!(
+        t.reason.as_deref(),
+        Some(
+            "no queue of 1 can take it: 1 not for jobs of 9000 MB of memory (LOCAL); with 4444 MB of memory instead of 9000: 1 more queue (LOCAL)"
+        )
+    );
 }
 
 async fn a_silent_pilot_loses_its_job(w: &World) {

@@ -102,6 +102,7 @@ impl World {
             name: format!("{name}_DISK"),
             root: self.dir.path().join("storage").display().to_string(),
             state: "active".into(),
+            doc: None,
         };
         std::fs::create_dir_all(&rse.root).unwrap();
         let q = QueueRow {

@@ -111,8 +111,13 @@ impl World {
     }
     pub async fn queue(&self, name: &str, state: &str, family: &str, doc: &str) -> QueueId {
         let mut batch = Batch::new();
-        let rse =
-            RseRow { id: self.row_id().await, name: format!("{name}_DISK"), root: format!("/storage/{name}"), state: "active".into() };
+        let rse = RseRow {
+            id: self.row_id().await,
+            name: format!("{name}_DISK"),
+            root: format!("/storage/{name}"),
+            state: "active".into(),
+            doc: None,
+        };
         queue::add_rse(&mut batch, &rse);
         let q = QueueRow {
             id: QueueId(self.row_id().await),

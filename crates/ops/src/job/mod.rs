@@ -1,7 +1,6 @@
 //! Jobs: submitting without a task, reading, killing, debugging, logs, and the dictionary that pilots get.
 
 pub mod account;
-pub mod broker;
 pub mod debug;
 pub mod describe;
 pub mod dictionary;

@@ -1,6 +1,11 @@
 //! Lets jobs go that no queue could take when they came.
 
-use panda_core::{id::JobId, job::state::JobState, machine::Actor, policy::broker::Need};
+use panda_core::{
+    id::JobId,
+    job::state::JobState,
+    machine::Actor,
+    policy::broker::{Needs, Ram},
+};
 use panda_store::{
     Batch,
     query::{
@@ -12,11 +17,13 @@ use panda_store::{
 use panda_wire::job_dict;
 use serde_json::{Map, Value};
 
-use super::{
-    broker::{self, Broker, Place},
-    submit::SHARE,
+use super::submit::SHARE;
+use crate::{
+    Ops, OpsError,
+    broker::{Broker, Place, record},
+    json as text,
+    statistics::{self, Made},
 };
-use crate::{Ops, OpsError, json as text};
 
 /// Most jobs placed by one call; the next call goes on.
 const MAX_PLACED: usize = 5_000;
@@ -48,10 +55,23 @@ async fn one(ops: &Ops, broker: &mut Broker, j: &JobRow) -> Result<bool, OpsErro
     let Some((own, common)) = job::list::doc(&ops.store, j.id).await? else { return Ok(false) };
     let mut own: Map<String, Value> = serde_json::from_str(&text::join(&[&own])).unwrap_or_default();
     let container = own.contains_key("container_name") || common.contains("\"container_name\":");
-    let need = Need { cores: j.core_count, ram_mb: j.ram_mb, disk_mb: j.disk_mb, walltime_s: j.walltime_s, container, ..Need::default() };
+    let need = broker.complete(Needs {
+        vo: j.vo.clone(),
+        label: j.label.clone(),
+        processing_type: j.processing_type.clone().unwrap_or_default(),
+        person: j.person_id,
+        resource_type: j.resource_type.clone(),
+        cores: j.core_count,
+        ram: Ram::job(j.ram_mb),
+        disk_mb: j.disk_mb,
+        walltime_s: j.walltime_s,
+        // Which image it is does not matter here: only queues that list images ask.
+        image: container.then(String::new),
+        ..Needs::default()
+    });
     let place = broker.place(&need);
     let Place::Queue(id) = &place else { return Ok(false) };
-    let snapshot = broker.snapshot();
+    let snapshot = broker.snapshot().clone();
     let (Some(queue), now) = (snapshot.by_id.get(id), ops.now().0) else { return Ok(false) };
     let rse = snapshot.rses.get(&queue.rse_id);
     at(&mut own, queue, rse.map(AsRef::as_ref));
@@ -61,9 +81,15 @@ async fn one(ops: &Ops, broker: &mut Broker, j: &JobRow) -> Result<bool, OpsErro
     job::transition::place(&mut batch, j, *id, lane);
     job::transition::move_to(&mut batch, j, &after, Actor::Engine, now, Some(&format!("queue {} fits", queue.name)))?;
     job::transition::set_doc(&mut batch, j.id, &text::members(&own));
-    decision::set(&mut batch, j.id.0, broker::STAGE, now, &broker::record(&place, snapshot).to_string());
+    let doc = record::of_job(&place, broker.decision(&need), &snapshot);
+    decision::set(&mut batch, j.id.0, record::STAGE, now, &doc.to_string());
     match ops.store.apply(batch).await {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            let state = JobState::Activated;
+            let made = Made { lane, person: j.person_id, vo: &j.vo, label: &j.label, state, n: 1, cores: j.core_count.max(1) };
+            statistics::generated(ops, &made);
+            Ok(true)
+        }
         Err(e) if e.is_conflict() => Ok(false),
         Err(e) => Err(e.into()),
     }

@@ -10,7 +10,7 @@ use panda_core::{
     file::FileRole,
     id::JobId,
     machine::Actor,
-    policy::{broker::Need, names},
+    policy::{broker::Needs, names},
 };
 use panda_store::{
     Batch, IdKind,
@@ -26,8 +26,12 @@ use panda_wire::job_spec::{self, Attributes, JobSpec};
 use serde_json::{Value, json};
 
 use self::rows::{Fill, need, string};
-use super::broker::{self, Broker, Place};
-use crate::{Ops, OpsError, dataset::Catalogue};
+use crate::{
+    Ops, OpsError,
+    broker::{Broker, Place, record},
+    dataset::Catalogue,
+    statistics::{self, Made},
+};
 
 /// The share of all jobs until shares are configured.
 pub const SHARE: &str = "default";
@@ -126,7 +130,7 @@ struct Submission<'a> {
 struct Checked<'s> {
     spec: &'s JobSpec,
     label: &'s str,
-    need: Need,
+    need: Needs,
     brokered: bool,
     place: Place,
     files: Vec<File<'s>>,
@@ -155,7 +159,7 @@ impl Submission<'_> {
         if string(a, "transformation").is_empty() {
             return Err(OpsError::refused("transformation is missing; give the address of the script to run"));
         }
-        let need = need(a);
+        let need = self.broker.complete(need(a, &self.vo, label, self.owner.id));
         let named = match need.only.first() {
             Some(name) => {
                 let unknown =
@@ -257,9 +261,15 @@ impl Submission<'_> {
             }
         };
         job::transition::add(batch, &row, common_id, &own, Actor::Client)?;
+        if let Some(lane) = row.lane_id {
+            let cores = row.core_count.max(1);
+            let made = Made { lane, person: row.person_id, vo: &row.vo, label: &row.label, state: row.state, n: 1, cores };
+            statistics::generated(self.ops, &made);
+        }
         files.iter().for_each(|f| job::file::add(batch, f));
         if job.brokered || queue.is_none() {
-            decision::set(decisions, id.0, broker::STAGE, self.now_us, &broker::record(&job.place, snapshot).to_string());
+            let doc = record::of_job(&job.place, self.broker.decision(&job.need), snapshot);
+            decision::set(decisions, id.0, record::STAGE, self.now_us, &doc.to_string());
         }
         Ok(Submitted { job_id: id, definition_id: a.int("jobDefinitionID").unwrap_or(0), jobset_id: jobset })
     }

@@ -18,6 +18,7 @@ use panda_store::{
 use panda_wire::lenient;
 use serde_json::{Map, Value};
 
+use super::facts;
 use crate::{MAX_CONFLICTS, Ops, OpsError, job::place};
 
 /// The shared storage endpoint.
@@ -135,6 +136,9 @@ fn apply_values(row: &mut QueueRow, values: &Map<String, Value>) -> Result<(), O
         }
     }
     row.doc = Value::Object(doc).to_string();
+    if let Some(problem) = facts::read(row, None).1.first() {
+        return Err(OpsError::refused(problem.clone()));
+    }
     if row.doc.len() > MAX_DOC {
         return Err(OpsError::refused(format!("the queue's document has {} bytes; at most {MAX_DOC} are kept", row.doc.len())));
     }
@@ -188,7 +192,13 @@ async fn rse(ops: &Ops, queue: &str, storage: Option<&Path>) -> Result<i64, OpsE
                 own.id
             }
             None => {
-                let row = RseRow { id: ops.store.id(IdKind::Row).await?, name: name.clone(), root: root.clone(), state: "active".into() };
+                let row = RseRow {
+                    id: ops.store.id(IdKind::Row).await?,
+                    name: name.clone(),
+                    root: root.clone(),
+                    state: "active".into(),
+                    doc: None,
+                };
                 queue::add_rse(&mut batch, &row);
                 row.id
             }

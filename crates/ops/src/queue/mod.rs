@@ -1,11 +1,16 @@
 //! Queues, storage endpoints and dispatch lanes, cached and reread.
 
 pub mod change;
+pub mod facts;
 
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use panda_core::id::{LaneId, QueueId};
+use panda_core::{
+    id::{LaneId, QueueId},
+    policy::broker::{Link, Storages},
+    queue::Queue,
+};
 use panda_store::{
     Batch, IdKind,
     query::{
@@ -14,7 +19,7 @@ use panda_store::{
     },
 };
 
-use crate::{Ops, OpsError};
+use crate::{Ops, OpsError, endpoint};
 
 /// How old the cache may be before it is reread; a change by another process shows after this time.
 const MAX_AGE_US: i64 = 1_000_000;
@@ -37,6 +42,10 @@ pub struct Snapshot {
     /// Lanes by queue.
     pub lanes: HashMap<QueueId, Vec<Arc<LaneRow>>>,
     lane_by_id: HashMap<LaneId, Arc<LaneRow>>,
+    /// Queues as the broker sees them, by name, in order.
+    pub facts: Vec<Arc<Queue>>,
+    /// Storage endpoints and ways as the broker sees them.
+    pub storages: Arc<Storages>,
 }
 
 impl Snapshot {
@@ -138,9 +147,41 @@ impl Ops {
                 next.lanes.entry(lane.queue_id).or_default().push(lane);
             }
         }
+        self.read_facts(&mut next).await?;
         let next = Arc::new(next);
         self.queues.now.store(next.clone());
         Ok(next)
+    }
+    /// What the broker works with; a queue that has not changed is not read again.
+    async fn read_facts(&self, next: &mut Snapshot) -> Result<(), OpsError> {
+        let held = self.queues.now.load_full();
+        let mut storages = Storages::default();
+        for rse in next.rses.values() {
+            storages.endpoints.insert(rse.name.clone(), endpoint::read(rse));
+        }
+        for l in queue::links(&self.store).await? {
+            storages.link(&l.src, &l.dst, Link { cost: l.cost, mbps: l.mbps, queued: l.queued });
+        }
+        for row in next.sorted() {
+            let storage = next.rses.get(&row.rse_id).map(|r| r.name.as_str());
+            let same = held.by_id.get(&row.id).is_some_and(|old| old.rev == row.rev);
+            let known = held.facts.binary_search_by(|q| q.name.as_str().cmp(&row.name)).ok().map(|at| &held.facts[at]);
+            let fact = match known.filter(|q| same && q.storage.as_deref() == storage) {
+                Some(q) => q.clone(),
+                None => {
+                    let (queue, problems) = facts::read(&row, storage);
+                    for problem in problems {
+                        tracing::warn!("queue {}: {problem}; it counts as not stated", row.name);
+                    }
+                    Arc::new(queue)
+                }
+            };
+            let hold = next.kept_from(row.id).map(|h| h.reason.clone());
+            let fact = if fact.hold == hold { fact } else { Arc::new(Queue { hold, ..Queue::clone(&fact) }) };
+            next.facts.push(fact);
+        }
+        next.storages = Arc::new(storages);
+        Ok(())
     }
     /// The queue of this name; None when there is none.
     pub async fn queue(&self, name: &str) -> Result<Option<Arc<QueueRow>>, OpsError> {

@@ -92,7 +92,7 @@ impl Reply {
 async fn stock(store: &Store) {
     let (rse, queue) = (store.id(IdKind::Row).await.unwrap(), store.id(IdKind::Row).await.unwrap());
     let mut batch = Batch::new();
-    queue::add_rse(&mut batch, &RseRow { id: rse, name: "S1".into(), root: "/storage".into(), state: "active".into() });
+    queue::add_rse(&mut batch, &RseRow { id: rse, name: "S1".into(), root: "/storage".into(), state: "active".into(), doc: None });
     let row = QueueRow {
         id: QueueId(queue),
         name: "Q1".into(),

@@ -1,6 +1,7 @@
 //! The neutral catalogue of data sets.
 
 pub mod input;
+pub mod place;
 
 use crate::{Batch, Error, Row, Store, statements};
 

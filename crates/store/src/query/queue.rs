@@ -46,6 +46,25 @@ pub struct RseRow {
     pub root: String,
     /// `active` or `offline`.
     pub state: String,
+    /// What is known of it besides, a JSON object.
+    pub doc: Option<String>,
+}
+
+/// A way between two storage endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRow {
+    /// From this endpoint.
+    pub src: String,
+    /// To this one.
+    pub dst: String,
+    /// Cost; more is worse.
+    pub cost: i64,
+    /// Megabits a second, if measured.
+    pub mbps: Option<i64>,
+    /// Files that wait on it.
+    pub queued: i64,
+    /// When that was so, microseconds UTC.
+    pub at_us: i64,
 }
 
 /// A dispatch lane.
@@ -69,8 +88,12 @@ statements! {
     read LIST = "queue.list", "SELECT id, name, site, state, pilot_family, rse_id, script_base, core_count, max_ram_mb, max_disk_mb, max_walltime_s, doc, rev FROM queue ORDER BY name LIMIT 10000";
     insert ADD = "queue.add" => queue (id: Int, name: Text, site: Text, state: Text, pilot_family: Text, rse_id: Int, script_base: Text, core_count: Int, max_ram_mb: Int, max_disk_mb: Int, max_walltime_s: Int, doc: Text, rev: Int, modified_us: Int), "";
     write SET = "queue.set", "UPDATE queue SET site = :site, state = :state, pilot_family = :family, rse_id = :rse, script_base = :base, core_count = :cores, max_ram_mb = :ram, max_disk_mb = :disk, max_walltime_s = :wall, doc = :doc, rev = rev + 1, modified_us = :now WHERE id = :id AND rev = :rev";
-    read RSES = "rse.list", "SELECT id, name, root, state FROM rse ORDER BY name LIMIT 10000";
-    insert RSE_ADD = "rse.add" => rse (id: Int, name: Text, root: Text, state: Text), "";
+    read RSES = "rse.list", "SELECT id, name, root, state, doc FROM rse ORDER BY name LIMIT 10000";
+    insert RSE_ADD = "rse.add" => rse (id: Int, name: Text, root: Text, state: Text, doc: Text), "";
+    write RSE_SET = "rse.set", "UPDATE rse SET state = :state, doc = :doc WHERE id = :id";
+    read LINKS = "rse_link.list", "SELECT src, dst, cost, mbps, queued, at_us FROM rse_link ORDER BY src, dst LIMIT 100000";
+    write LINK_SET = "rse_link.set", "INSERT INTO rse_link (src, dst, cost, mbps, queued, at_us) VALUES (:src, :dst, :cost, :mbps, :queued, :at) {upsert(src,dst): cost,mbps,queued,at_us}";
+    write LINK_DELETE = "rse_link.delete", "DELETE FROM rse_link WHERE src = :src AND dst = :dst";
     write RSE_ROOT = "rse.root", "UPDATE rse SET root = :root WHERE id = :id";
     read LANES = "lane.list", "SELECT id, queue_id, resource_type, label, share_name, ram_step FROM lane WHERE id > :after ORDER BY id LIMIT 10000";
     insert LANE_ADD = "lane.add" => lane (id: Int, queue_id: Int, resource_type: Text, label: Text, share_name: Text, ram_step: Int), "";
@@ -146,12 +169,56 @@ pub fn set(batch: &mut Batch, q: &QueueRow, now_us: i64) {
 pub async fn rses(store: &Store) -> Result<Vec<RseRow>, Error> {
     let rows = store.fetch(&RSES, vec![]).await?;
     rows.iter()
-        .map(|r| Ok(RseRow { id: r.int(0)?, name: r.text(1)?.to_owned(), root: r.text(2)?.to_owned(), state: r.text(3)?.to_owned() }))
+        .map(|r| {
+            Ok(RseRow {
+                id: r.int(0)?,
+                name: r.text(1)?.to_owned(),
+                root: r.text(2)?.to_owned(),
+                state: r.text(3)?.to_owned(),
+                doc: r.opt_text(4)?.map(str::to_owned),
+            })
+        })
         .collect()
 }
 /// Adds a storage endpoint.
 pub fn add_rse(batch: &mut Batch, rse: &RseRow) {
-    batch.insert(&RSE_ADD, vec![rse.id.into(), (&rse.name).into(), (&rse.root).into(), (&rse.state).into()]);
+    batch.insert(&RSE_ADD, vec![rse.id.into(), (&rse.name).into(), (&rse.root).into(), (&rse.state).into(), rse.doc.as_deref().into()]);
+}
+/// Writes state and document of a storage endpoint.
+pub fn set_rse(batch: &mut Batch, rse: &RseRow) {
+    batch.guard(&RSE_SET, vec![("state", (&rse.state).into()), ("doc", rse.doc.as_deref().into()), ("id", rse.id.into())], 1);
+}
+/// Every way between storage endpoints, by names; at most 100,000.
+pub async fn links(store: &Store) -> Result<Vec<LinkRow>, Error> {
+    let rows = store.fetch(&LINKS, vec![]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(LinkRow {
+                src: r.text(0)?.to_owned(),
+                dst: r.text(1)?.to_owned(),
+                cost: r.int(2)?,
+                mbps: r.opt_int(3)?,
+                queued: r.int(4)?,
+                at_us: r.int(5)?,
+            })
+        })
+        .collect()
+}
+/// Writes a way.
+pub fn set_link(batch: &mut Batch, l: &LinkRow) {
+    let binds = vec![
+        ("src", (&l.src).into()),
+        ("dst", (&l.dst).into()),
+        ("cost", l.cost.into()),
+        ("mbps", l.mbps.into()),
+        ("queued", l.queued.into()),
+        ("at", l.at_us.into()),
+    ];
+    batch.exec(&LINK_SET, binds);
+}
+/// Takes a way out.
+pub fn delete_link(batch: &mut Batch, src: &str, dst: &str) {
+    batch.exec(&LINK_DELETE, vec![("src", src.into()), ("dst", dst.into())]);
 }
 /// Moves a storage endpoint to another directory.
 pub fn set_rse_root(batch: &mut Batch, id: i64, root: &str) {

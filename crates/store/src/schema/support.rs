@@ -16,8 +16,11 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE UNIQUE INDEX person_key ON person (issuer, subject)",
     "CREATE INDEX person_name ON person (name)",
     "CREATE TABLE secret (person_id ID NOT NULL, name NAME(200) NOT NULL, content DOC NOT NULL, PRIMARY KEY (person_id, name)) {table}",
-    "CREATE TABLE rse (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, root NAME(700) NOT NULL, state NAME(12) NOT NULL) {table}",
+    // doc: what is known of it besides (JSON): whether it may be read and written, free space, tape, nucleus.
+    "CREATE TABLE rse (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, root NAME(700) NOT NULL, state NAME(12) NOT NULL, doc DOC) {table}",
     "CREATE UNIQUE INDEX rse_name ON rse (name)",
+    // Ways between storage endpoints, as measured or told from outside.
+    "CREATE TABLE rse_link (src NAME(100) NOT NULL, dst NAME(100) NOT NULL, cost INT NOT NULL, mbps INT, queued INT NOT NULL, at_us MICROS NOT NULL, PRIMARY KEY (src, dst)) {table norowid}",
     "CREATE TABLE queue (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, site NAME(100) NOT NULL, state NAME(12) NOT NULL, pilot_family NAME(24) NOT NULL, rse_id ID NOT NULL, script_base NAME(500), core_count INT NOT NULL, max_ram_mb INT NOT NULL, max_disk_mb INT NOT NULL, max_walltime_s INT NOT NULL, doc DOC NOT NULL, rev INT NOT NULL, modified_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX queue_name ON queue (name)",
     // A lane groups the jobs that any asker who may hold one may hold: interned, referred to by job.ready_lane.
@@ -41,6 +44,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE worker_node (site NAME(100) NOT NULL, host NAME(128) NOT NULL, doc DOC, gpu DOC, seen_us MICROS NOT NULL, PRIMARY KEY (site, host)) {table}",
     // Why something waits, or went where it went: the latest record of each (subject, stage).
     "CREATE TABLE decision (subject_id ID NOT NULL, stage NAME(30) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (subject_id, stage)) {table}",
+    // What the latest records were before they changed.
+    "CREATE TABLE decision_history (subject_id ID NOT NULL, stage NAME(30) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (subject_id, stage, at_us)) {table}",
     // External effects, run at least once by one loop. subject_id: the task that it is about; until_us: when it is given up.
     "CREATE TABLE effect (id ID NOT NULL PRIMARY KEY, effect_key NAME(200) NOT NULL, kind NAME(30) NOT NULL, subject_id ID NOT NULL, state NAME(12) NOT NULL, attempts INT NOT NULL, created_us MICROS NOT NULL, next_us MICROS NOT NULL, until_us MICROS NOT NULL, reason NAME(500), doc DOC) {table}",
     "CREATE UNIQUE INDEX effect_once ON effect (effect_key)",

@@ -29,6 +29,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE INDEX task_parent ON task (parent_id)",
     // A live task's name is unique for its owner: the decision that no other exists rests on this key, the row goes when the task ends for good.
     "CREATE TABLE task_name (person_id ID NOT NULL, name NAME(255) NOT NULL, task_id ID NOT NULL, PRIMARY KEY (person_id, name)) {table}",
+    // Queues that jobs of a task were taken away from: it avoids them for a while.
+    "CREATE TABLE task_moved (task_id ID NOT NULL, queue_id ID NOT NULL, reason NAME(500) NOT NULL, at_us MICROS NOT NULL, PRIMARY KEY (task_id, queue_id)) {table norowid}",
     // As submitted (after the documented VO rewrite); everything refined from it is recomputed, so it cannot disagree. adjust: what the engine
     // itself changed since (JSON). Each change of either adds one to task.doc_rev.
     concat!("CREATE TABLE task_doc (", columns!(task_doc), ") {table}"),

@@ -6,7 +6,10 @@ use panda_core::{
     file::{FileRole, FileState},
     id::JobId,
     job::{record::JobKind, state::JobState},
-    policy::{broker::Need, names},
+    policy::{
+        broker::{Needs, Ram},
+        names,
+    },
     queue::resource_type,
 };
 use panda_store::query::{
@@ -31,7 +34,7 @@ const MAX_NAME: usize = 255;
 impl Submission<'_> {
     pub(super) async fn row(&self, job: &Checked<'_>, id: JobId, fill: &Fill, queue: Option<&QueueRow>) -> Result<JobRow, OpsError> {
         let a = &job.spec.attributes;
-        let (cores, ram) = (job.need.cores, job.need.ram_mb);
+        let (cores, ram) = (job.need.cores, job.need.ram.of(job.need.cores));
         let kind = resource_type(cores, ram);
         let lane = match queue {
             Some(q) => Some(self.ops.lane(q.id, kind, job.label, SHARE, ram).await?),
@@ -205,22 +208,27 @@ fn scope_of(dataset: &str, lfn: &str) -> String {
     }
 }
 
-pub(super) fn need(a: &Attributes) -> Need {
+/// What a job needs of a queue, as its attributes say.
+pub(super) fn need(a: &Attributes, vo: &str, label: &str, person: i64) -> Needs {
     let mega = |value: &str, unit: &str| {
         let n = a.int(value).unwrap_or(0).max(0);
         if string(a, unit).to_ascii_uppercase().starts_with('G') { n.saturating_mul(1_000) } else { n }
     };
     let site = string(a, "computingSite");
-    let container = !string(a, "container_name").is_empty();
-    Need {
+    let (cores, ram_mb) = (a.int("coreCount").unwrap_or(1).max(1), mega("minRamCount", "minRamUnit"));
+    Needs {
+        vo: vo.to_owned(),
+        label: label.to_owned(),
+        processing_type: string(a, "processingType").to_owned(),
+        person,
         only: if site.is_empty() { Vec::new() } else { vec![site.to_owned()] },
-        never: Vec::new(),
-        cores: a.int("coreCount").unwrap_or(1).max(1),
-        ram_mb: mega("minRamCount", "minRamUnit"),
+        resource_type: resource_type(cores, ram_mb).to_owned(),
+        cores,
+        ram: Ram::job(ram_mb),
         disk_mb: mega("maxDiskCount", "maxDiskUnit"),
         walltime_s: a.int("maxWalltime").unwrap_or(0).max(0),
-        container,
-        native: None,
+        image: Some(string(a, "container_name")).filter(|c| !c.is_empty()).map(str::to_owned),
+        ..Needs::default()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod dataset;
 pub mod file;
 pub mod list;
+pub mod moved;
 pub mod page;
 pub mod transition;
 
