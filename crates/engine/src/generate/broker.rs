@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use panda_core::{
+    machine::Actor,
     policy::{
         broker::{self, Decision, Needs, Work},
         split::limits::{Cpu, Site},
@@ -13,6 +14,8 @@ use panda_core::{
         resource_type,
     },
     setting::broker::MOVED_S,
+    task::state::TaskState,
+    time::{Micros, SplitMix64},
 };
 use panda_ops::{
     Ops,
@@ -20,19 +23,22 @@ use panda_ops::{
         Ask, Broker, locality,
         record::{self, Last, STAGE},
     },
+    queue::Snapshot,
     task::plan::Plan,
 };
 use panda_store::{
     Batch,
-    query::task::{TaskRow, moved},
+    query::task::{self, TaskRow, moved},
 };
 
-use crate::EngineError;
+use crate::{EngineError, Report};
 
-/// What a task's jobs need of a queue; `input_mb` is what one of them is expected to copy.
+/// What a task's jobs need of a queue; `input_mb` is what one of them is expected to copy, `ram_mb` memory of the whole job that its files need
+/// beyond the task's (0 = the task's).
 #[must_use]
-pub fn needs(t: &TaskRow, plan: &Plan, input_mb: i64) -> Needs {
+pub fn needs(t: &TaskRow, plan: &Plan, input_mb: i64, ram_mb: i64) -> Needs {
     let r = &plan.needs;
+    let more = ram_mb > plan.ram_mb;
     let given = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
     Needs {
         vo: t.vo.clone(),
@@ -44,10 +50,14 @@ pub fn needs(t: &TaskRow, plan: &Plan, input_mb: i64) -> Needs {
         only: plan.sites.clone(),
         never: plan.not_sites.clone(),
         cloud: given(&r.cloud),
-        resource_type: resource_type(plan.cores, plan.ram_mb).to_owned(),
+        resource_type: resource_type(plan.cores, plan.ram_mb.max(ram_mb)).to_owned(),
         cores: plan.cores,
         max_cores: r.max_cores,
-        ram: broker::Ram { mb: r.ram.mb, per_core: r.ram.per_core, base_mb: r.ram.base_mb },
+        ram: if more {
+            broker::Ram { mb: ram_mb, per_core: false, base_mb: 0 }
+        } else {
+            broker::Ram { mb: r.ram.mb, per_core: r.ram.per_core, base_mb: r.ram.base_mb }
+        },
         disk_mb: plan.disk_mb,
         input_mb,
         copies_input: r.copies_input,
@@ -109,8 +119,11 @@ pub struct Choice {
     pub needs: Needs,
     /// The decision.
     pub decision: Decision,
-    /// The queue chosen, if any.
-    pub queue: Option<Arc<Queue>>,
+    /// Queues as they were when it was made.
+    queues: Arc<Snapshot>,
+    /// Draws after the first.
+    random: SplitMix64,
+    drawn: bool,
     last: Last,
 }
 
@@ -121,13 +134,19 @@ impl Choice {
         let frees = self.decision.frees.first().map(|f| format!("; {}", f.sentence())).unwrap_or_default();
         format!("{}{frees}", self.decision.sentence())
     }
+    /// The queue for the next jobs, if there is any: drawn by weight among those that are kept (`spec/engine.md` section 6.1).
+    pub fn draw(&mut self) -> Option<Arc<Queue>> {
+        let first = !std::mem::replace(&mut self.drawn, true);
+        let name = if first { self.decision.chosen() } else { self.decision.draw(&mut self.random) };
+        name.and_then(|name| self.queues.facts.iter().find(|q| q.name == name)).cloned()
+    }
 }
 
 /// Runs the broker for the next jobs of a task. `seed` tells rounds of one task apart (a number that grows with its jobs), so that each
 /// round draws anew and a repeated one draws the same.
-pub async fn choose(ops: &Ops, t: &TaskRow, plan: &Plan, input_mb: i64, seed: i64) -> Result<Choice, EngineError> {
+pub async fn choose(ops: &Ops, t: &TaskRow, plan: &Plan, input_mb: i64, ram_mb: i64, seed: i64) -> Result<Choice, EngineError> {
     let broker = Broker::new(ops).await?;
-    let mut needs = broker.complete(needs(t, plan, input_mb));
+    let mut needs = broker.complete(needs(t, plan, input_mb, ram_mb));
     // A task that never had jobs and was never held has neither a record nor queues to avoid.
     let is_new = t.started_us.is_none() && t.reason.is_none();
     let last = if is_new { Last::default() } else { record::last(&ops.store, t.id.0, STAGE).await? };
@@ -140,11 +159,21 @@ pub async fn choose(ops: &Ops, t: &TaskRow, plan: &Plan, input_mb: i64, seed: i6
     #[expect(clippy::cast_sign_loss, reason = "numbers of rows, mixed to a seed")]
     let seed = (t.id.0 as u64).rotate_left(20) ^ seed as u64;
     let decision = broker.decide(&Ask { needs: &needs, input: input.as_ref(), used: &last.used, seed });
-    let queue = decision.chosen().and_then(|name| broker.snapshot().facts.iter().find(|q| q.name == name)).cloned();
-    Ok(Choice { needs, decision, queue, last })
+    Ok(Choice { needs, decision, queues: broker.snapshot().clone(), random: SplitMix64::new(!seed), drawn: false, last })
 }
 
 /// Writes the choice as the latest record of its task.
 pub async fn record(ops: &Ops, batch: &mut Batch, t: &TaskRow, choice: &Choice, now_us: i64) -> Result<(), EngineError> {
     Ok(record::write(&ops.store, batch, t.id.0, &choice.decision, &choice.last, now_us).await?)
+}
+
+/// Puts a task on hold that no queue can take.
+pub async fn hold(ops: &Ops, t: &TaskRow, choice: &Choice, now: Micros) -> Result<Report, EngineError> {
+    let reason = choice.sentence();
+    let mut batch = Batch::new();
+    record(ops, &mut batch, t, choice, now.0).await?;
+    let after = TaskRow { state: TaskState::Pending, prev_state: Some(t.state), reason: Some(reason.clone()), ..t.clone() };
+    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(&reason))?;
+    ops.store.apply(batch).await?;
+    Ok(Report { done: 1, more: false })
 }
