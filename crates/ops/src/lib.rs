@@ -15,12 +15,15 @@ pub mod file;
 pub mod hold;
 pub mod job;
 pub mod json;
+pub mod limit;
 pub mod live;
 pub mod people;
 pub mod pilot;
 pub mod queue;
+pub mod resource;
 pub mod retention;
 pub mod setting;
+pub mod share;
 pub mod statistics;
 pub mod storage;
 pub mod task;
@@ -88,6 +91,12 @@ pub struct Ops {
     pub queues: queue::Queues,
     /// Settings that differ from their defaults.
     pub settings: setting::Settings,
+    /// Shares, and what each is due.
+    pub shares: share::Shares,
+    /// Resource types.
+    pub resource_types: resource::Table,
+    /// This process among those that work on the database.
+    pub process: String,
     /// What else this process remembers.
     pub live: live::Live,
 }
@@ -111,6 +120,9 @@ impl Ops {
             people: people::People::default(),
             queues: queue::Queues::default(),
             settings: setting::Settings::default(),
+            shares: share::Shares::default(),
+            resource_types: resource::Table::default(),
+            process: uuid::Uuid::new_v4().simple().to_string(),
             live: live::Live::default(),
         }
     }

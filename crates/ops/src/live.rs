@@ -21,6 +21,9 @@ pub struct Live {
     pub(crate) load: Mutex<Held>,
     /// Held by who looks for a newer load.
     pub(crate) loading: tokio::sync::Mutex<()>,
+    /// When priorities were last renewed, and the last person when some are left over.
+    pub(crate) renewed: Mutex<(i64, Option<i64>)>,
+    pub(crate) groups: crate::limit::GroupCounts,
     pub(crate) counts: tokio::sync::Mutex<Option<(i64, Arc<Vec<Count>>)>>,
 }
 

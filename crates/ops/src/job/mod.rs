@@ -7,5 +7,6 @@ pub mod dictionary;
 pub mod kill;
 pub mod log;
 pub mod place;
+pub mod priority;
 pub mod read;
 pub mod submit;

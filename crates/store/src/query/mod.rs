@@ -16,6 +16,7 @@ pub mod journal;
 pub mod person;
 pub mod queue;
 pub mod setting;
+pub mod share;
 pub mod snapshot;
 pub mod task;
 pub mod worker;
@@ -49,6 +50,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         person::ALL,
         queue::ALL,
         setting::ALL,
+        share::ALL,
         snapshot::ALL,
         task::dataset::ALL,
         task::file::ALL,
