@@ -15,6 +15,7 @@ pub mod job;
 pub mod journal;
 pub mod person;
 pub mod queue;
+pub mod retry_rule;
 pub mod setting;
 pub mod snapshot;
 pub mod task;
@@ -47,6 +48,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         journal::ALL,
         person::ALL,
         queue::ALL,
+        retry_rule::ALL,
         setting::ALL,
         snapshot::ALL,
         task::dataset::ALL,
