@@ -1,6 +1,8 @@
 //! Methods of `task`.
 
+pub mod avalanche;
 pub mod change_attribute;
+pub mod change_modification_time;
 pub mod change_split_rule;
 pub mod finish;
 pub mod get_datasets_and_files;
@@ -15,8 +17,11 @@ pub mod get_tasks_detailed_info_since;
 pub mod get_tasks_modified_since;
 pub mod increase_attempts;
 pub mod kill;
+pub mod kill_unfinished_jobs;
 pub mod pause;
 pub mod reactivate;
+pub mod reassign;
+pub mod release;
 pub mod reload_input;
 pub mod resume;
 pub mod retry;
