@@ -13,6 +13,8 @@ use crate::statistics::{Count, Held};
 pub struct Live {
     pub(crate) logs: Hub,
     pub(crate) pilots: Mutex<HashMap<QueueId, i64>>,
+    /// When uploaded files were last noted as used.
+    pub(crate) touched: Mutex<HashMap<String, i64>>,
     pub(crate) starts: Mutex<HashMap<QueueId, i64>>,
     pub(crate) load: Mutex<Held>,
     /// Held by who looks for a newer load.

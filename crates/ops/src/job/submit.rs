@@ -3,14 +3,17 @@
 
 mod rows;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
     file::FileRole,
     id::JobId,
     machine::Actor,
-    policy::{broker::Need, names},
+    policy::{broker::Need, names, retention::named_files},
 };
 use panda_store::{
     Batch, IdKind,
@@ -27,7 +30,7 @@ use serde_json::{Value, json};
 
 use self::rows::{Fill, need, string};
 use super::broker::{self, Broker, Place};
-use crate::{Ops, OpsError, dataset::Catalogue};
+use crate::{Ops, OpsError, dataset::Catalogue, retention::uses};
 
 /// The share of all jobs until shares are configured.
 pub const SHARE: &str = "default";
@@ -218,6 +221,8 @@ impl Submission<'_> {
             }
             answer.push(self.add(&mut batch, &mut decisions, job, JobId(*id), first, &mut rows, &mut commons).await?);
         }
+        let named: BTreeSet<&str> = jobs.iter().flat_map(|j| named_files(string(&j.spec.attributes, "jobParameters"))).collect();
+        named.iter().for_each(|name| uses::touch(self.ops, &mut batch, name));
         self.apply(&mut batch, &mut decisions).await?;
         Ok(answer)
     }
@@ -258,6 +263,7 @@ impl Submission<'_> {
         };
         job::transition::add(batch, &row, common_id, &own, Actor::Client)?;
         files.iter().for_each(|f| job::file::add(batch, f));
+        uses::mention(batch, id.0, string(a, "jobParameters"));
         if job.brokered || queue.is_none() {
             decision::set(decisions, id.0, broker::STAGE, self.now_us, &broker::record(&job.place, snapshot).to_string());
         }

@@ -124,7 +124,9 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
             }
             if doing.is_ok() {
                 let stored = task::list::params(&ops.store, id).await?.unwrap_or_else(|| "{}".into());
-                task::transition::set_params(&mut batch, id, &params::merged(id, &stored, new)?);
+                let params = params::merged(id, &stored, new)?;
+                task::transition::set_params(&mut batch, id, &params);
+                retention::uses::name(ops, &mut batch, id.0, &params);
                 doc.insert("new_parameters".into(), true.into());
             }
         }

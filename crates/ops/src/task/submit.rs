@@ -17,7 +17,7 @@ use panda_wire::TaskParameters;
 use serde_json::Value;
 
 use super::plan::Plan;
-use crate::{MAX_CONFLICTS, Ops, OpsError};
+use crate::{MAX_CONFLICTS, Ops, OpsError, retention};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -104,6 +104,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &row, &text, unique, Actor::Client)?;
+        retention::uses::name(ops, &mut batch, id.0, &text);
         match ops.store.apply(batch).await {
             Ok(()) => {
                 let message = format!("succeeded. new jediTaskID={}", row.id);
@@ -163,6 +164,7 @@ async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, name: &str) 
     let after = TaskRow { state: doing.enters.unwrap_or(state), command: Some("incexec".into()), ..before.clone() };
     ops.move_task(&mut batch, &before, &after, Actor::Client, now, Some("submitted again")).await?;
     task::transition::set_params(&mut batch, old, params);
+    retention::uses::name(ops, &mut batch, old.0, params);
     let command = TaskCommand { task_id: old, command: Command::Incexec.as_str().to_owned(), person_id: person, at_us: now, doc: None };
     task::transition::add_command(&mut batch, &command);
     ops.store.apply(batch).await?;
