@@ -1,10 +1,13 @@
 //! Whole tasks, from submission to their final state.
 
 use panda_core::task::state::TaskState;
-use panda_ops::task;
+use panda_ops::{
+    pilot::acquire::{Ask, acquire},
+    task,
+};
 use serde_json::json;
 
-use crate::world::{World, alice, prun, with_input, with_output};
+use crate::world::{World, alice, pilot, prun, with_input, with_output};
 
 async fn no_input_runs_to_done(w: &World) {
     let id = w.submit(with_output(prun("user.alice.t", 2), "out.txt")).await;
@@ -303,7 +306,19 @@ async fn a_second_batch_job_is_told_to_stop(w: &World) {
     assert_eq!(w.task(id).await.state, TaskState::Done);
 }
 
+/// What the broker lets go to a queue of 4,000 MB, a slot of 4,000 MB gets (engine.md 20.4: 90 % of the job's memory has to fit).
+async fn a_job_a_little_larger_than_its_slot_runs(w: &World) {
+    let mut params = prun("user.alice.t", 1);
+    params["ramCount"] = json!(4_200);
+    w.submit(params).await;
+    w.settle().await;
+    let ask = |memory_mb| Ask { queue: "LOCAL".into(), label: Some("unified".into()), n: 1, memory_mb, ..Ask::default() };
+    assert_eq!(acquire(&w.ops, &pilot(), &ask(3_700)).await.unwrap(), Vec::<String>::new());
+    assert_eq!(acquire(&w.ops, &pilot(), &ask(4_000)).await.unwrap().len(), 1);
+}
+
 cases!(
+    a_job_a_little_larger_than_its_slot_runs,
     a_second_batch_job_is_told_to_stop,
     no_input_runs_to_done,
     inputs_are_split_and_accounted,

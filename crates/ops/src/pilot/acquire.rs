@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use panda_access::{Principal, Right, table};
-use panda_core::id::{LaneId, TaskId};
+use panda_core::{
+    id::{LaneId, TaskId},
+    policy::resource::fits_in,
+};
 use panda_store::{
     driver::{Claim, Claimed},
     query::person,
@@ -79,13 +82,15 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         Gate::Trial(hold) => Some(hold),
     };
     let classes = classes_for(ask.label.as_deref());
+    // As the broker lets go to a queue (20.4).
+    let memory_mb = fits_in(ask.memory_mb);
     let mut lanes: Vec<LaneId> = queues
         .lanes
         .get(&queue.id)
         .into_iter()
         .flatten()
         .filter(|l| classes.contains(&l.label.as_str()))
-        .filter(|l| ask.memory_mb <= 0 || l.ram_step - RAM_STEP_MB < ask.memory_mb)
+        .filter(|l| memory_mb <= 0 || l.ram_step - RAM_STEP_MB < memory_mb)
         .filter(|l| ask.resource_type.as_deref().is_none_or(|r| r.is_empty() || r == l.resource_type))
         .map(|l| l.id)
         .collect();
@@ -99,7 +104,7 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
     let claim = Claim {
         lanes,
         n: if trial.is_some() { 1 } else { ask.n.clamp(1, MAX_JOBS) },
-        max_ram_mb: limit(ask.memory_mb),
+        max_ram_mb: limit(memory_mb),
         max_disk_mb: limit(ask.disk_mb),
         max_walltime_s: limit(ask.remaining_s),
         person_id,
