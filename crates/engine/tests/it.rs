@@ -37,6 +37,8 @@ mod brake;
 mod effects;
 #[path = "it/feed.rs"]
 mod feed;
+#[path = "it/retention.rs"]
+mod retention;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tasks.rs"]

@@ -33,6 +33,11 @@ impl Blobs {
     pub fn cache_path(&self, name: &str) -> Option<PathBuf> {
         is_safe_name(name).then(|| self.cache.join(name))
     }
+    /// The directory of all live logs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.logs.clone()
+    }
     /// The directory of a job's live log.
     #[must_use]
     pub fn log_dir(&self, job: i64) -> PathBuf {

@@ -16,6 +16,8 @@ use crate::{
 pub struct Live {
     pub(crate) logs: Hub,
     pub(crate) pilots: Mutex<HashMap<QueueId, i64>>,
+    /// When uploaded files were last noted as used.
+    pub(crate) touched: Mutex<HashMap<String, i64>>,
     pub(crate) starts: Mutex<HashMap<QueueId, i64>>,
     pub(crate) places: Mutex<Known>,
     pub(crate) load: Mutex<Held>,

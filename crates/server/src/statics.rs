@@ -60,6 +60,10 @@ async fn cache(state: &ServerState, rest: &str) -> Result<Response<Body>, Reject
     }
     let name = component(rest).ok_or_else(missing)?;
     let path = state.files.path(name).await.ok_or_else(missing)?;
+    // Its age counts from the last use; a database that is down does not keep a worker from its sandbox.
+    if let Err(error) = panda_ops::retention::uses::read(&state.ops, name).await {
+        tracing::warn!(%error, name, "the use of an uploaded file was not noted");
+    }
     Ok(file_response(&path, BYTES).await)
 }
 

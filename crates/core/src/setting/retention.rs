@@ -59,26 +59,12 @@ pub const TEMPORARY_DAYS: Setting = Setting::int(
     "12.2, 13.3 datasetManager: sub data sets are deleted when done",
     "days after the end of its task until a pre-merge file that was merged is removed from the storage; 0 = never",
 );
-/// Days after the end of its job when an output that nobody registered is removed.
-pub const STRAY_DAYS: Setting = Setting::int(
-    "retention.stray_days",
-    7,
-    "ours: stray files of dead attempts",
-    "days after the end of its job until a stored output that was never registered is removed; 0 = never",
-);
 /// Days when a decision record of something that ended is removed.
 pub const DECISION_DAYS: Setting = Setting::int(
     "retention.decision_days",
     90,
     "20.13: status logs 90 d",
     "days until the decision records of what has ended are removed; 0 = never",
-);
-/// Days when an effect that was carried out or given up is removed.
-pub const EFFECT_DAYS: Setting = Setting::int(
-    "retention.effect_days",
-    30,
-    "ours",
-    "days until the record of a mail, message or call that was made or given up is removed; 0 = never",
 );
 /// Days when a worker that ended is removed.
 pub const WORKER_DAYS: Setting = Setting::int(
@@ -108,9 +94,7 @@ pub const ALL: &[&Setting] = &[
     &CACHE_DAYS,
     &LOG_DAYS,
     &TEMPORARY_DAYS,
-    &STRAY_DAYS,
     &DECISION_DAYS,
-    &EFFECT_DAYS,
     &WORKER_DAYS,
     &NODE_DAYS,
     &JOURNAL_DAYS,

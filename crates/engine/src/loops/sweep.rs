@@ -1,11 +1,11 @@
-//! Removes uploads, leftovers and live logs that nobody needs any more.
+//! Removes what nobody needs any more: old archives, uploads, logs, records.
 
-use panda_ops::{Ops, file::sweep::sweep};
+use panda_ops::{Ops, retention};
 
 use crate::{EngineError, Report};
 
 /// One step.
 pub(super) async fn step(ops: &Ops) -> Result<Report, EngineError> {
-    let swept = sweep(ops).await?;
-    Ok(Report { done: swept.cached + swept.orphans + swept.logs, more: false })
+    let removed = retention::step(ops).await?;
+    Ok(Report { done: removed.by.values().map(|(n, _)| n).sum(), more: removed.more })
 }

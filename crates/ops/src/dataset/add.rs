@@ -261,7 +261,14 @@ mod tests {
         std::fs::write(w.ops.blobs.cache_path("up.dat").unwrap(), "up").unwrap();
         let person = w.ops.person(&alice()).await.unwrap().id;
         let mut batch = Batch::new();
-        let row = cache::CacheFile { name: "up.dat".into(), person_id: person, fsize: 2, checksum: "1".into(), touched_us: w.ops.now().0 };
+        let row = cache::CacheFile {
+            name: "up.dat".into(),
+            person_id: person,
+            vo: None,
+            fsize: 2,
+            checksum: "1".into(),
+            touched_us: w.ops.now().0,
+        };
         cache::add(&mut batch, &row);
         w.ops.store.apply(batch).await.unwrap();
         let entry = Entry { at: At::Cache("up.dat".into()), lfn: Some("d".into()), ..Entry::path(PathBuf::new()) };

@@ -133,6 +133,7 @@ async fn write(ops: &Ops, who: &Principal, report: &str) -> Result<String, OpsEr
     let row = CacheFile {
         name: name.clone(),
         person_id: ops.person(who).await?.id,
+        vo: who.vo.clone(),
         fsize: i64::try_from(report.len()).unwrap_or(0),
         checksum: format!("ad:{:08x}", sum.checksum()),
         touched_us: ops.now().0,

@@ -3,14 +3,17 @@
 
 mod rows;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
     file::FileRole,
     id::JobId,
     machine::Actor,
-    policy::{broker::Needs, names},
+    policy::{broker::Needs, names, retention::named_files},
 };
 use panda_store::{
     Batch, IdKind,
@@ -30,6 +33,7 @@ use crate::{
     Ops, OpsError,
     broker::{Broker, Place, record},
     dataset::Catalogue,
+    retention::uses,
     statistics::{self, Made},
 };
 
@@ -222,6 +226,8 @@ impl Submission<'_> {
             }
             answer.push(self.add(&mut batch, &mut decisions, job, JobId(*id), first, &mut rows, &mut commons).await?);
         }
+        let named: BTreeSet<&str> = jobs.iter().flat_map(|j| named_files(string(&j.spec.attributes, "jobParameters"))).collect();
+        named.iter().for_each(|name| uses::touch(self.ops, &mut batch, name));
         self.apply(&mut batch, &mut decisions).await?;
         Ok(answer)
     }
@@ -267,6 +273,7 @@ impl Submission<'_> {
             statistics::generated(self.ops, &made);
         }
         files.iter().for_each(|f| job::file::add(batch, f));
+        uses::mention(batch, id.0, string(a, "jobParameters"));
         if job.brokered || queue.is_none() {
             let doc = record::of_job(&job.place, self.broker.decision(&job.need), snapshot);
             decision::set(decisions, id.0, record::STAGE, self.now_us, &doc.to_string());

@@ -130,6 +130,7 @@ async fn task(ops: &Ops, settings: &Values, (t, moved_us): &Ended, moved: &mut M
         if ids.is_empty() {
             return last(ops, t, what, moved).await;
         }
+        super::strays::remove(ops, &ids).await?;
         let mut batch = Batch::new();
         shift::guard(&mut batch, t);
         shift::jobs(&mut batch, &shift::along(&ops.store, &ids).await?, &t.vo);

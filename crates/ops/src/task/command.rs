@@ -123,7 +123,7 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
                 doing = allowed(Command::Incexec, before.state, is_user);
             }
             if doing.is_ok() {
-                params::Changed::new(ops, id, new).await?.store(&mut batch, id);
+                params::Changed::new(ops, id, new).await?.store(ops, &mut batch, id);
                 doc.insert("new_parameters".into(), true.into());
             }
         }

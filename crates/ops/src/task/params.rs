@@ -45,9 +45,10 @@ impl Changed {
         Ok(Self { params: merged(id, &stored, new, &adjust)?, adjust, was })
     }
 
-    /// Stores them; the caller guards the batch by the task's revision.
-    pub(crate) fn store(&self, batch: &mut Batch, id: TaskId) {
+    /// Stores them and notes which uploads they name; the caller guards the batch by the task's revision.
+    pub(crate) fn store(&self, ops: &Ops, batch: &mut Batch, id: TaskId) {
         task::transition::set_params(batch, id, &self.params);
+        retention::uses::name(ops, batch, id.0, &self.params);
         if self.adjust != self.was {
             task::transition::set_adjust(batch, id, &self.adjust.to_text());
         }
@@ -124,7 +125,7 @@ async fn change(ops: &Ops, who: &Principal, id: TaskId, changes: &Map<String, Va
         };
         let mut batch = Batch::new();
         task::transition::set(&mut batch, &before, &TaskRow { checked_us: None, ..before.clone() }, ops.now().0);
-        Changed::new(ops, id, changes).await?.store(&mut batch, id);
+        Changed::new(ops, id, changes).await?.store(ops, &mut batch, id);
         batch.wake(Topic::Tasks);
         match ops.store.apply(batch).await {
             Ok(()) => {

@@ -18,7 +18,7 @@ use panda_wire::TaskParameters;
 use serde_json::Value;
 
 use super::plan::{Adjust, Plan};
-use crate::{MAX_CONFLICTS, Ops, OpsError, job::submit::USER_LABELS};
+use crate::{MAX_CONFLICTS, Ops, OpsError, job::submit::USER_LABELS, retention};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -117,6 +117,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         if adjust != Adjust::default() {
             task::transition::set_adjust(&mut batch, id, &adjust.to_text());
         }
+        retention::uses::name(ops, &mut batch, id.0, &text);
         match ops.store.apply(batch).await {
             Ok(()) => {
                 let message = format!("succeeded. new jediTaskID={}", row.id);
@@ -178,6 +179,7 @@ async fn take_up(ops: &Ops, old: TaskId, person: i64, params: &str, adjust: &Adj
     task::transition::set_params(&mut batch, old, params);
     // What the engine changed belonged to the parameters that are now gone.
     task::transition::set_adjust(&mut batch, old, &adjust.to_text());
+    retention::uses::name(ops, &mut batch, old.0, params);
     let command = TaskCommand { task_id: old, command: Command::Incexec.as_str().to_owned(), person_id: person, at_us: now, doc: None };
     task::transition::add_command(&mut batch, &command);
     ops.store.apply(batch).await?;

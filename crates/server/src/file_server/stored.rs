@@ -32,6 +32,7 @@ impl Stored {
         let row = CacheFile {
             name: upload.name.clone(),
             person_id: person,
+            vo: owner.vo.clone(),
             fsize: i64::try_from(upload.size).unwrap_or(i64::MAX),
             checksum: checksum_text(&upload),
             touched_us: self.ops.now().0,

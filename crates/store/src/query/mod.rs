@@ -13,6 +13,7 @@ pub mod effect;
 pub mod hold;
 pub mod job;
 pub mod journal;
+pub mod old;
 pub mod person;
 pub mod queue;
 pub mod setting;
@@ -46,6 +47,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::report::ALL,
         job::transition::ALL,
         journal::ALL,
+        old::ALL,
         person::ALL,
         queue::ALL,
         setting::ALL,

@@ -27,8 +27,9 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE lane (id ID NOT NULL PRIMARY KEY, queue_id ID NOT NULL, resource_type NAME(20) NOT NULL, label NAME(20) NOT NULL, share_name NAME(60) NOT NULL, ram_step INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX lane_key ON lane (queue_id, resource_type, label, share_name, ram_step)",
     // Sandboxes and other files under /cache.
-    "CREATE TABLE cache_file (name NAME(255) NOT NULL PRIMARY KEY, person_id ID NOT NULL, fsize INT NOT NULL, checksum NAME(40) NOT NULL, created_us MICROS NOT NULL, touched_us MICROS NOT NULL) {table}",
+    "CREATE TABLE cache_file (name NAME(255) NOT NULL PRIMARY KEY, person_id ID NOT NULL, vo NAME(40), fsize INT NOT NULL, checksum NAME(40) NOT NULL, created_us MICROS NOT NULL, touched_us MICROS NOT NULL) {table}",
     "CREATE INDEX cache_file_same ON cache_file (person_id, fsize, checksum)",
+    "CREATE INDEX cache_file_old ON cache_file (touched_us)",
     // The neutral catalogue of data sets.
     "CREATE TABLE dataset (id ID NOT NULL PRIMARY KEY, vo NAME(40) NOT NULL, name NAME(255) NOT NULL, scope NAME(100) NOT NULL, state NAME(12) NOT NULL, person_id ID, n_files INT NOT NULL, n_bytes INT NOT NULL, created_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX dataset_name ON dataset (vo, name)",

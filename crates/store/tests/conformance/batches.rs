@@ -83,7 +83,7 @@ pub async fn text_is_compared_byte_by_byte(backend: Backend) {
     let store = db.open().await;
     for (n, name) in ["a", "A", "a ", "ä", "é", "e\u{301}"].into_iter().enumerate() {
         let mut batch = Batch::new();
-        let file = cache::CacheFile { name: name.into(), person_id: n as i64, fsize: 1, checksum: "x".into(), touched_us: 1 };
+        let file = cache::CacheFile { name: name.into(), person_id: n as i64, vo: None, fsize: 1, checksum: "x".into(), touched_us: 1 };
         cache::add(&mut batch, &file);
         store.apply(batch).await.unwrap_or_else(|e| panic!("{name:?}: {e}"));
     }

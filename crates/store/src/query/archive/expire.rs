@@ -13,8 +13,8 @@ use crate::{
 };
 
 statements! {
-    [hot] read TASKS = "expire.tasks", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.vo = :vo AND t.modified_us < :before AND NOT EXISTS (SELECT 1 FROM archive_left l WHERE l.task_id = t.id) ORDER BY t.modified_us, t.id LIMIT :n");
-    [hot] read ALONE = "expire.alone", "SELECT id, label, modified_us FROM job_archive WHERE task_id IS NULL AND vo = :vo AND modified_us < :before ORDER BY modified_us, id LIMIT :n";
+    [hot] read TASKS = "expire.tasks", concat!("SELECT ", task_columns!(), " FROM task_archive t WHERE t.vo = :vo AND t.modified_us >= :from AND t.modified_us < :before AND NOT EXISTS (SELECT 1 FROM archive_left l WHERE l.task_id = t.id) ORDER BY t.modified_us, t.id LIMIT :n");
+    [hot] read ALONE = "expire.alone", "SELECT id, label, modified_us FROM job_archive WHERE task_id IS NULL AND vo = :vo AND modified_us >= :from AND modified_us < :before ORDER BY modified_us, id LIMIT :n";
     [hot] read JOBS = "expire.jobs", "SELECT id FROM job_archive WHERE task_id = :task ORDER BY id LIMIT :n";
     [hot] read FILES = "expire.files", "SELECT id FROM task_archive_file WHERE dataset_id = :dataset ORDER BY seq LIMIT :n";
     [hot] read COUNT_EVENTS = "expire.count_events", "SELECT COUNT(*) FROM job_archive_event WHERE job_id IN (:ids*) LIMIT 1";
@@ -52,14 +52,14 @@ pub struct Age {
     pub ended_us: i64,
 }
 
-/// Complete archived tasks of a VO that ended before `before_us`, oldest first; at most `n` and 1,000.
-pub async fn tasks(store: &Store, vo: &str, before_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
-    let binds = vec![("vo", vo.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
+/// Complete archived tasks of a VO that ended between `from_us` and `before_us`, oldest first; at most `n` and 1,000.
+pub async fn tasks(store: &Store, vo: &str, from_us: i64, before_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("vo", vo.into()), ("from", from_us.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&TASKS, binds).await?.iter().map(read).collect()
 }
-/// Archived jobs of a VO without a task that ended before `before_us`, oldest first; at most `n` and 1,000.
-pub async fn alone(store: &Store, vo: &str, before_us: i64, n: i64) -> Result<Vec<Age>, Error> {
-    let binds = vec![("vo", vo.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
+/// Archived jobs of a VO without a task that ended between `from_us` and `before_us`, oldest first; at most `n` and 1,000.
+pub async fn alone(store: &Store, vo: &str, from_us: i64, before_us: i64, n: i64) -> Result<Vec<Age>, Error> {
+    let binds = vec![("vo", vo.into()), ("from", from_us.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
     let rows = store.fetch(&ALONE, binds).await?;
     let age = |r: &crate::Row| Ok(Age { id: JobId(r.int(0)?), vo: vo.to_owned(), label: r.text(1)?.to_owned(), ended_us: r.int(2)? });
     rows.iter().map(age).collect()
