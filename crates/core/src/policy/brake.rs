@@ -8,7 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::words::word_enum;
+use crate::{
+    job::error::{BUILD_FAILED, Class, MERGE_FAILED, Source, known, telling},
+    words::word_enum,
+};
 
 word_enum! {
     /// Whose hold it is.
@@ -43,35 +46,23 @@ pub enum Blame {
     Payload,
 }
 
-/// Pilot error codes of failures that payloads bring about (`spec/pilot.md` section 10); all others are the system's.
-const PAYLOAD_CODES: &[i64] = &[
-    1104, 1106, 1124, 1144, 1150, 1165, 1168, 1187, 1190, 1191, 1203, 1204, 1205, 1212, 1213, 1220, 1223, 1235, 1246, 1305, 1310, 1315,
-    1328, 1335, 1343, 1346, 1349, 1350, 1351, 1355, 1356, 1357, 1360, 1371,
-];
-
-/// Error codes of a failed job; 0 and none mean no error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Codes {
-    /// The payload's exit code.
-    pub trans: Option<i64>,
-    /// The pilot's error code.
-    pub pilot: Option<i64>,
-    /// The payload's error code.
-    pub exe: Option<i64>,
-    /// The system's error code: lost heartbeats and the like.
-    pub sup: Option<i64>,
+/// Who is to blame for a failure with these codes. What nobody knows is the payload's matter when only the payload spoke, else the system's: a
+/// site that brings up new codes is not well.
+#[must_use]
+pub fn blame(codes: &[(Source, i64)]) -> Blame {
+    match telling(codes) {
+        Some((source, code)) => match (known(source, code.abs()).map(|k| k.class), source) {
+            (Some(Class::User | Class::Limits | Class::Wanted), _) | (None, Source::Trans | Source::Exe) => Blame::Payload,
+            _ => Blame::System,
+        },
+        None => Blame::System,
+    }
 }
 
-/// Who is to blame for a failure with these codes.
+/// Whether a failure tells nothing about the queue: what the job needed failed elsewhere.
 #[must_use]
-pub fn blame(c: Codes) -> Blame {
-    let given = |code: Option<i64>| code.filter(|c| *c != 0).map(i64::abs);
-    match (given(c.pilot), given(c.sup)) {
-        (Some(code), _) if PAYLOAD_CODES.contains(&code) => Blame::Payload,
-        (Some(_), _) | (None, Some(_)) => Blame::System,
-        (None, None) if given(c.trans).or(given(c.exe)).is_some() => Blame::Payload,
-        (None, None) => Blame::System,
-    }
+pub fn is_elsewhere(codes: &[(Source, i64)]) -> bool {
+    codes.iter().any(|(source, code)| *source == Source::Server && [BUILD_FAILED, MERGE_FAILED].contains(code))
 }
 
 /// A job that a pilot had and that ended.
@@ -211,19 +202,20 @@ mod tests {
 
     #[test]
     fn blame_by_codes() {
-        let of = |pilot, trans, sup| blame(Codes { trans: Some(trans), pilot: Some(pilot), exe: None, sup: Some(sup) });
         for (codes, want) in [
-            ((1305, 1, 0), Blame::Payload),
-            ((1212, 0, 0), Blame::Payload),
-            ((0, 65, 0), Blame::Payload),
-            ((1099, 0, 0), Blame::System),
-            ((-1152, 0, 0), Blame::System),
-            ((1137, 0, 0), Blame::System),
-            ((0, 0, 100), Blame::System),
-            ((0, 0, 0), Blame::System),
+            (vec![(Source::Pilot, 1_305), (Source::Trans, 1)], Blame::Payload),
+            (vec![(Source::Pilot, 1_212)], Blame::Payload),
+            (vec![(Source::Trans, 65)], Blame::Payload),
+            (vec![(Source::Pilot, 1_099)], Blame::System),
+            (vec![(Source::Pilot, -1_152)], Blame::System),
+            (vec![(Source::Pilot, 1_137), (Source::Trans, 1)], Blame::System),
+            (vec![(Source::Dispatcher, 100)], Blame::System),
+            (vec![(Source::Pilot, 9_999)], Blame::System),
+            (vec![], Blame::System),
         ] {
-            assert_eq!(of(codes.0, codes.1, codes.2), want, "{codes:?}");
+            assert_eq!(blame(&codes), want, "{codes:?}");
         }
+        assert!(is_elsewhere(&[(Source::Server, BUILD_FAILED)]) && !is_elsewhere(&[(Source::Pilot, 1_099)]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use panda_ops::task::plan::Input;
 use panda_store::{
     Batch,
     query::{
+        archive,
         dataset::input as catalogue,
         task::{self, dataset::TaskDataset},
     },
@@ -177,7 +178,7 @@ async fn may_grow(f: &Feeding<'_>, found: &Parts) -> Result<bool, EngineError> {
         return Ok(false);
     }
     let parent = match f.t.parent_id {
-        Some(id) => task::list::get(&f.ops.store, id).await?,
+        Some(id) => archive::task::find(&f.ops.store, id).await?,
         None => None,
     };
     Ok(match parent {
@@ -223,14 +224,14 @@ async fn used_by(f: &Feeding<'_>, tasks: &[i64], most: usize) -> Result<Result<O
     let mut used = Known::default();
     for id in tasks {
         let id = panda_core::id::TaskId(*id);
-        if task::list::get(&f.ops.store, id).await?.is_none() {
+        if archive::task::find(&f.ops.store, id).await?.is_none() {
             return Ok(Err(id.0));
         }
-        let sets = task::dataset::of_task(&f.ops.store, id).await?;
+        let sets = archive::task::datasets(&f.ops.store, id).await?;
         for d in sets.iter().filter(|d| d.role == FileRole::Input && d.is_master) {
             let mut after = 0;
             loop {
-                let page = task::file::names(&f.ops.store, d.id, after, NAMES).await?;
+                let page = archive::task::names(&f.ops.store, d.id, after, NAMES).await?;
                 let Some(end) = page.last() else { break };
                 after = end.seq;
                 for n in page {

@@ -17,7 +17,7 @@ use panda_ops::{Ops, task::plan::Plan};
 use panda_store::{
     Batch, Topic,
     query::{
-        decision,
+        archive, decision,
         task::{
             self, TaskRow,
             dataset::{Delta, TaskDataset},
@@ -222,7 +222,7 @@ async fn waits_for_parent(f: &Feeding<'_>) -> Result<Option<String>, EngineError
     else {
         return Ok(None);
     };
-    let Some(p) = task::list::get(&f.ops.store, parent).await? else { return Ok(None) };
+    let Some(p) = archive::task::find(&f.ops.store, parent).await? else { return Ok(None) };
     let reason = format!("waits for its parent task {parent}; it begins when that has ended, or at once with `noWaitParent`");
     Ok((!p.state.is_final()).then_some(reason))
 }

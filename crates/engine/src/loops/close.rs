@@ -15,7 +15,7 @@ use panda_ops::Ops;
 use panda_store::{
     Batch, Topic,
     query::{
-        job,
+        archive, job,
         task::{
             self, TaskRow,
             dataset::{Delta, Todo},
@@ -86,7 +86,7 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     let masters = || datasets.iter().filter(|d| d.is_master);
     let parent = match t.parent_id {
-        Some(id) => task::list::get(&ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
+        Some(id) => archive::task::find(&ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
         None => Parent::None,
     };
     let refined = plan::of(ops, t).await?;

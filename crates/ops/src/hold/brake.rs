@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use panda_core::{
     job::state::JobState,
-    policy::brake::{self, Blame, Codes, Finding, HoldKind, HoldState, Limits, Outcome, blame, machine},
+    policy::brake::{self, Blame, Finding, HoldKind, HoldState, Limits, Outcome, blame, is_elsewhere, machine},
     setting::{ANY, Setting, Values, brake as set},
 };
 use panda_store::{
@@ -28,8 +28,6 @@ pub const STAGE: &str = "brake";
 const MAX_JOBS: i64 = 2_000;
 /// A machine that no pilot asked from for so long is forgotten, seconds: it has probably gone.
 const FORGET_MACHINE_S: i64 = 7 * 86_400;
-/// Error codes of the engine's own that say nothing about a queue: a build or merge elsewhere failed (`engine::finish::release`).
-const ELSEWHERE: &[i64] = &[1_001, 1_002];
 
 /// Forgets the decision record of a hold.
 pub(super) fn forget(batch: &mut Batch, h: &HoldRow) {
@@ -79,11 +77,10 @@ pub async fn step(ops: &Ops) -> Result<usize, OpsError> {
 }
 
 fn outcome(e: &Ended) -> Option<Outcome<'_>> {
-    let [trans, pilot, exe, sup] = e.codes;
-    if !e.handed_out || (e.failed && sup.is_some_and(|c| ELSEWHERE.contains(&c))) {
+    if !e.handed_out || (e.failed && is_elsewhere(&e.codes)) {
         return None;
     }
-    let failed = e.failed.then(|| blame(Codes { trans, pilot, exe, sup }));
+    let failed = e.failed.then(|| blame(&e.codes));
     Some(Outcome { failed, task: e.task, person: e.person_id, machine: e.host.as_deref().map_or("", machine) })
 }
 
@@ -162,13 +159,12 @@ enum Verdict {
 }
 
 fn verdict(j: &JobRow) -> Option<Verdict> {
-    let codes = Codes { trans: j.trans_exit_code, pilot: j.pilot_error_code, exe: j.exe_error_code, sup: j.sup_error_code };
     let own = j.processing_type.as_deref() == Some(canary::PROCESSING_TYPE);
     let diag = j.diag.clone().unwrap_or_default();
     match j.state {
         // Its payload ran and its outputs are there.
         JobState::Finished | JobState::Merging => Some(Verdict::Well),
-        JobState::Failed if own || blame(codes) == Blame::System => Some(Verdict::Badly(diag)),
+        JobState::Failed if own || blame(&j.codes()) == Blame::System => Some(Verdict::Badly(diag)),
         JobState::Failed => Some(Verdict::Nothing(format!("its payload failed: {diag}"))),
         JobState::Cancelled | JobState::Closed => Some(Verdict::Nothing("it was ended before it could tell".into())),
         _ => None,

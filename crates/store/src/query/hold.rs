@@ -2,6 +2,7 @@
 
 use panda_core::{
     id::{JobId, QueueId},
+    job::error::Source,
     policy::brake::{HoldKind, HoldState},
 };
 
@@ -57,8 +58,8 @@ pub struct Ended {
     pub person_id: i64,
     /// Its task, or its own number.
     pub task: i64,
-    /// Payload's exit code, pilot's, payload's and system's error codes.
-    pub codes: [Option<i64>; 4],
+    /// Its error codes; those of 0 are left out.
+    pub codes: Vec<(Source, i64)>,
     /// Microseconds UTC.
     pub ended_us: i64,
 }
@@ -68,7 +69,7 @@ statements! {
     insert ADD = "hold.add" => queue_hold (queue_id: Int, node: Text, kind: Text, state: Text, reason: Text, who: Text, since_us: Int, next_us: Int, wait_s: Int, tries: Int, job_id: Int, rev: Int), "";
     [hot] write SET = "hold.set", "UPDATE queue_hold SET state = :state, reason = :reason, who = :who, since_us = :since, next_us = :next, wait_s = :wait, tries = :tries, job_id = :job, rev = rev + 1 WHERE queue_id = :queue AND node = :node AND kind = :kind AND rev = :rev";
     [hot] write DELETE = "hold.delete", "DELETE FROM queue_hold WHERE queue_id = :queue AND node = :node AND kind = :kind AND rev = :rev";
-    [hot] read ENDED = "hold.ended", "SELECT id, state, host, started_us, person_id, task_id, trans_exit_code, pilot_error_code, exe_error_code, sup_error_code, ended_us FROM job WHERE queue_id = :queue AND ended_us >= :since AND state IN ('finished', 'failed') ORDER BY ended_us DESC LIMIT :n";
+    [hot] read ENDED = "hold.ended", "SELECT id, state, host, started_us, person_id, task_id, ended_us, trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code FROM job WHERE queue_id = :queue AND ended_us >= :since AND state IN ('finished', 'failed') ORDER BY ended_us DESC LIMIT :n";
 }
 
 fn read(r: &Row) -> Result<HoldRow, Error> {
@@ -143,6 +144,10 @@ pub async fn ended(store: &Store, queue: QueueId, since_us: i64, n: i64) -> Resu
     rows.iter()
         .map(|r| {
             let host = r.opt_text(2)?.map(str::to_owned);
+            let mut codes = Vec::new();
+            for (i, source) in Source::ALL.iter().enumerate() {
+                codes.extend(r.opt_int(7 + i)?.filter(|c| *c != 0).map(|c| (*source, c)));
+            }
             Ok(Ended {
                 id: JobId(r.int(0)?),
                 failed: r.text(1)? == "failed",
@@ -150,8 +155,8 @@ pub async fn ended(store: &Store, queue: QueueId, since_us: i64, n: i64) -> Resu
                 host,
                 person_id: r.int(4)?,
                 task: r.opt_int(5)?.map_or(r.int(0)?, |t| t),
-                codes: [r.opt_int(6)?, r.opt_int(7)?, r.opt_int(8)?, r.opt_int(9)?],
-                ended_us: r.int(10)?,
+                ended_us: r.int(6)?,
+                codes,
             })
         })
         .collect()

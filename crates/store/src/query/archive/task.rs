@@ -38,6 +38,7 @@ statements! {
     [hot] read NEWEST = "task_archive.newest", "SELECT modified_us FROM task_archive WHERE modified_us >= :since ORDER BY modified_us DESC LIMIT 1";
     [hot] read SETS = "task_archive.sets", concat!("SELECT ", set_columns!(), " FROM task_archive_set WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000");
     [hot] read FILES = "task_archive.files", concat!("SELECT ", file_columns!(), " FROM task_archive_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
+    [hot] read NAMES = "task_archive.names", "SELECT seq, id, lfn, state, first_event, last_event FROM task_archive_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n";
     [hot] read FILE_COUNT = "task_archive.file_count", "SELECT state, COUNT(*) FROM task_archive_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     [hot] read FILES_OF_JOBS = "task_archive.files_of_jobs", concat!("SELECT ", file_columns!(), " FROM task_archive_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
     [hot] read COLD_US = "task_archive.cold_us", "SELECT cold_us FROM task WHERE id = :id LIMIT 1";
@@ -139,6 +140,13 @@ pub async fn files(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Ve
     let hot = file::page(store, dataset, after, n).await?;
     let cold = store.fetch(&FILES, vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.into())]).await?;
     Ok(one_page(hot, cold.iter().map(file::read).collect::<Result<_, _>>()?, |f| f.seq, n))
+}
+/// Names of a data set's files with a number above `after`, in order; at most `n` and 10,000.
+pub async fn names(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<file::Name>, Error> {
+    let n = n.min(10_000);
+    let hot = file::names(store, dataset, after, n).await?;
+    let cold = store.fetch(&NAMES, vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.into())]).await?;
+    Ok(one_page(hot, cold.iter().map(file::read_name).collect::<Result<_, _>>()?, |f| f.seq, n))
 }
 /// Files of a data set by state.
 pub async fn count_files(store: &Store, dataset: i64) -> Result<Vec<(String, i64)>, Error> {

@@ -240,13 +240,12 @@ pub struct Name {
 pub async fn names(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<Name>, Error> {
     let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(10_000).into())];
     let rows = store.fetch(&NAMES, binds).await?;
-    rows.iter()
-        .map(|r| {
-            let state = code("file state", r.text(3)?, FileState::parse(r.text(3)?).ok())?;
-            let lfn = r.text(2)?.to_owned();
-            Ok(Name { seq: r.int(0)?, id: r.int(1)?, lfn, state, first_event: r.opt_int(4)?, last_event: r.opt_int(5)? })
-        })
-        .collect()
+    rows.iter().map(read_name).collect()
+}
+pub(crate) fn read_name(r: &Row) -> Result<Name, Error> {
+    let state = code("file state", r.text(3)?, FileState::parse(r.text(3)?).ok())?;
+    let lfn = r.text(2)?.to_owned();
+    Ok(Name { seq: r.int(0)?, id: r.int(1)?, lfn, state, first_event: r.opt_int(4)?, last_event: r.opt_int(5)? })
 }
 /// Gives the ready files of a range to the jobs of that range; a conflict when one is not ready.
 pub fn take(batch: &mut Batch, dataset: i64, run: &Run) {
