@@ -20,7 +20,7 @@ use crate::EngineError;
 const MAX_CACHED: usize = 2_000;
 
 /// Parameters and plan.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Refined {
     /// As submitted.
     pub params: TaskParameters,
@@ -28,6 +28,20 @@ pub struct Refined {
     pub adjust: Adjust,
     /// Refined from both.
     pub plan: Plan,
+}
+
+impl Refined {
+    /// The same for files whose jobs need so much memory, MB in the task's unit; less than the task's changes nothing.
+    #[must_use]
+    pub fn with_memory(self: Arc<Self>, ram_mb: i64) -> Arc<Self> {
+        if ram_mb <= self.plan.needs.ram.mb {
+            return self;
+        }
+        let mut raised = Self::clone(&self);
+        raised.plan.needs.ram.mb = ram_mb;
+        raised.plan.ram_mb = raised.plan.needs.ram.of(raised.plan.cores);
+        Arc::new(raised)
+    }
 }
 
 /// By task, with the revision of the parameters that it was refined from.

@@ -39,6 +39,8 @@ mod effects;
 mod feed;
 #[path = "it/retention.rs"]
 mod retention;
+#[path = "it/retries.rs"]
+mod retries;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tasks.rs"]

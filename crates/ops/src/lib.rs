@@ -20,6 +20,7 @@ pub mod people;
 pub mod pilot;
 pub mod queue;
 pub mod retention;
+pub mod rule;
 pub mod setting;
 pub mod statistics;
 pub mod storage;
@@ -88,6 +89,8 @@ pub struct Ops {
     pub queues: queue::Queues,
     /// Settings that differ from their defaults.
     pub settings: setting::Settings,
+    /// Retry rules.
+    pub rules: rule::Cache,
     /// What else this process remembers.
     pub live: live::Live,
 }
@@ -111,6 +114,7 @@ impl Ops {
             people: people::People::default(),
             queues: queue::Queues::default(),
             settings: setting::Settings::default(),
+            rules: rule::Cache::default(),
             live: live::Live::default(),
         }
     }

@@ -8,14 +8,14 @@ use panda_core::{
 };
 use panda_ops::{
     Ops,
-    job::account::{self, Deltas, End},
-};
-use panda_store::{
-    Batch,
-    query::{
-        job::{self, JobRow, file::JobFile},
-        task::file::TaskFile,
+    job::{
+        account::{self, End},
+        ending::Ending,
     },
+};
+use panda_store::query::{
+    job::{self, JobRow, file::JobFile},
+    task::file::TaskFile,
 };
 
 use crate::EngineError;
@@ -35,19 +35,17 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
         if jobs.is_empty() {
             return Ok(moved);
         }
-        let mut batch = Batch::new();
-        let mut deltas = Deltas::default();
+        let mut ending = Ending::new(ops, now.0).await?;
         if b.state == JobState::Finished {
             for j in &jobs {
                 let after = JobRow { state: JobState::Activated, ..j.clone() };
-                job::transition::move_to(&mut batch, j, &after, Actor::Finisher, now.0, Some("its library is ready"))?;
+                job::transition::move_to(&mut ending.batch, j, &after, Actor::Finisher, now.0, Some("its library is ready"))?;
             }
         } else {
             let diag = format!("build job {build} {}: its library is missing", b.state);
-            fail(ops, &mut batch, &mut deltas, &jobs, &diag, now).await?;
+            fail(ops, &mut ending, &jobs, &diag, now).await?;
         }
-        deltas.flush(&mut batch);
-        match ops.store.apply(batch).await {
+        match ops.store.apply(ending.finish()).await {
             Ok(()) => moved += jobs.len(),
             Err(e) if e.is_conflict() => return Ok(moved), // The watch loop comes by again.
             Err(e) => return Err(e.into()),
@@ -55,7 +53,7 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
     }
 }
 
-async fn fail(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, jobs: &[JobRow], diag: &str, now: Micros) -> Result<(), EngineError> {
+async fn fail(ops: &Ops, ending: &mut Ending<'_>, jobs: &[JobRow], diag: &str, now: Micros) -> Result<(), EngineError> {
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
     let (files, inputs) = account::files_of(ops, &ids).await?;
     for j in jobs {
@@ -68,7 +66,7 @@ async fn fail(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, jobs: &[JobRow]
         };
         let outputs: &[JobFile] = files.get(&j.id).map_or(&[], Vec::as_slice);
         let takes: &[TaskFile] = inputs.get(&j.id).map_or(&[], Vec::as_slice);
-        account::end(batch, deltas, &End::new(j, after, takes, outputs, Actor::Finisher), now.0)?;
+        ending.end(End::new(j, after, takes, outputs, Actor::Finisher)).await?;
     }
     Ok(())
 }

@@ -72,6 +72,13 @@ impl Final {
     pub fn diag(&self, source: Source) -> Option<&str> {
         self.errors.get(source.diag_key())?.as_str().map(str::trim).filter(|t| !t.is_empty() && *t != "NULL")
     }
+    /// A whole number among what was measured; 0 when there is none.
+    #[must_use]
+    pub fn number(&self, key: &str) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "a measured amount")]
+        let of = |v: &Value| v.as_i64().or_else(|| v.as_f64().map(|f| f as i64)).or_else(|| v.as_str()?.trim().parse().ok());
+        self.metrics.get(key).and_then(of).unwrap_or(0).max(0)
+    }
     /// The sentence that people read first.
     #[must_use]
     pub fn first_diag(&self) -> Option<String> {

@@ -21,7 +21,10 @@ use panda_core::{
 };
 use panda_ops::{
     Ops,
-    job::account::{self, Deltas, End},
+    job::{
+        account::{self, Deltas, End},
+        ending::Ending,
+    },
 };
 use panda_store::{
     Batch, IdKind,
@@ -172,29 +175,27 @@ fn check(case: &mut Case) {
 }
 
 async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineError> {
-    let mut batch = Batch::new();
-    let mut deltas = Deltas::default();
+    let mut ending = Ending::new(ops, now.0).await?;
     let mut builds = Vec::new();
     for case in cases {
-        report::delete(&mut batch, case.report.job_id, case.report.attempt);
+        report::delete(&mut ending.batch, case.report.job_id, case.report.attempt);
         let Some(job) = &case.job else { continue };
         if job.state != JobState::Holding || job.attempt != case.report.attempt {
             continue; // Killed or retried meanwhile: the report has no more to say.
         }
-        one(ops, &mut batch, &mut deltas, job, case, now).await?;
+        one(ops, &mut ending, job, case, now).await?;
         if job.kind == JobKind::Build {
             builds.push(job.id);
         }
     }
-    deltas.flush(&mut batch);
-    ops.store.apply(batch).await?;
+    ops.store.apply(ending.finish()).await?;
     for build in builds {
         crate::finish::release::waiting(ops, build, now).await?;
     }
     Ok(())
 }
 
-async fn one(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, case: &Case, now: Micros) -> Result<(), EngineError> {
+async fn one(ops: &Ops, ending: &mut Ending<'_>, job: &JobRow, case: &Case, now: Micros) -> Result<(), EngineError> {
     let report = &case.final_report;
     let mut after = job.clone();
     after.sub_state.clone_from(&report.sub_state);
@@ -209,14 +210,17 @@ async fn one(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, ca
         (false, false) => JobState::Failed,
     };
     errors(&mut after, report, case.matched.problem.as_deref());
-    let settled = store_files(ops, batch, deltas, &after, case).await?;
+    let settled = store_files(ops, &mut ending.batch, &mut ending.deltas, &after, case).await?;
     let mut end = End::new(job, after, &case.inputs, &[], Actor::Finisher);
     end.open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();
     end.said.clone_from(&case.said);
-    account::end(batch, deltas, &end, now.0)?;
-    account::merge_end(ops, batch, deltas, &end.after, &end.verdict, now.0).await?;
+    if end.after.state == JobState::Failed {
+        end.texts = Source::ALL.iter().filter_map(|s| Some((*s, report.diag(*s)?.to_owned()))).collect();
+        end.cpu_s = report.number("cpu_consumption_time");
+    }
+    ending.end(end).await?;
     let doc = serde_json::json!({"errors": report.errors, "metrics": report.metrics});
-    report::set_end(batch, job.id, Some(&doc.to_string()), report.meta.as_deref());
+    report::set_end(&mut ending.batch, job.id, Some(&doc.to_string()), report.meta.as_deref());
     Ok(())
 }
 

@@ -81,6 +81,13 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     if files.is_empty() {
         return Ok(Report::default());
     }
+    // More may follow only beyond the window: what is in it is split as if it were all when it is.
+    let grows = master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling);
+    let complete = (files.len() as i64) < WINDOW && !grows;
+    let ready = files.len();
+    let (files, ram_mb) = of_one_memory(files, refined.plan.needs.ram.mb);
+    let others = files.len() < ready;
+    let refined = refined.with_memory(ram_mb);
     let at_most = match gate::gate(ops, t, &refined, now).await? {
         Gate::Go { at_most } => at_most.min(JOBS_A_BATCH),
         Gate::Hold { reason, stage, doc } => {
@@ -108,9 +115,6 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
         base_url: &ops.options.base_url,
         now_us: now.0,
     };
-    // More may follow only beyond the window: what is in it is split as if it were all when it is.
-    let grows = master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling);
-    let complete = (files.len() as i64) < WINDOW && !grows;
     let row = |f: &TaskFile| Row { file: f.file_no, bytes: f.fsize.unwrap_or(0), events: f.n_events.unwrap_or(0), ..Row::default() };
     let rows: Vec<Row> = files.iter().map(row).collect();
     let rules = refined.plan.rules(&broker::site(chosen, &choice.needs), false);
@@ -129,7 +133,15 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
     let (n, cores) = (i64::try_from(first).unwrap_or(0), refined.plan.cores);
     let state = JobState::Activated;
     statistics::generated(ops, &Made { lane, person: t.person_id, vo: &t.vo, label: &t.label, state, n, cores: n * cores });
-    Ok(Report { done: first, more: first > 0 && (first < chunks.len() || !complete) })
+    Ok(Report { done: first, more: first > 0 && (first < chunks.len() || !complete || others) })
+}
+
+/// The files whose jobs need the least memory (MB in the task's unit; what is below the task's own is the task's), and that memory: retries give
+/// some files more, and a job has files of one memory only. The others come when these have jobs.
+fn of_one_memory(files: Vec<TaskFile>, task_mb: i64) -> (Vec<TaskFile>, i64) {
+    let of = |f: &TaskFile| f.ram_mb.max(task_mb);
+    let least = files.iter().map(of).min().unwrap_or(task_mb);
+    (files.into_iter().filter(|f| of(f) == least).collect(), least)
 }
 
 /// Input of a job, MB, when the number of its files is known beforehand: the first so many.

@@ -10,7 +10,7 @@ use panda_core::{
 };
 use panda_ops::{
     Ops,
-    job::account::{self, Deltas, End},
+    job::{account::End, ending::Ending},
 };
 use panda_store::{
     Batch,
@@ -69,13 +69,9 @@ async fn lose(ops: &Ops, j: &JobRow, now: Micros) -> Result<bool, EngineError> {
         ended_us: Some(now.0),
         ..j.clone()
     };
-    let mut batch = Batch::new();
-    let mut deltas = Deltas::default();
-    let end = End::new(j, after, &inputs, &files, Actor::Watcher);
-    account::end(&mut batch, &mut deltas, &end, now.0)?;
-    account::merge_end(ops, &mut batch, &mut deltas, &end.after, &end.verdict, now.0).await?;
-    deltas.flush(&mut batch);
-    match ops.store.apply(batch).await {
+    let mut ending = Ending::new(ops, now.0).await?;
+    ending.end(End::new(j, after, &inputs, &files, Actor::Watcher)).await?;
+    match ops.store.apply(ending.finish()).await {
         Ok(()) => Ok(true),
         Err(e) if e.is_conflict() => Ok(false),
         Err(e) => Err(e.into()),

@@ -96,6 +96,10 @@ impl World {
         panda_store::testing::broken_histories(&self.ops.store).await.unwrap()
     }
     pub async fn queue(&self, name: &str, family: &str) -> QueueId {
+        self.queue_of(name, family, 1, 4_000).await
+    }
+    /// A queue whose slots have so many cores and MB of memory.
+    pub async fn queue_of(&self, name: &str, family: &str, core_count: i64, max_ram_mb: i64) -> QueueId {
         let id = self.ops.store.id(IdKind::Row).await.unwrap();
         let rse = RseRow {
             id,
@@ -113,8 +117,8 @@ impl World {
             pilot_family: family.into(),
             rse_id: rse.id,
             script_base: None,
-            core_count: 1,
-            max_ram_mb: 4_000,
+            core_count,
+            max_ram_mb,
             max_disk_mb: 0,
             max_walltime_s: 0,
             doc: "{}".into(),
@@ -243,7 +247,11 @@ impl World {
     }
     /// The next job, as a pilot gets it.
     pub async fn job(&self) -> Option<Value> {
-        let ask = Ask { queue: "LOCAL".into(), label: Some("unified".into()), n: 1, ..Ask::default() };
+        self.job_at("LOCAL").await
+    }
+    /// The next job of this queue, as a pilot gets it.
+    pub async fn job_at(&self, queue: &str) -> Option<Value> {
+        let ask = Ask { queue: queue.into(), label: Some("unified".into()), n: 1, ..Ask::default() };
         let jobs = acquire(&self.ops, &pilot(), &ask).await.unwrap();
         jobs.first().map(|j| serde_json::from_str(j).unwrap())
     }

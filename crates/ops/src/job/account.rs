@@ -9,7 +9,11 @@ use panda_core::{
         account::{self, Deltas as Change, InputUse, JobResult, MergeEnd, OutputUse, Said},
     },
     id::JobId,
-    job::{error::MERGE_FAILED, record::JobKind, state::JobState},
+    job::{
+        error::{MERGE_FAILED, Source},
+        record::JobKind,
+        state::JobState,
+    },
     machine::Actor,
     policy::retry::{Attempts, Verdict},
 };
@@ -88,6 +92,10 @@ pub struct End<'a> {
     pub open_outputs: Vec<&'a JobFile>,
     /// What its report says of inputs (rows of `inputs` by id) that were not read.
     pub said: BTreeMap<i64, Said>,
+    /// What its sources said of their errors, where it is not the diagnosis of the job.
+    pub texts: BTreeMap<Source, String>,
+    /// CPU seconds that it used; 0 = not known.
+    pub cpu_s: i64,
     /// What the retry rules say.
     pub verdict: Verdict,
     /// Who ends it.
@@ -102,12 +110,23 @@ impl<'a> End<'a> {
     pub fn new(before: &'a JobRow, after: JobRow, inputs: &'a [TaskFile], files: &'a [JobFile], actor: Actor) -> Self {
         let reason = after.diag.clone();
         let open_outputs = files.iter().filter(|f| f.role.is_output()).collect();
-        Self { before, after, inputs, open_outputs, said: BTreeMap::new(), verdict: Verdict::USUAL, actor, reason }
+        Self {
+            before,
+            after,
+            inputs,
+            open_outputs,
+            said: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            cpu_s: 0,
+            verdict: Verdict::USUAL,
+            actor,
+            reason,
+        }
     }
 }
 
-/// Adds everything that the end of a job means to a batch.
-pub fn end(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, now_us: i64) -> Result<(), OpsError> {
+/// Adds what the end of a job means to its files and counters; `Ending` asks the rules before.
+pub(super) fn end(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, now_us: i64) -> Result<(), OpsError> {
     job::transition::move_to(batch, e.before, &e.after, e.actor, now_us, e.reason.as_deref())?;
     let Some(result) = JobResult::of(e.after.state, e.after.sub_state.as_deref()) else { return Ok(()) };
     inputs(batch, deltas, e, result);
@@ -182,7 +201,7 @@ pub fn waits_for_merge(job: &JobRow, outputs: &[&JobFile]) -> bool {
 
 /// Settles what a merge job that ends had taken in (`spec/engine.md` sections 3.6 and 6.3). When it ended badly its inputs are free for another
 /// merge, until their attempts are used up: then their jobs count as not merged. Does nothing for jobs of another kind.
-pub async fn merge_end(
+pub(super) async fn merge_end(
     ops: &Ops,
     batch: &mut Batch,
     deltas: &mut Deltas,

@@ -8,15 +8,15 @@ use panda_core::{
     job::kill::{KillDecision, KillView, Killer, code, on_kill},
     machine::Actor,
 };
-use panda_store::{
-    Batch,
-    query::{
-        job::{self, JobRow, file::JobFile},
-        task::{self, file::TaskFile},
-    },
+use panda_store::query::{
+    job::{self, JobRow, file::JobFile},
+    task::{self, file::TaskFile},
 };
 
-use super::account::{self, Deltas, End};
+use super::{
+    account::{self, End},
+    ending::Ending,
+};
 use crate::{MAX_CONFLICTS, Ops, OpsError, clock};
 
 /// The command that makes a pilot stop its payload.
@@ -103,13 +103,14 @@ pub async fn some(
     let (mut outputs, mut inputs) = account::files_of(ops, &ids).await?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     for (j, killer) in jobs.iter().zip(killers) {
-        let mut batch = Batch::new();
+        let mut ending = Ending::new(ops, now).await?;
         let since = clock::text(j.state_us);
         let told = j.command.as_deref().is_some_and(|c| c.contains(TO_BE_KILLED));
         let working_group = groups.get(&j.id).map(String::as_str);
         let view = KillView { state: j.state, label: &j.label, working_group, event_service: false, told, state_since: &since };
         let files = (outputs.remove(&j.id).unwrap_or_default(), inputs.remove(&j.id).unwrap_or_default());
-        let outcome = one(ops, &mut batch, j, &files, on_kill(&view, killer), actor, now).await?;
+        let outcome = one(&mut ending, j, &files, on_kill(&view, killer), actor, now).await?;
+        let batch = ending.finish();
         if batch.is_empty() {
             outcomes.push(outcome);
             continue;
@@ -124,8 +125,7 @@ pub async fn some(
 }
 
 async fn one(
-    ops: &Ops,
-    batch: &mut Batch,
+    ending: &mut Ending<'_>,
     j: &JobRow,
     (outputs, inputs): &(Vec<JobFile>, Vec<TaskFile>),
     decision: KillDecision,
@@ -135,30 +135,26 @@ async fn one(
     match decision {
         KillDecision::Refused | KillDecision::Nothing => Ok(Outcome::Nothing),
         KillDecision::MarkRetried => {
-            job::transition::mark(batch, j, &JobRow { server_error_code: Some(code::RETRIED), ..j.clone() }, now);
+            job::transition::mark(&mut ending.batch, j, &JobRow { server_error_code: Some(code::RETRIED), ..j.clone() }, now);
             Ok(Outcome::Ended)
         }
         KillDecision::TellPilot { diag } => {
             let after = JobRow { command: Some(TO_BE_KILLED.into()), server_error_code: Some(code::KILL), diag: Some(diag), ..j.clone() };
-            job::transition::set(batch, j, &after, now);
+            job::transition::set(&mut ending.batch, j, &after, now);
             Ok(Outcome::Told)
         }
-        KillDecision::End(ending) => {
+        KillDecision::End(end) => {
             let mut after = j.clone();
-            after.state = ending.to;
-            after.sub_state = ending.sub_state.map(str::to_owned);
-            after.server_error_code = Some(ending.error_code);
-            after.diag = Some(ending.error_diag);
-            after.command = if ending.clears_command { None } else { Some(TO_BE_KILLED.into()) };
+            after.state = end.to;
+            after.sub_state = end.sub_state.map(str::to_owned);
+            after.server_error_code = Some(end.error_code);
+            after.diag = Some(end.error_diag);
+            after.command = if end.clears_command { None } else { Some(TO_BE_KILLED.into()) };
             after.ended_us = Some(now);
-            if ending.start_is_end {
+            if end.start_is_end {
                 after.started_us = Some(now);
             }
-            let mut deltas = Deltas::default();
-            let end = End::new(j, after, inputs, outputs, actor);
-            account::end(batch, &mut deltas, &end, now)?;
-            account::merge_end(ops, batch, &mut deltas, &end.after, &end.verdict, now).await?;
-            deltas.flush(batch);
+            ending.end(End::new(j, after, inputs, outputs, actor)).await?;
             Ok(Outcome::Ended)
         }
     }
@@ -173,6 +169,7 @@ mod tests {
         job::state::JobState,
         task::state::TaskState,
     };
+    use panda_store::Batch;
 
     #[tokio::test]
     async fn job_by_job() {

@@ -4,6 +4,8 @@ pub mod account;
 pub mod debug;
 pub mod describe;
 pub mod dictionary;
+pub mod ending;
+pub mod judge;
 pub mod kill;
 pub mod log;
 pub mod place;

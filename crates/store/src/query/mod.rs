@@ -16,6 +16,7 @@ pub mod journal;
 pub mod old;
 pub mod person;
 pub mod queue;
+pub mod retry_rule;
 pub mod setting;
 pub mod snapshot;
 pub mod task;
@@ -50,6 +51,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         old::ALL,
         person::ALL,
         queue::ALL,
+        retry_rule::ALL,
         setting::ALL,
         snapshot::ALL,
         task::dataset::ALL,

@@ -47,6 +47,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE decision (subject_id ID NOT NULL, stage NAME(30) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (subject_id, stage)) {table}",
     // What the latest records were before they changed.
     "CREATE TABLE decision_history (subject_id ID NOT NULL, stage NAME(30) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (subject_id, stage, at_us)) {table}",
+    // Retry rules of a site; a row with the number of a shipped rule replaces it. params: JSON.
+    "CREATE TABLE retry_rule (id ID NOT NULL PRIMARY KEY, source NAME(16) NOT NULL, code INT, message NAME(500), vo NAME(40), label NAME(20), architecture NAME(100), release_name NAME(100), share_name NAME(60), action NAME(32) NOT NULL, active INT NOT NULL, expires_us MICROS, note NAME(500), params DOC, modified_us MICROS NOT NULL) {table}",
     // External effects, run at least once by one loop. subject_id: the task that it is about; until_us: when it is given up.
     "CREATE TABLE effect (id ID NOT NULL PRIMARY KEY, effect_key NAME(200) NOT NULL, kind NAME(30) NOT NULL, subject_id ID NOT NULL, state NAME(12) NOT NULL, attempts INT NOT NULL, created_us MICROS NOT NULL, next_us MICROS NOT NULL, until_us MICROS NOT NULL, reason NAME(500), doc DOC) {table}",
     "CREATE UNIQUE INDEX effect_once ON effect (effect_key)",

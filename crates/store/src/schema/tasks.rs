@@ -53,6 +53,8 @@ pub(super) const STEPS: &[&str] = &[
     // Three indexes and no more: a million rows are written twice before the first job of a large task runs. event_no: events of the rows before it.
     "CREATE UNIQUE INDEX task_file_seq ON task_file (dataset_id, seq)",
     "CREATE INDEX task_file_next ON task_file (dataset_id, state, seq) {only: state = 'ready'}",
+    // Files whose jobs get more memory than their task asks for: few.
+    "CREATE INDEX task_file_ram ON task_file (dataset_id, ram_mb) {only: ram_mb > 0}",
     "CREATE INDEX task_file_job ON task_file (job_id) {only: job_id IS NOT NULL}",
     // The archive of tasks that cannot be taken up again.
     concat!("CREATE TABLE task_archive (", columns!(task), ") {table}"),

@@ -203,6 +203,16 @@ pub fn known(source: Source, code: i64) -> Option<&'static Known> {
     table.binary_search_by_key(&code, |k| k.code).ok().map(|at| &table[at])
 }
 
+/// Whose matter a code is; an exit status and a code of the payload itself are the payload's matter, whatever they are.
+#[must_use]
+pub fn class_of(source: Source, code: i64) -> Option<Class> {
+    match (known(source, code), source) {
+        (Some(k), _) => Some(k.class),
+        (None, Source::Trans | Source::Exe) => Some(Class::User),
+        (None, _) => None,
+    }
+}
+
 /// What is known of the codes of a job, the most telling first: who knows the cause comes before who only saw the end. A pilot's "the payload
 /// failed" says less than the payload itself.
 #[must_use]
@@ -258,5 +268,7 @@ mod tests {
         assert_eq!(telling(&[(Source::Pilot, 1368)]), Some((Source::Pilot, 1368)));
         assert_eq!(telling(&[(Source::Pilot, 1137), (Source::Server, KILLED)]), Some((Source::Server, KILLED)));
         assert_eq!(telling(&[(Source::Pilot, 0)]), None);
+        assert_eq!((class_of(Source::Trans, 3), class_of(Source::Trans, 137)), (Some(Class::User), Some(Class::Limits)));
+        assert_eq!((class_of(Source::Exe, 65), class_of(Source::Pilot, 1)), (Some(Class::User), None));
     }
 }

@@ -15,11 +15,18 @@ pub struct Ram {
     pub mb: i64,
     /// Whether it is for each core.
     pub per_core: bool,
+    /// The task's own number stands, whatever was measured (`…Fixed`).
+    pub fixed: bool,
     /// MB that do not grow with cores.
     pub base_mb: i64,
 }
 
 impl Ram {
+    /// MB of a whole job on so many cores.
+    #[must_use]
+    pub fn of(&self, cores: i64) -> i64 {
+        self.of_job(0, cores)
+    }
     /// MB of a whole job on so many cores whose files need `file_mb` (the task's unit; 0 = the task's).
     #[must_use]
     pub fn of_job(&self, file_mb: i64, cores: i64) -> i64 {
@@ -98,7 +105,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PER_CORE: Ram = Ram { mb: 2_000, per_core: true, base_mb: 500 };
+    const PER_CORE: Ram = Ram { mb: 2_000, per_core: true, fixed: false, base_mb: 500 };
     const WHOLE: Ram = Ram { per_core: false, base_mb: 0, ..PER_CORE };
 
     #[test]
@@ -139,7 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn memory_only_grows_and_ends(mb in 0_i64..9_000, cores in 1_i64..64, base_mb in 0_i64..2_000, per_core: bool) {
-            let ram = Ram { mb, per_core, base_mb };
+            let ram = Ram { mb, per_core, fixed: false, base_mb };
             let mut file = 0;
             for _ in 0..=LADDER.len() {
                 let job = ram.of_job(file, cores);

@@ -3,7 +3,7 @@
 //! It must not know regular expressions, which come in as a function, nor where rules are stored.
 
 use super::{Again, Verdict};
-use crate::job::error::{Class, Source, known, telling};
+use crate::job::error::{Class, Source, class_of, telling};
 use crate::time::Micros;
 use crate::words::word_enum;
 
@@ -214,7 +214,7 @@ pub fn verdict(picked: &Picked<'_>, errors: &[Error<'_>]) -> (Verdict, Option<Cl
         (None, None) => Again::Usual,
     };
     let codes: Vec<(Source, i64)> = errors.iter().map(|e| (e.source, e.code)).collect();
-    let shipped = telling(&codes).and_then(|(source, code)| known(source, code)).map(|k| k.class);
+    let shipped = telling(&codes).and_then(|(source, code)| class_of(source, code));
     let class = picked.of(Action::Classify).and_then(|r| r.params.class).or(shipped);
     (Verdict { again, not_counted: class == Some(Class::System) }, class)
 }

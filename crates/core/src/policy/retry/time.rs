@@ -2,11 +2,11 @@
 
 /// What a measured time is multiplied with (`spec/engine.md` section 7.1), in hundredths.
 pub const MARGIN_PERCENT: i64 = 150;
-/// CPU power of a core that does not say its own, HS06 (`spec/engine.md` section 7.1).
-pub const CORE_POWER: f64 = 10.0;
+/// CPU power of a core that does not say its own, thousandths of HS06 (`spec/engine.md` section 7.1).
+pub const CORE_POWER_MILLI: i64 = 10_000;
 
 /// What a job used and had.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
     /// Seconds from start to end; 0 = not known.
     pub wall_s: i64,
@@ -14,17 +14,17 @@ pub struct Used {
     pub cpu_s: i64,
     /// Events of its inputs; 0 = not known.
     pub events: i64,
-    /// Power of a core of its queue, HS06; 0 = not known.
-    pub core_power: f64,
+    /// Power of a core of its queue, thousandths of HS06; 0 = not known.
+    pub core_power_milli: i64,
     /// Wall time that it was granted, seconds; 0 = no limit.
     pub granted_s: i64,
 }
 
 /// What the task asks for from now on.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum More {
-    /// So many HS06 seconds for each event.
-    PerEvent(f64),
+    /// So many HS06 milliseconds for each event.
+    PerEvent(i64),
     /// So many seconds of wall time for each job.
     Wall(i64),
     /// Nothing: it has been raised meanwhile, or nothing is known.
@@ -33,17 +33,16 @@ pub enum More {
     Top,
 }
 
-/// More time. `per_event` is what a task that counts CPU time by event asks for, `wall_s` what it asks for a job (0 = nothing), `most_s` the most that a
-/// job may have (0 = no limit). What was measured counts with a margin; when nothing was, the limit that was hit does.
+/// More time. `per_event_ms` is what a task that counts CPU time by event asks for, HS06 milliseconds; `wall_s` what it asks for a job (0 = nothing),
+/// `most_s` the most that a job may have (0 = no limit). What was measured counts with a margin; when nothing was, the limit that was hit does.
 #[must_use]
-pub fn more(used: &Used, per_event: Option<f64>, wall_s: i64, most_s: i64) -> More {
-    #[expect(clippy::cast_precision_loss, reason = "seconds and counts")]
-    if let Some(now) = per_event {
+pub fn more(used: &Used, per_event_ms: Option<i64>, wall_s: i64, most_s: i64) -> More {
+    if let Some(now) = per_event_ms {
         if used.cpu_s <= 0 || used.events <= 0 {
             return More::Already;
         }
-        let power = if used.core_power > 0.0 { used.core_power } else { CORE_POWER };
-        let to = used.cpu_s as f64 * power / used.events as f64 * MARGIN_PERCENT as f64 / 100.0;
+        let power = if used.core_power_milli > 0 { used.core_power_milli } else { CORE_POWER_MILLI };
+        let to = used.cpu_s.saturating_mul(power).saturating_mul(MARGIN_PERCENT) / used.events / 100;
         return if to > now { More::PerEvent(to) } else { More::Already };
     }
     if used.granted_s > 0 && wall_s > used.granted_s {
@@ -62,7 +61,7 @@ pub fn more(used: &Used, per_event: Option<f64>, wall_s: i64, most_s: i64) -> Mo
 mod tests {
     use super::*;
 
-    const USED: Used = Used { wall_s: 3_700, cpu_s: 3_000, events: 0, core_power: 0.0, granted_s: 3_600 };
+    const USED: Used = Used { wall_s: 3_700, cpu_s: 3_000, events: 0, core_power_milli: 0, granted_s: 3_600 };
 
     #[test]
     fn wall_time_grows_by_half_of_what_was_used() {
@@ -77,9 +76,9 @@ mod tests {
     #[test]
     fn cpu_time_by_event_is_measured_anew() {
         let used = Used { events: 100, ..USED };
-        assert_eq!(more(&used, Some(200.0), 0, 0), More::PerEvent(450.0), "3000 s of 10 HS06 for 100 events, and a half more");
-        assert_eq!(more(&Used { core_power: 20.0, ..used }, Some(200.0), 0, 0), More::PerEvent(900.0));
-        assert_eq!(more(&used, Some(500.0), 0, 0), More::Already);
-        assert_eq!(more(&USED, Some(1.0), 0, 0), More::Already, "without events nothing can be said");
+        assert_eq!(more(&used, Some(200_000), 0, 0), More::PerEvent(450_000), "3000 s of 10 HS06 for 100 events, and a half more");
+        assert_eq!(more(&Used { core_power_milli: 20_000, ..used }, Some(200_000), 0, 0), More::PerEvent(900_000));
+        assert_eq!(more(&used, Some(500_000), 0, 0), More::Already);
+        assert_eq!(more(&USED, Some(1), 0, 0), More::Already, "without events nothing can be said");
     }
 }

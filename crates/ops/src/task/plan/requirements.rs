@@ -1,30 +1,9 @@
 //! What a queue must offer: cores, memory, disk, time, hardware, software, places.
 
+pub use panda_core::policy::retry::memory::Ram;
 use panda_wire::TaskParameters;
 
 use super::{Hardware, MAX_ATTEMPT, MOST_ATTEMPTS, Plan, PlanError, RAM_MB, hardware, not_negative, positive, texts, wrong};
-
-/// Memory of a job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ram {
-    /// `ramCount`: MB for each core or for the job.
-    pub mb: i64,
-    /// Whether it is for each core.
-    pub per_core: bool,
-    /// The task's own number stands, whatever was measured (`…Fixed`).
-    pub fixed: bool,
-    /// MB that do not grow with cores (`baseRamCount`).
-    pub base_mb: i64,
-}
-
-impl Ram {
-    /// MB of a job on so many cores.
-    #[must_use]
-    pub const fn of(&self, cores: i64) -> i64 {
-        let cores = if cores < 1 || !self.per_core { 1 } else { cores };
-        self.mb.saturating_mul(cores).saturating_add(self.base_mb)
-    }
-}
 
 /// What a queue must offer besides cores, memory, disk and time.
 #[derive(Debug, Clone, Default, PartialEq)]

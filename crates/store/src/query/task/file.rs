@@ -123,6 +123,8 @@ statements! {
     [hot] write MOVE = "task_file.move", "UPDATE task_file SET state = :state WHERE id IN (:ids*) AND state = :from";
     [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RELEASE = "task_file.release", "UPDATE task_file SET state = 'ready', attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf, job_id = NULL, prev_job = :job WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
+    [hot] write RAISE = "task_file.raise", "UPDATE task_file SET ram_mb = :ram WHERE id IN (:ids*) AND ram_mb < :ram";
+    [hot] read RAISED = "task_file.raised", "SELECT COUNT(*) FROM task_file WHERE dataset_id = :dataset AND ram_mb > 0 AND ram_mb > :ram LIMIT 1";
     [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged')";
     [hot] write MORE = "task_file.more_attempts", "UPDATE task_file SET max_attempt = max_attempt + :more WHERE dataset_id = :dataset AND state IN ('ready', 'running', 'failed', 'cancelled', 'skipped', 'notmerged')";
     [hot] write STOP = "task_file.stop", "UPDATE task_file SET state = 'cancelled' WHERE dataset_id = :dataset AND state = 'ready'";
@@ -286,6 +288,17 @@ pub fn settle(batch: &mut Batch, ids: &[i64], job: JobId, was: Attempts, to: Fil
         binds.push(("state", to.as_str().into()));
         batch.guard(&SETTLE, binds, ids.len() as u64);
     }
+}
+/// Gives the jobs of these files (at most 1,000) more memory, MB in the task's unit; files that have more already keep it.
+pub fn raise(batch: &mut Batch, ids: &[i64], ram_mb: i64) {
+    if !ids.is_empty() {
+        batch.exec(&RAISE, vec![("ram", ram_mb.into()), ("ids", ids.to_vec().into())]);
+    }
+}
+/// Files of a data set that need more memory than this.
+pub async fn raised(store: &Store, dataset: i64, ram_mb: i64) -> Result<i64, Error> {
+    let rows = store.fetch(&RAISED, vec![("dataset", dataset.into()), ("ram", ram_mb.into())]).await?;
+    rows.first().map_or(Ok(0), |r| r.int(0))
 }
 /// Makes failed and cancelled files of a data set ready again with `more` further attempts; counters are corrected by the caller, who holds
 /// the task's lease and has counted them before.

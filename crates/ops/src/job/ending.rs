@@ -1,0 +1,105 @@
+//! The end of jobs in one batch: the retry rules are asked, files and counters accounted, what a merge had taken in settled. Whoever ends jobs
+//! (finisher, watcher, kills, failed builds) does it here.
+
+use std::sync::Arc;
+
+use panda_core::{
+    file::account::JobResult,
+    policy::retry::rule::{About, Error, Picked, Rule, pick, verdict},
+    time::Micros,
+};
+use panda_store::{Batch, query::job::JobRow};
+
+use super::{
+    account::{self, Deltas, End},
+    judge::Tasks,
+};
+use crate::{Ops, OpsError, rule::Rules};
+
+/// A batch of ends.
+#[derive(Debug)]
+pub struct Ending<'o> {
+    ops: &'o Ops,
+    rules: Arc<Rules>,
+    tasks: Tasks,
+    now_us: i64,
+    /// What is written; others may add to it.
+    pub batch: Batch,
+    /// Counters of the batch; others may add to them.
+    pub deltas: Deltas,
+}
+
+impl<'o> Ending<'o> {
+    /// An empty batch.
+    pub async fn new(ops: &'o Ops, now_us: i64) -> Result<Self, OpsError> {
+        let rules = ops.retry_rules().await?;
+        Ok(Self { ops, rules, tasks: Tasks::default(), now_us, batch: Batch::new(), deltas: Deltas::default() })
+    }
+    /// Adds everything that the end of a job means.
+    pub async fn end(&mut self, mut e: End<'_>) -> Result<(), OpsError> {
+        let result = JobResult::of(e.after.state, e.after.sub_state.as_deref());
+        if matches!(result, Some(JobResult::Failed | JobResult::Cancelled | JobResult::Closed)) {
+            self.ask_rules(&mut e).await?;
+        }
+        account::end(&mut self.batch, &mut self.deltas, &e, self.now_us)?;
+        account::merge_end(self.ops, &mut self.batch, &mut self.deltas, &e.after, &e.verdict, self.now_us).await
+    }
+    /// The batch with its counters, to be applied.
+    #[must_use]
+    pub fn finish(mut self) -> Batch {
+        self.tasks.flush(&mut self.batch, self.now_us);
+        self.deltas.flush(&mut self.batch);
+        self.batch
+    }
+
+    async fn ask_rules(&mut self, e: &mut End<'_>) -> Result<(), OpsError> {
+        let errors = errors(e);
+        let candidates = self.rules.about(&errors);
+        if candidates.is_empty() {
+            e.verdict = verdict(&Picked::default(), &errors).0;
+            return Ok(());
+        }
+        let facts = about(self.ops, &mut self.tasks, &e.after, &candidates).await?;
+        let picked = pick(&candidates, &errors, &facts.view(&e.after), Micros(self.now_us), &|rule, text| self.rules.matches(rule, text));
+        let (said, class) = verdict(&picked, &errors);
+        e.verdict = said;
+        self.tasks.carry_out(self.ops, &mut self.batch, e, &picked, class, self.now_us).await
+    }
+}
+
+/// The errors of a job as rules see them: its codes, each with what its source said, else with the job's own diagnosis.
+fn errors<'e>(e: &'e End<'_>) -> Vec<Error<'e>> {
+    let own = e.after.diag.as_deref().unwrap_or_default();
+    let text = |source| e.texts.get(&source).map_or(own, String::as_str);
+    e.after.codes().into_iter().map(|(source, code)| Error { source, code, message: text(source) }).collect()
+}
+
+/// What rules ask of a job beside its row.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    architecture: String,
+    release: String,
+    share: String,
+}
+
+impl Facts {
+    pub(crate) fn view<'f>(&'f self, j: &'f JobRow) -> About<'f> {
+        About { vo: &j.vo, label: &j.label, architecture: &self.architecture, release: &self.release, share: &self.share }
+    }
+}
+
+/// Reads what these rules ask of a job; its task is read only when one of them asks for something of it.
+pub(crate) async fn about(ops: &Ops, tasks: &mut Tasks, j: &JobRow, rules: &[Rule]) -> Result<Facts, OpsError> {
+    let mut facts = Facts::default();
+    if rules.iter().any(|r| r.share.is_some())
+        && let Some(lane) = j.lane_id
+    {
+        facts.share = ops.queues().await?.lane(lane).map(|l| l.share.clone()).unwrap_or_default();
+    }
+    if rules.iter().any(|r| r.architecture.is_some() || r.release.is_some())
+        && let Some(task) = tasks.of(ops, j).await?
+    {
+        (facts.architecture, facts.release) = (task.architecture.clone(), task.release());
+    }
+    Ok(facts)
+}
