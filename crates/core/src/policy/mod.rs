@@ -10,6 +10,7 @@ pub mod load;
 pub mod names;
 pub mod params;
 pub mod priority;
+pub mod ram;
 pub mod resource;
 pub mod retention;
 pub mod retry;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use panda_core::{
     policy::{
-        broker::{self, Decision, Needs, Work},
+        broker::{Decision, Needs, Work},
         split::limits::{Cpu, Site},
     },
     queue::{
@@ -47,7 +47,7 @@ pub fn needs(t: &TaskRow, plan: &Plan, input_mb: i64) -> Needs {
         resource_type: resource_type(plan.cores, plan.ram_mb).to_owned(),
         cores: plan.cores,
         max_cores: r.max_cores,
-        ram: broker::Ram { mb: r.ram.mb, per_core: r.ram.per_core, base_mb: r.ram.base_mb },
+        ram: r.ram,
         disk_mb: plan.disk_mb,
         input_mb,
         copies_input: r.copies_input,

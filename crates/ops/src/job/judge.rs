@@ -8,9 +8,10 @@ use panda_core::{
     id::TaskId,
     job::{error::Class, record::JobKind},
     policy::{
+        ram::Ram,
         retry::{
             input,
-            memory::{self, Growth, Ram},
+            memory::{self, Growth},
             rule::{Action, Picked, Rule},
             time,
         },
@@ -210,7 +211,7 @@ async fn more_memory(ops: &Ops, batch: &mut Batch, e: &End<'_>, action: Action, 
 async fn more_time(ops: &Ops, e: &End<'_>, t: &mut Facts) -> Result<Option<String>, OpsError> {
     let j = e.after.clone();
     let power = match j.queue_id {
-        Some(q) => ops.queues().await?.by_id.get(&q).map_or(0, |q| core_power_milli(&q.doc)),
+        Some(id) => ops.queues().await?.facts.iter().find(|q| q.id == id).map_or(0, |q| q.core_power_milli),
         None => 0,
     };
     let used = time::Used {
@@ -258,13 +259,4 @@ fn less_input(e: &End<'_>, rule: &Rule, t: &mut Facts) -> Option<String> {
     t.adjust.first_bytes = Some(less.first_bytes);
     t.changed = true;
     Some(format!("jobs of the task get at most {} files of {} bytes together", less.files, less.bytes))
-}
-
-/// Power of a queue's core as its document says, thousandths of HS06; 0 when it says nothing.
-fn core_power_milli(doc: &str) -> i64 {
-    let Ok(doc) = serde_json::from_str::<Value>(doc) else { return 0 };
-    let power = doc.get("corepower").and_then(|v| v.as_f64().or_else(|| v.as_str()?.trim().parse().ok())).unwrap_or(0.0);
-    #[expect(clippy::cast_possible_truncation, reason = "a few thousand")]
-    let milli = (power.clamp(0.0, 1e6) * 1_000.0) as i64;
-    milli
 }

@@ -13,7 +13,8 @@ mod weight;
 
 pub use criterion::Criterion;
 pub use limits::{Limits, Term, terms};
-pub use needs::{Amount, CORE_POWER_MILLI, Endpoint, Link, Locality, Needs, Offer, Ram, Share, Storages, Work, World};
+pub use super::ram::Ram;
+pub use needs::{Amount, CORE_POWER_MILLI, Endpoint, Link, Locality, Needs, Offer, Share, Storages, Work, World};
 pub use relax::Relaxation;
 
 use crate::time::Random;

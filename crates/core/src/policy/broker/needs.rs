@@ -4,42 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::QueueId;
 use crate::policy::load::{AtQueue, Counts};
+use crate::policy::ram::Ram;
 use crate::queue::Queue;
 use crate::queue::hardware::{CpuNeed, GpuNeed};
 use crate::time::Micros;
 
 use super::Limits;
-
-/// Memory of a job.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ram {
-    /// MB, for each core or for the job.
-    pub mb: i64,
-    /// Whether it is for each core.
-    pub per_core: bool,
-    /// MB that do not grow with cores.
-    pub base_mb: i64,
-}
-
-impl Ram {
-    /// MB of a whole job.
-    #[must_use]
-    pub const fn job(mb: i64) -> Self {
-        Self { mb, per_core: false, base_mb: 0 }
-    }
-    /// MB of a job on so many cores.
-    #[must_use]
-    pub const fn of(&self, cores: i64) -> i64 {
-        let cores = if cores < 1 || !self.per_core { 1 } else { cores };
-        self.mb.saturating_mul(cores).saturating_add(self.base_mb)
-    }
-    /// The most MB in this unit that a job of `cores` cores may state to stay within `mb`.
-    #[must_use]
-    pub(super) const fn within(&self, mb: i64, cores: i64) -> i64 {
-        let cores = if cores < 1 || !self.per_core { 1 } else { cores };
-        mb.saturating_sub(self.base_mb) / cores
-    }
-}
 
 /// CPU time of a job, in seconds on a core of power 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

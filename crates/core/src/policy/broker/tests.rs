@@ -131,7 +131,7 @@ fn each_filter_of_what_a_queue_offers() {
         (
             "memory",
             Queue { max_rss_mb: 16_000, core_count: 8, ..q() },
-            Needs { cores: 8, ram: Ram { mb: 2_300, per_core: true, base_mb: 0 }, ..n() },
+            Needs { cores: 8, ram: Ram { mb: 2_300, per_core: true, ..Ram::default() }, ..n() },
             Queue { max_rss_mb: 16_560, core_count: 8, ..q() },
         ),
         (
@@ -198,7 +198,7 @@ fn queues_asked_for_by_name_and_tests() {
     assert_eq!(closed(QueueState::Brokeroff).falls(&named), None);
     assert_eq!(closed(QueueState::Test).falls(&Needs { only: vec!["A*".into()], ..needs() }), Some("status"));
     assert_eq!(closed(QueueState::Test).falls(&Needs { is_test: true, ..needs() }), None);
-    let any = Needs { cores: 0, max_cores: 4, ram: Ram { mb: 1_000, per_core: true, base_mb: 500 }, ..needs() };
+    let any = Needs { cores: 0, max_cores: 4, ram: Ram { mb: 1_000, per_core: true, base_mb: 500, ..Ram::default() }, ..needs() };
     let wide = Queue { core_count: 8, ..queue("A") };
     assert_eq!((any.cores_at(&wide), any.ram_at(&wide), any.cores_at(&queue("A"))), (4, 4_500, 1));
 }
@@ -449,7 +449,7 @@ fn any_bench(seed: u64, n: usize) -> (Bench, Needs) {
     b.limits.type_cap = if one(&[0, 1]) == 1 { Some((20, 2.0)) } else { None };
     let asks = Needs {
         cores: one(&[0, 1, 4, 8]),
-        ram: Ram { mb: one(&[500, 2_000, 4_000, 20_000]), per_core: one(&[0, 1]) == 1, base_mb: one(&[0, 300]) },
+        ram: Ram { mb: one(&[500, 2_000, 4_000, 20_000]), per_core: one(&[0, 1]) == 1, base_mb: one(&[0, 300]), fixed: false },
         disk_mb: one(&[0, 2_000, 30_000]),
         input_mb: one(&[0, 500]),
         walltime_s: one(&[0, 1_000, 5_000, 100_000]),

@@ -1,47 +1,11 @@
 //! More memory for what ran out of it (`spec/engine.md` sections 11, 18 and 20.12).
-//!
-//! One unit everywhere: the task's own. A task that counts memory per core has the memory of its files per core too; the memory of a job is
-//! always the whole job's ([`Ram::of_job`]).
+
+use crate::policy::ram::Ram;
 
 /// Memory steps in MB, per core for tasks that count so.
 pub const LADDER: &[i64] = &[1_000, 2_000, 3_000, 4_000, 6_000, 8_000];
 /// More files than this, per cent, whose memory had to be raised: the whole task is.
 pub const WHOLE_TASK_PERCENT: i64 = 30;
-
-/// Memory that a task asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ram {
-    /// MB, for each core or for the job.
-    pub mb: i64,
-    /// Whether it is for each core.
-    pub per_core: bool,
-    /// The task's own number stands, whatever was measured (`…Fixed`).
-    pub fixed: bool,
-    /// MB that do not grow with cores.
-    pub base_mb: i64,
-}
-
-impl Ram {
-    /// MB of a whole job on so many cores.
-    #[must_use]
-    pub fn of(&self, cores: i64) -> i64 {
-        self.of_job(0, cores)
-    }
-    /// MB of a whole job on so many cores whose files need `file_mb` (the task's unit; 0 = the task's).
-    #[must_use]
-    pub fn of_job(&self, file_mb: i64, cores: i64) -> i64 {
-        self.mb.max(file_mb).saturating_mul(self.factor(cores)).saturating_add(self.base_mb)
-    }
-    /// What a job of so many MB on so many cores had, in the task's unit, rounded up.
-    #[must_use]
-    pub fn of_task(&self, job_mb: i64, cores: i64) -> i64 {
-        let factor = self.factor(cores);
-        ((job_mb - self.base_mb).max(0) + factor - 1) / factor
-    }
-    fn factor(&self, cores: i64) -> i64 {
-        if self.per_core { cores.max(1) } else { 1 }
-    }
-}
 
 /// What becomes of the memory of a job's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +71,6 @@ mod tests {
 
     const PER_CORE: Ram = Ram { mb: 2_000, per_core: true, fixed: false, base_mb: 500 };
     const WHOLE: Ram = Ram { per_core: false, base_mb: 0, ..PER_CORE };
-
-    #[test]
-    fn a_job_is_the_whole_and_a_file_in_the_tasks_unit() {
-        assert_eq!((PER_CORE.of_job(0, 8), PER_CORE.of_job(3_000, 8), PER_CORE.of_job(1_000, 8)), (16_500, 24_500, 16_500));
-        assert_eq!((WHOLE.of_job(0, 8), WHOLE.of_job(3_000, 8)), (2_000, 3_000));
-        assert_eq!((PER_CORE.of_task(16_500, 8), PER_CORE.of_task(16_501, 8), WHOLE.of_task(2_000, 8)), (2_000, 2_001, 2_000));
-    }
 
     #[test]
     fn the_ladder_step_by_step() {

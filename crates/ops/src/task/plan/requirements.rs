@@ -1,6 +1,6 @@
 //! What a queue must offer: cores, memory, disk, time, hardware, software, places.
 
-pub use panda_core::policy::retry::memory::Ram;
+pub use panda_core::policy::ram::Ram;
 use panda_wire::TaskParameters;
 
 use super::{Hardware, MAX_ATTEMPT, MOST_ATTEMPTS, Plan, PlanError, RAM_MB, hardware, not_negative, positive, texts, wrong};
