@@ -11,9 +11,9 @@ mod relax;
 mod tests;
 mod weight;
 
+pub use super::ram::Ram;
 pub use criterion::Criterion;
 pub use limits::{Limits, Term, terms};
-pub use super::ram::Ram;
 pub use needs::{Amount, CORE_POWER_MILLI, Endpoint, Link, Locality, Needs, Offer, Share, Storages, Work, World};
 pub use relax::Relaxation;
 
