@@ -1,7 +1,7 @@
 //! Carries out what retry rules want of a job's files and of its task: more memory, more time, less input (`spec/engine.md` section 11). What was
 //! done is recorded on the job as the decision `retry`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use panda_core::{
     file::FileState,
@@ -104,9 +104,8 @@ impl Tasks {
     /// The task of a job; none for a job without one.
     pub(crate) async fn of(&mut self, ops: &Ops, j: &JobRow) -> Result<Option<&mut Facts>, OpsError> {
         let Some(id) = j.task_id else { return Ok(None) };
-        if !self.0.contains_key(&id) {
-            let facts = Facts::load(ops, id).await?;
-            self.0.insert(id, facts);
+        if let Entry::Vacant(place) = self.0.entry(id) {
+            place.insert(Facts::load(ops, id).await?);
         }
         Ok(self.0.get_mut(&id).and_then(Option::as_mut))
     }
