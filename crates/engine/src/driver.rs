@@ -132,7 +132,7 @@ async fn keep_lease(
         }
         if held.is_none() {
             // Somebody else may list on.
-            crate::feed::forget();
+            crate::feed::forget(&ops);
         }
         leading.store(held.is_some(), Ordering::Release);
         lead.send_replace(held.is_some());

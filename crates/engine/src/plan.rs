@@ -1,9 +1,6 @@
 //! A task's parameters and the plan refined from them, recomputed when needed and cached: they cannot disagree with what was submitted.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, LazyLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use panda_core::id::TaskId;
 use panda_ops::{
@@ -45,14 +42,14 @@ impl Refined {
 }
 
 /// By task, with the revision of the parameters that it was refined from.
-type Known = BTreeMap<TaskId, (i64, Arc<Refined>)>;
-
-static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+#[derive(Debug, Default)]
+struct Known(Mutex<BTreeMap<TaskId, (i64, Arc<Refined>)>>);
 
 /// A task's parameters and plan.
 pub async fn of(ops: &Ops, t: &TaskRow) -> Result<Arc<Refined>, EngineError> {
     let id = t.id;
-    if let Some((rev, found)) = KNOWN.lock().get(&id)
+    let known = ops.live.of::<Known>();
+    if let Some((rev, found)) = known.0.lock().get(&id)
         && *rev == t.doc_rev
     {
         return Ok(found.clone());
@@ -64,7 +61,7 @@ pub async fn of(ops: &Ops, t: &TaskRow) -> Result<Arc<Refined>, EngineError> {
     let adjust = Adjust::parse(adjust.as_deref()).map_err(|e| wrong(format!("changes by the engine: {e}")))?;
     let plan = Plan::of(&params, &adjust).map_err(|e| wrong(e.to_string()))?;
     let refined = Arc::new(Refined { params, adjust, plan });
-    let mut held = KNOWN.lock();
+    let mut held = known.0.lock();
     if held.len() >= MAX_CACHED {
         held.clear();
     }
@@ -73,6 +70,6 @@ pub async fn of(ops: &Ops, t: &TaskRow) -> Result<Arc<Refined>, EngineError> {
 }
 
 /// Forgets a task that ended.
-pub fn forget(id: TaskId) {
-    KNOWN.lock().remove(&id);
+pub fn forget(ops: &Ops, id: TaskId) {
+    ops.live.of::<Known>().0.lock().remove(&id);
 }

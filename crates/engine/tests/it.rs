@@ -37,6 +37,8 @@ mod brake;
 mod effects;
 #[path = "it/feed.rs"]
 mod feed;
+#[path = "it/mixed.rs"]
+mod mixed;
 #[path = "it/retention.rs"]
 mod retention;
 #[path = "it/retries.rs"]

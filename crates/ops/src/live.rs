@@ -1,6 +1,10 @@
 //! What this process keeps in memory between requests; all of it may vanish at any moment.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    sync::Arc,
+};
 
 use panda_core::id::QueueId;
 use parking_lot::Mutex;
@@ -23,7 +27,18 @@ pub struct Live {
     pub(crate) load: Mutex<Held>,
     /// Held by who looks for a newer load.
     pub(crate) loading: tokio::sync::Mutex<()>,
+    /// What other rooms keep, one value a type.
+    rooms: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     pub(crate) counts: tokio::sync::Mutex<Option<(i64, Arc<Vec<Count>>)>>,
+}
+
+impl Live {
+    /// What a room keeps in this memory; made empty at the first use. It belongs to this database: a process may serve several.
+    pub fn of<T: Any + Send + Sync + Default>(&self) -> Arc<T> {
+        let mut rooms = self.rooms.lock();
+        let held = rooms.entry(TypeId::of::<T>()).or_insert_with(|| Arc::<T>::default()).clone();
+        held.downcast().unwrap_or_default()
+    }
 }
 
 /// Wakes those who follow the log of a job.

@@ -1,8 +1,9 @@
 //! Lists one input: pages of files become rows, each page one batch that also writes how far the input is listed.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
 use panda_core::{machine::Actor, policy::feed::Feed, task::state::TaskState};
+use panda_ops::Ops;
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
@@ -28,17 +29,19 @@ const MAX_HELD: usize = 4;
 const MAX_CONFLICTS: usize = 20;
 
 /// Listings kept between calls of one process; they may vanish at any time.
-static HELD: LazyLock<Mutex<BTreeMap<i64, (Listing, Source)>>> = LazyLock::new(Mutex::default);
+#[derive(Debug, Default)]
+struct Held(Mutex<BTreeMap<i64, (Listing, Source)>>);
 
 /// Forgets every listing under way: they are begun anew from what is stored.
-pub fn forget() {
-    HELD.lock().clear();
+pub fn forget(ops: &Ops) {
+    ops.live.of::<Held>().0.lock().clear();
 }
 
 /// Lists an input, or the next part of it.
 pub(super) async fn list(f: &mut Feeding<'_>, d: &TaskDataset) -> Result<Listed, EngineError> {
     let ops = f.ops;
-    let held = HELD.lock().remove(&d.id).filter(|(l, _)| l.fits(d, f.t.doc_rev));
+    let listings = ops.live.of::<Held>();
+    let held = listings.0.lock().remove(&d.id).filter(|(l, _)| l.fits(d, f.t.doc_rev));
     let (mut listing, mut source) = match held {
         Some(held) => held,
         None => match begin::begin(f, d).await? {
@@ -91,7 +94,7 @@ pub(super) async fn list(f: &mut Feeding<'_>, d: &TaskDataset) -> Result<Listed,
             )));
         }
     }
-    let mut all = HELD.lock();
+    let mut all = listings.0.lock();
     if all.len() >= MAX_HELD {
         all.clear();
     }

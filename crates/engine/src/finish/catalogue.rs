@@ -1,6 +1,6 @@
 //! Which data set of the catalogue a task's output data set is registered in.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
 
 use panda_core::id::TaskId;
 use panda_ops::Ops;
@@ -16,11 +16,12 @@ use parking_lot::Mutex;
 
 use crate::EngineError;
 
+/// Data set of the catalogue by data set of a task. Row ids are never reused, so an entry cannot become wrong.
+#[derive(Debug, Default)]
+struct Known(Mutex<HashMap<i64, i64>>);
+
 /// Most pairs kept in memory; the cache is emptied when it is full.
 const MAX_CACHED: usize = 20_000;
-
-/// (task data set, catalogue data set). Row ids are never reused, so an entry cannot become wrong.
-static KNOWN: LazyLock<Mutex<Vec<(i64, i64)>>> = LazyLock::new(Mutex::default);
 
 /// A data set's name as the catalogue has it: without scope and trailing slash.
 #[must_use]
@@ -70,16 +71,17 @@ pub async fn ensure(ops: &Ops, vo: &str, name: &str, person: i64) -> Result<i64,
 /// The catalogue's row for an output's data set. Outputs of a job without a task name it themselves, those of a task name the task's data set.
 pub async fn of_output(ops: &Ops, job: &JobRow, task_dataset: i64) -> Result<Option<i64>, EngineError> {
     let Some(task_id) = job.task_id else { return Ok(Some(task_dataset)) };
-    if let Some(found) = KNOWN.lock().iter().rev().find(|(t, _)| *t == task_dataset) {
-        return Ok(Some(found.1));
+    let known = ops.live.of::<Known>();
+    if let Some(found) = known.0.lock().get(&task_dataset) {
+        return Ok(Some(*found));
     }
     let Some(name) = name_of(ops, task_id, task_dataset).await? else { return Ok(None) };
     let id = ensure(ops, &job.vo, &name, job.person_id).await?;
-    let mut known = KNOWN.lock();
+    let mut known = known.0.lock();
     if known.len() >= MAX_CACHED {
         known.clear();
     }
-    known.push((task_dataset, id));
+    known.insert(task_dataset, id);
     Ok(Some(id))
 }
 

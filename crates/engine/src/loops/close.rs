@@ -133,6 +133,6 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     task::dataset::look_at_children(&mut batch, t.id);
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;
-    plan::forget(t.id);
+    plan::forget(ops, t.id);
     Ok(true)
 }

@@ -181,7 +181,7 @@ async fn files_used_by_other_tasks_are_left_out(w: &World) {
 /// One step of a loop, after which this process remembers nothing.
 async fn step_and_die(w: &World, kind: LoopKind) {
     loops::step(kind, &w.ops, &EngineOptions::new("test"), w.ops.now()).await.unwrap();
-    feed::forget();
+    feed::forget(&w.ops);
 }
 
 async fn feeding_goes_on_where_a_crash_left_it(w: &World) {

@@ -249,6 +249,20 @@ pub enum QueueVerb {
         #[arg(required = true, value_name = "KEY=VALUE")]
         values: Vec<String>,
     },
+    /// Hold a queue: it gets no jobs until it is released
+    Hold {
+        /// Its name
+        name: String,
+        /// Why; whoever waits reads it
+        reason: String,
+    },
+    /// Release a queue that an operator or the brake holds
+    Release {
+        /// Its name
+        name: String,
+    },
+    /// Show what holds the dispatch now
+    Holds,
     /// Run a small job on a queue and check its output
     Test {
         /// Its name
@@ -257,6 +271,32 @@ pub enum QueueVerb {
         #[command(flatten)]
         limits: WaitArgs,
     },
+}
+
+/// `panda drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// Why; whoever waits reads it
+    pub reason: String,
+    /// Only this queue
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+}
+
+/// `panda undrain`
+#[derive(Debug, Args)]
+pub struct UndrainArgs {
+    /// Only this queue
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+}
+
+/// `panda retention`
+#[derive(Debug, Args)]
+pub struct RetentionArgs {
+    /// What would be removed now
+    #[arg(long)]
+    pub due: bool,
 }
 
 /// `panda queue add`

@@ -73,6 +73,12 @@ enum Verb {
     /// Add, show, change and test queues
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// Stop handing out jobs; running ones go on
+    Drain(DrainArgs),
+    /// Hand out jobs again
+    Undrain(UndrainArgs),
+    /// Show what is kept, how much of it, and for how long
+    Retention(RetentionArgs),
     /// Show and change settings of the whole system, for a VO or a label
     #[command(subcommand)]
     Setting(SettingVerb),
@@ -154,6 +160,9 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Whoami => call(verb::whoami::run(&context)),
         Verb::Env(args) => verb::env::run(&context, &args),
         Verb::Queue(args) => call(verb::queue::run(&context, &args)),
+        Verb::Drain(args) => call(verb::hold::drain(&context, args.queue.as_deref(), &args.reason)),
+        Verb::Undrain(args) => call(verb::hold::undrain(&context, args.queue.as_deref())),
+        Verb::Retention(args) => call(verb::retention::run(&context, args.due)),
         Verb::Setting(args) => call(verb::setting::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),

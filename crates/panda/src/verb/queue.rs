@@ -1,4 +1,4 @@
-//! `panda queue add|list|show|set|test`
+//! `panda queue add|list|show|set|hold|release|holds|test`
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::follow::{self, Options};
 use super::retry::pairs;
-use super::{logs, view, why};
+use super::{hold, logs, view, why};
 use crate::cli::{QueueAddArgs, QueueVerb, SubmitArgs, WaitArgs};
 use crate::context::Context;
 use crate::failure::{Failure, exit, io};
@@ -26,6 +26,9 @@ pub async fn run(context: &Context, verb: &QueueVerb) -> Result<u8, Failure> {
         QueueVerb::List => list(context).await,
         QueueVerb::Show { name } => show(context, name).await,
         QueueVerb::Set { name, values } => set(context, name, values).await,
+        QueueVerb::Hold { name, reason } => hold::hold(context, name, reason).await,
+        QueueVerb::Release { name } => hold::release(context, name).await,
+        QueueVerb::Holds => hold::list(context).await,
         QueueVerb::Test { name, limits } => test(context, name, limits).await,
     }
 }

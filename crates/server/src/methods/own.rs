@@ -115,6 +115,36 @@ pub(super) const ROWS: &[Method] = &[
     Method::post("queue", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::queue_set::handle))
         .own()
         .about("Queue", "Changes settings or the state of a queue."),
+    Method::get("queue", "holds", Right::Read, &[], handler!(own::queue_holds::handle))
+        .own()
+        .about("Holds", "What holds the dispatch now: drains, holds of queues, brakes; each with its reason and what frees it."),
+    Method::post("queue", "hold", Right::QueueChange, &[NAME, required("reason", Kind::Text)], handler!(own::queue_hold::handle))
+        .own()
+        .about("Nothing", "Holds a queue until it is released: it gets no jobs, and brokerage sends nothing new there."),
+    Method::post("queue", "release", Right::QueueChange, &[NAME], handler!(own::queue_release::handle))
+        .own()
+        .about("Count", "Lifts the hold of a queue and its brakes, those of its machines included; how many there were."),
+    Method::post(
+        "queue",
+        "drain",
+        Right::QueueChange,
+        &[optional("name", Kind::Text), required("reason", Kind::Text)],
+        handler!(own::queue_drain::handle),
+    )
+    .own()
+    .about("Nothing", "Stops the dispatch of a queue, or of the server; running jobs go on and are heard."),
+    Method::post("queue", "undrain", Right::QueueChange, &[optional("name", Kind::Text)], handler!(own::queue_undrain::handle))
+        .own()
+        .about("Count", "Lets the dispatch of a queue, or of the server, go on; how many drains there were."),
+    Method::get(
+        "retention",
+        "list",
+        Right::Read,
+        &[optional("due", Kind::Bool).or(Default::Bool(false))],
+        handler!(own::retention_list::handle),
+    )
+    .own()
+    .about("Retention", "What is kept, how much, and until when; with due, what would be removed now."),
     Method::get("setting", "list", Right::Read, &[optional("filter", Kind::Text)], handler!(own::setting_list::handle))
         .own()
         .about("Settings", "Settings with their defaults and the values that differ."),

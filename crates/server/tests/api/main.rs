@@ -4,6 +4,7 @@
 mod captures;
 mod commands;
 mod files;
+mod holds;
 mod messages;
 mod old_wire;
 mod sockets;

@@ -1,0 +1,56 @@
+//! Holds and retention, from the request to what pilots get.
+
+use crate::support::{get, post, server};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_queue_is_held_and_released() {
+    let s = server().await;
+    let ask = async |what: &str, by: &str, body: Value| post(&format!("/api/panda/v1/queue/{what}")).by(by).json(&body).send(&s).await;
+    let held = async || get("/api/panda/v1/queue/holds").by("alice").send(&s).await.json()["data"].clone();
+    assert_eq!(held().await, json!([]));
+    let refused = ask("hold", "alice", json!({"name": "Q1", "reason": "disk is full"})).await.json();
+    assert_eq!(refused["success"], json!(false), "{refused}");
+    let refused = ask("hold", "prod", json!({"name": "NOPE", "reason": "x"})).await.json();
+    assert_snapshot!(refused["message"].as_str().unwrap(), @"queue `NOPE` does not exist; `panda queue list` shows what there is");
+    let refused = ask("hold", "prod", json!({"name": "Q1", "reason": " "})).await.json();
+    assert_snapshot!(refused["message"].as_str().unwrap(), @"give a reason of at most 500 characters: whoever waits will read it");
+    let done = ask("hold", "prod", json!({"name": "Q1", "reason": "disk is full"})).await.json();
+    assert_eq!(done["success"], json!(true), "{done}");
+    let h = &held().await[0];
+    assert_eq!(
+        (&h["queue"], &h["kind"], &h["reason"], &h["who"]),
+        (&json!("Q1"), &json!("operator"), &json!("disk is full"), &json!("PROD Example"))
+    );
+    assert_eq!(h["frees"], json!("`panda queue release Q1`"));
+    assert_eq!(ask("release", "prod", json!({"name": "Q1"})).await.json()["data"], json!(1));
+    assert_eq!(held().await, json!([]));
+    assert_eq!(ask("release", "prod", json!({"name": "Q1"})).await.json()["data"], json!(0));
+}
+
+#[tokio::test]
+async fn the_server_and_a_queue_are_drained() {
+    let s = server().await;
+    let ask = async |what: &str, body: Value| post(&format!("/api/panda/v1/queue/{what}")).by("prod").json(&body).send(&s).await.json();
+    let held = async || get("/api/panda/v1/queue/holds").by("alice").send(&s).await.json()["data"].clone();
+    for body in [json!({"reason": "new disks"}), json!({"name": "Q1", "reason": "new disks"})] {
+        assert_eq!(ask("drain", body).await["success"], json!(true));
+    }
+    let queues: Vec<Value> = held().await.as_array().unwrap().iter().map(|h| h["queue"].clone()).collect();
+    assert!(queues.contains(&json!(null)) && queues.contains(&json!("Q1")), "{queues:?}");
+    assert_eq!(ask("undrain", json!({})).await["data"], json!(1));
+    assert_eq!(ask("undrain", json!({"name": "Q1"})).await["data"], json!(1));
+    assert_eq!(held().await, json!([]));
+}
+
+#[tokio::test]
+async fn what_is_kept_is_listed() {
+    let s = server().await;
+    let list = async |query: &str| get(&format!("/api/panda/v1/retention/list{query}")).by("alice").send(&s).await.json();
+    assert_eq!(list("?due=true").await["data"], json!([]));
+    post("/api/panda/v1/queue/hold").by("prod").json(&json!({"name": "Q1", "reason": "x"})).send(&s).await;
+    let all = list("").await;
+    let journal = all["data"].as_array().unwrap().iter().find(|l| l["class"] == json!("journal")).unwrap_or_else(|| panic!("{all}"));
+    assert_eq!((&journal["rows"], &journal["setting"]), (&json!(1), &json!("retention.journal_days")));
+}
