@@ -43,6 +43,8 @@ mod mixed;
 mod retention;
 #[path = "it/retries.rs"]
 mod retries;
+#[path = "it/shares.rs"]
+mod shares;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tasks.rs"]

@@ -15,13 +15,16 @@ pub mod file;
 pub mod hold;
 pub mod job;
 pub mod json;
+pub mod limit;
 pub mod live;
 pub mod people;
 pub mod pilot;
 pub mod queue;
+pub mod resource;
 pub mod retention;
 pub mod rule;
 pub mod setting;
+pub mod share;
 pub mod statistics;
 pub mod storage;
 pub mod task;
@@ -91,6 +94,12 @@ pub struct Ops {
     pub settings: setting::Settings,
     /// Retry rules.
     pub rules: rule::Cache,
+    /// Shares, and what each is due.
+    pub shares: share::Shares,
+    /// Resource types.
+    pub resource_types: resource::Table,
+    /// This process among those that work on the database.
+    pub process: String,
     /// What else this process remembers.
     pub live: live::Live,
 }
@@ -115,6 +124,9 @@ impl Ops {
             queues: queue::Queues::default(),
             settings: setting::Settings::default(),
             rules: rule::Cache::default(),
+            shares: share::Shares::default(),
+            resource_types: resource::Table::default(),
+            process: uuid::Uuid::new_v4().simple().to_string(),
             live: live::Live::default(),
         }
     }

@@ -29,6 +29,9 @@ pub struct Live {
     pub(crate) loading: tokio::sync::Mutex<()>,
     /// What other rooms keep, one value a type.
     rooms: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// When priorities were last renewed, and the last person when some are left over.
+    pub(crate) renewed: Mutex<(i64, Option<i64>)>,
+    pub(crate) groups: crate::limit::GroupCounts,
     pub(crate) counts: tokio::sync::Mutex<Option<(i64, Arc<Vec<Count>>)>>,
 }
 

@@ -16,6 +16,7 @@ use panda_core::{
     id::{JobId, QueueId, TaskId},
     job::{record::JobKind, state::JobState},
     machine::Actor,
+    policy::share::UNDEFINED,
     task::state::TaskState,
     time::{Clock, Micros},
 };
@@ -29,7 +30,7 @@ use panda_store::{
     testing::{Backend, TestDb},
 };
 
-use crate::{Ops, Options};
+use crate::{Ops, Options, queue::LaneOf};
 
 /// 2026-01-02 03:04:05 UTC.
 pub const START_US: i64 = 1_767_323_045_000_000;
@@ -204,7 +205,11 @@ impl World {
     pub async fn job(&self, owner: &Principal, task: Option<TaskId>, queue: QueueId, state: JobState) -> JobId {
         let person = self.ops.person(owner).await.unwrap();
         let now = self.ops.now().0;
-        let lane = self.ops.lane(queue, "SCORE", "user", "default", 0).await.unwrap();
+        let lane = self
+            .ops
+            .lane(&LaneOf { queue, vo: "amber", label: "user", share: UNDEFINED, resource_type: "SCORE", ram_mb: 0 })
+            .await
+            .unwrap();
         let mut j = JobRow {
             id: JobId(self.ops.store.id(IdKind::Job).await.unwrap()),
             task_id: task,

@@ -1,6 +1,7 @@
 //! Methods of `task`.
 
 pub mod change_attribute;
+pub mod change_priority;
 pub mod change_split_rule;
 pub mod finish;
 pub mod get_datasets_and_files;
@@ -17,6 +18,7 @@ pub mod increase_attempts;
 pub mod kill;
 pub mod pause;
 pub mod reactivate;
+pub mod reassign_global_share;
 pub mod reload_input;
 pub mod resume;
 pub mod retry;

@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use panda_core::id::LaneId;
+
 use parking_lot::Mutex;
 
 use crate::{
     batch::{Batch, Binds},
     driver::{self, Beat, BeatAnswer, Claim, Claimed, Driver},
     error::{Error, OpenError},
+    heads::{self, Heads, Key},
+    query::job::claim as texts,
     stmt::{Dialect, Stmt},
     value::Row,
     wake::Wake,
@@ -54,6 +58,7 @@ pub struct Store {
     driver: Arc<dyn Driver>,
     wake: Wake,
     ids: Arc<Mutex<BTreeMap<IdKind, std::ops::Range<i64>>>>,
+    heads: Arc<Heads>,
 }
 
 impl std::fmt::Debug for Store {
@@ -68,7 +73,7 @@ impl Store {
     pub async fn open(url: &str, migrate: bool) -> Result<Self, OpenError> {
         let wake = Wake::default();
         let driver = driver::open(url, migrate, wake.clone()).await?;
-        Ok(Self { driver, wake, ids: Arc::default() })
+        Ok(Self { driver, wake, ids: Arc::default(), heads: Arc::default() })
     }
     /// Which backend this is.
     #[must_use]
@@ -93,7 +98,31 @@ impl Store {
             }
             return Ok(());
         }
-        self.driver.apply(batch).await
+        let touched = heads::touched(&batch);
+        let applied = self.driver.apply(batch).await;
+        self.heads.note(&touched);
+        applied
+    }
+    /// Those of these lanes that seem to hold jobs, with the key of their first one (negated priority and id) or less: what this process knows,
+    /// at most a second old. `fresh` asks the database.
+    pub async fn heads(&self, lanes: &[LaneId], fresh: bool) -> Result<Vec<(LaneId, Key)>, Error> {
+        let (mut known, stale, generation) =
+            if fresh { (vec![], lanes.to_vec(), self.heads.generation()) } else { self.heads.known(lanes) };
+        for part in stale.chunks(crate::MAX_IN_LIST) {
+            let ids: Vec<i64> = part.iter().map(|l| l.0).collect();
+            let rows = self.fetch(&texts::HEADS, vec![("lanes", ids.into())]).await?;
+            let mut found = Vec::with_capacity(rows.len());
+            for r in &rows {
+                let key = match (r.opt_int(1)?, r.opt_int(2)?) {
+                    (Some(neg), Some(id)) => Some((neg, id)),
+                    _ => None,
+                };
+                found.push((LaneId(r.int(0)?), key));
+            }
+            self.heads.learn(&found, generation);
+            known.extend(found.into_iter().filter_map(|(lane, key)| Some((lane, key?))));
+        }
+        Ok(known)
     }
     /// Takes `n` fresh ids, in rising order; they are never handed out again.
     pub async fn ids(&self, kind: IdKind, n: usize) -> Result<Vec<i64>, Error> {
@@ -130,7 +159,17 @@ impl Store {
     }
     /// Claims activated jobs for a pilot: each becomes `sent`, with its event row, in one transaction.
     pub async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, Error> {
-        self.driver.claim(claim).await
+        let generation = self.heads.generation();
+        let whole = claim.max_ram_mb.is_none()
+            && claim.max_disk_mb.is_none()
+            && claim.max_walltime_s.is_none()
+            && claim.person_id.is_none()
+            && claim.task_id.is_none()
+            && claim.ids.is_empty();
+        let (lanes, want) = (claim.lanes.clone(), claim.n.max(1) as usize);
+        let taken = self.driver.claim(claim).await?;
+        self.heads.taken(&lanes, &taken, whole, want, generation);
+        Ok(taken)
     }
     /// A pure heartbeat; see [`Beat`].
     pub async fn beat(&self, beat: Beat) -> Result<BeatAnswer, Error> {

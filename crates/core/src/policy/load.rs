@@ -94,6 +94,8 @@ pub struct AtQueue {
     pub by_type: BTreeMap<String, Counts>,
     /// By share.
     pub by_share: BTreeMap<String, Counts>,
+    /// By share and VO.
+    pub by_share_vo: BTreeMap<(String, String), Counts>,
     /// By person (row id).
     pub by_person: BTreeMap<i64, Counts>,
     /// What ended lately, by person.
@@ -109,6 +111,7 @@ static EMPTY: AtQueue = AtQueue {
     all: Counts { jobs: [0; STATES], cores: [0; STATES] },
     by_type: BTreeMap::new(),
     by_share: BTreeMap::new(),
+    by_share_vo: BTreeMap::new(),
     by_person: BTreeMap::new(),
     ended: BTreeMap::new(),
     pilot_seen: None,
@@ -179,6 +182,9 @@ impl Load {
             count(&mut q.all);
             count(entry(&mut q.by_type, l.resource_type));
             count(entry(&mut q.by_share, l.share));
+            if !l.vo.is_empty() {
+                count(q.by_share_vo.entry((l.share.to_owned(), l.vo.to_owned())).or_default());
+            }
             if l.person != 0 {
                 count(q.by_person.entry(l.person).or_default());
             }
@@ -262,6 +268,14 @@ impl Load {
     pub fn person(&self, person: i64) -> &Counts {
         self.people.get(&person).unwrap_or(Counts::NONE)
     }
+    /// Everybody with jobs (row ids).
+    pub fn people(&self) -> impl Iterator<Item = (i64, &Counts)> {
+        self.people.iter().map(|(id, c)| (*id, c))
+    }
+    /// Every VO with jobs, by name.
+    pub fn vos(&self) -> impl Iterator<Item = (&str, &Counts)> {
+        self.vos.iter().map(|(vo, c)| (vo.as_str(), c))
+    }
     /// All live jobs.
     #[must_use]
     pub const fn all(&self) -> &Counts {
@@ -292,7 +306,14 @@ mod tests {
         load.add(&Line { state: JobState::Activated, n: 3, cores: 24, ..LINE });
         load.add(&Line { queue: None, share: "", resource_type: "", state: JobState::Defined, n: 1, cores: 8, ..LINE });
         let at = load.queue(QueueId(1));
-        let views = [&at.all, &at.by_type["MCORE"], &at.by_share["express"], load.share("express"), load.share_type("express", "MCORE")];
+        let views = [
+            &at.all,
+            &at.by_type["MCORE"],
+            &at.by_share["express"],
+            &at.by_share_vo[&("express".into(), "amber".into())],
+            load.share("express"),
+            load.share_type("express", "MCORE"),
+        ];
         for c in views.into_iter().chain([&at.by_person[&7], load.resource_type("MCORE")]) {
             assert_eq!((c.running(), c.activated(), c.queued(), c.running_cores()), (2, 3, 3, 16));
         }

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
+/// Memory for each core, MB, above which a job counts as `HIMEM` (9.3).
+pub const HIMEM_MB: i64 = 2_000;
 /// Cores of a job whose number is 0, any number (20.4).
 pub const ANY_CORES: i64 = 8;
-/// Memory of a job in slots: a slot may have this part of what was asked for, percent (20.4: MEMORY_COMPENSATION).
-pub const COMPENSATION_PERCENT: i64 = 90;
 
 /// A resource type: bounds of cores and of memory for each core.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,6 @@ pub struct Types(Vec<Type>);
 
 impl Default for Types {
     fn default() -> Self {
-        let himem = crate::queue::HIMEM_MB_PER_CORE;
         let make = |name: &str, cores: (i64, Option<i64>), mb: (i64, Option<i64>)| Type {
             name: name.to_owned(),
             min_cores: cores.0,
@@ -39,10 +38,10 @@ impl Default for Types {
             max_mb: mb.1,
         };
         Self(vec![
-            make("SCORE", (1, Some(1)), (-1, Some(himem))),
-            make("MCORE", (2, None), (-1, Some(himem))),
-            make("SCORE_HIMEM", (1, Some(1)), (himem, None)),
-            make("MCORE_HIMEM", (2, None), (himem, None)),
+            make("SCORE", (1, Some(1)), (-1, Some(HIMEM_MB))),
+            make("SCORE_HIMEM", (1, Some(1)), (HIMEM_MB, None)),
+            make("MCORE", (2, None), (-1, Some(HIMEM_MB))),
+            make("MCORE_HIMEM", (2, None), (HIMEM_MB, None)),
         ])
     }
 }
@@ -69,6 +68,10 @@ impl Types {
         }
         Ok(Self(types))
     }
+    /// The types, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Type> {
+        self.0.iter()
+    }
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|t| t.name.as_str())
@@ -93,10 +96,10 @@ pub fn pseudo_queue(name: &str) -> Option<(&str, &str)> {
     name.rsplit_once('/').filter(|(queue, kind)| !queue.is_empty() && !kind.is_empty())
 }
 
-/// Memory, MB, that a job may ask for to run in a slot of `memory_mb` (20.4).
+/// Memory, MB, that a job may ask for to run in a slot of `memory_mb`, which must have `percent` of it (20.4: MEMORY_COMPENSATION 0.9).
 #[must_use]
-pub const fn fits_in(memory_mb: i64) -> i64 {
-    memory_mb.saturating_mul(100) / COMPENSATION_PERCENT
+pub const fn fits_in(memory_mb: i64, percent: i64) -> i64 {
+    memory_mb.saturating_mul(100) / if percent > 0 { percent } else { 100 }
 }
 
 /// Queued workers of a queue, in cores: so many percent of the running cores (20.5).
@@ -203,7 +206,7 @@ mod tests {
         assert_eq!(pseudo_queue("SITE_A/MCORE"), Some(("SITE_A", "MCORE")));
         assert_eq!(pseudo_queue("SITE_A"), None);
         assert_eq!(pseudo_queue("SITE_A/"), None);
-        assert_eq!(fits_in(1_800), 2_000);
+        assert_eq!(fits_in(1_800, 90), 2_000);
     }
 
     /// engine.md 20.5: max(0.4 × running, 75 × slot) less what is queued, 5 slots at least; 1 SCORE when nothing is activated.

@@ -239,7 +239,8 @@ pub struct Reached {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a cap is far below the 53 bits of a double")]
 fn part(cap: i64, factor: f64) -> i64 {
-    (cap as f64 * factor).floor() as i64
+    // The least whole number that reaches it; a product that is whole but for rounding counts as whole.
+    (cap as f64 * factor - 1e-6).ceil() as i64
 }
 
 /// Whether no more jobs may be made for whoever has this.

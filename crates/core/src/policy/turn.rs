@@ -104,6 +104,10 @@ pub fn order(candidates: &[Candidate<'_>], express_from: i64, express_percent: i
         .map(|shares| {
             let mut lanes: Vec<Lane> = shares.into_values().collect();
             for lane in &mut lanes {
+                // So that the first of very many groups are not the only ones that ever have a turn.
+                for (last, groups) in lane.last.iter_mut().zip([&lane.merges, &lane.express, &lane.others]) {
+                    *last = if seed == 0 || groups.is_empty() { None } else { groups.keys().nth(seed % groups.len()).copied() };
+                }
                 for tasks in lane.merges.values_mut().chain(lane.express.values_mut()).chain(lane.others.values_mut()) {
                     tasks.make_contiguous().sort_by_key(|(priority, id)| (-priority, *id));
                 }
@@ -188,6 +192,12 @@ mod tests {
         assert!(ids(&tasks).iter().position(|i| *i == 7_002).unwrap() <= 3);
         let first = |seed| order(&tasks, 1_500, 30, seed, 1)[0].0;
         assert_ne!(first(0) < 6_000, first(1) < 6_000, "the rounds begin elsewhere each time");
+        // Many groups of large tasks: each has a turn in some of the rounds.
+        let many: Vec<_> = (0..500).map(|i| task(i, "amber", i, 1_000)).collect();
+        let mut seen: Vec<TaskId> = (1..60).flat_map(|seed| order(&many, 1_500, 30, seed * 97, 100)).collect();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 500);
     }
 
     proptest! {

@@ -227,33 +227,9 @@ pub fn glob(pattern: &str, name: &str) -> bool {
     true
 }
 
-/// Memory per core in MB above which a job counts as `HIMEM` (`spec/engine.md` 9.3).
-pub const HIMEM_MB_PER_CORE: i64 = 2_000;
-
-/// The resource type of a job: `SCORE`, `MCORE`, `SCORE_HIMEM`, `MCORE_HIMEM`.
-#[must_use]
-pub const fn resource_type(core_count: i64, ram_mb: i64) -> &'static str {
-    let cores = if core_count < 1 { 1 } else { core_count };
-    match (cores > 1, ram_mb > HIMEM_MB_PER_CORE.saturating_mul(cores)) {
-        (false, false) => "SCORE",
-        (true, false) => "MCORE",
-        (false, true) => "SCORE_HIMEM",
-        (true, true) => "MCORE_HIMEM",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn resource_types() {
-        assert_eq!(resource_type(1, 2_000), "SCORE");
-        assert_eq!(resource_type(8, 16_000), "MCORE");
-        assert_eq!(resource_type(1, 2_001), "SCORE_HIMEM");
-        assert_eq!(resource_type(8, 16_001), "MCORE_HIMEM");
-        assert_eq!(resource_type(0, 0), "SCORE");
-    }
 
     #[test]
     fn patterns_of_names() {

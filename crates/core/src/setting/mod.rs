@@ -5,6 +5,7 @@
 
 pub mod brake;
 pub mod broker;
+pub mod dispatch;
 pub mod feed;
 pub mod job_timer;
 pub mod notify;
@@ -137,7 +138,7 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[broker::ALL, feed::ALL, job_timer::ALL, notify::ALL, task::ALL, task_timer::ALL, brake::ALL, retention::ALL]
+    &[broker::ALL, dispatch::ALL, feed::ALL, job_timer::ALL, notify::ALL, task::ALL, task_timer::ALL, brake::ALL, retention::ALL]
 }
 
 /// The setting of this name.

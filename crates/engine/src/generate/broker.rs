@@ -5,12 +5,12 @@ use std::sync::Arc;
 use panda_core::{
     policy::{
         broker::{Decision, Needs, Work},
+        resource::Types,
         split::limits::{Cpu, Site},
     },
     queue::{
         Queue,
         hardware::{CpuNeed, GpuNeed},
-        resource_type,
     },
     setting::broker::MOVED_S,
 };
@@ -31,7 +31,7 @@ use crate::EngineError;
 
 /// What a task's jobs need of a queue; `input_mb` is what one of them is expected to copy.
 #[must_use]
-pub fn needs(t: &TaskRow, plan: &Plan, input_mb: i64) -> Needs {
+pub fn needs(t: &TaskRow, plan: &Plan, types: &Types, input_mb: i64) -> Needs {
     let r = &plan.needs;
     let given = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
     Needs {
@@ -44,7 +44,7 @@ pub fn needs(t: &TaskRow, plan: &Plan, input_mb: i64) -> Needs {
         only: plan.sites.clone(),
         never: plan.not_sites.clone(),
         cloud: given(&r.cloud),
-        resource_type: resource_type(plan.cores, plan.ram_mb).to_owned(),
+        resource_type: types.of(plan.cores, plan.ram_mb).to_owned(),
         cores: plan.cores,
         max_cores: r.max_cores,
         ram: r.ram,
@@ -127,7 +127,7 @@ impl Choice {
 /// round draws anew and a repeated one draws the same.
 pub async fn choose(ops: &Ops, t: &TaskRow, plan: &Plan, input_mb: i64, seed: i64) -> Result<Choice, EngineError> {
     let broker = Broker::new(ops).await?;
-    let mut needs = broker.complete(needs(t, plan, input_mb));
+    let mut needs = broker.complete(needs(t, plan, &*ops.resource_types().await?, input_mb));
     // A task that never had jobs and was never held has neither a record nor queues to avoid.
     let is_new = t.started_us.is_none() && t.reason.is_none();
     let last = if is_new { Last::default() } else { record::last(&ops.store, t.id.0, STAGE).await? };

@@ -16,11 +16,8 @@ use panda_store::{
     },
 };
 
-use super::job::{Reads, SHARE, Setting, output_row};
+use super::job::{Reads, Setting, output_row};
 use crate::EngineError;
-
-/// Priority of a build job (`spec/engine.md` section 3.4).
-const PRIORITY: i64 = 2_000;
 
 /// A library: what run jobs read, and the build job to wait for when it is not there yet.
 #[derive(Debug, Clone)]
@@ -89,8 +86,8 @@ async fn make(
     words.words.insert("OUT".into(), lib.lfn.clone());
     words.words.insert("SURL".into(), setting.source_url());
     let job_pars = text::fill(&build.text, &words).map_err(|e| EngineError::Internal(format!("task {task}: {e}")))?;
-    let lane = ops.lane(setting.queue.id, "SCORE", &build.label, SHARE, panda_ops::task::plan::RAM_MB).await?;
-    let row = setting.row(id, JobKind::Build, lane, PRIORITY.max(setting.task.priority));
+    let lane = setting.lane(ops, &build.label, 1, panda_ops::task::plan::RAM_MB).await?;
+    let row = setting.row(id, JobKind::Build, lane, setting.priority(JobKind::Build, 0));
     let made = setting.documents(row, &build.runner, &job_pars, &[], vec![lib.clone(), log]);
     let common_id = ids[3];
     job::transition::add_common(batch, common_id, Some(task), &made.common);

@@ -1,7 +1,14 @@
 //! Whether a task may get jobs now, and how many: throttles and caps stand here, before the broker.
 
 use panda_core::time::Micros;
-use panda_ops::Ops;
+use panda_ops::{
+    Ops,
+    limit::{
+        Hold,
+        cap::{self, Whose},
+        throttle::{self, Answer},
+    },
+};
 use panda_store::query::task::TaskRow;
 
 use crate::{EngineError, plan::Refined};
@@ -25,7 +32,23 @@ pub enum Gate {
     },
 }
 
-/// Asks the gate. Nothing limits generation yet.
-pub async fn gate(_ops: &Ops, _task: &TaskRow, _refined: &Refined, _now: Micros) -> Result<Gate, EngineError> {
-    Ok(Gate::Go { at_most: usize::MAX })
+impl From<Hold> for Gate {
+    fn from(Hold { stage, reason, doc }: Hold) -> Self {
+        Self::Hold { stage, reason, doc }
+    }
+}
+
+/// Asks the gate: caps of the user, the working group and the VO, then the throttle of the share. Merge jobs do not come here (`spec/engine.md`
+/// section 10: they are always allowed).
+pub async fn gate(ops: &Ops, task: &TaskRow, refined: &Refined, _now: Micros) -> Result<Gate, EngineError> {
+    let group = task.working_group.as_deref().unwrap_or_default();
+    let whose = Whose { person: task.person_id, vo: &task.vo, label: &task.label, group };
+    if let Some(hold) = cap::ask(ops, &whose).await? {
+        return Ok(hold.into());
+    }
+    let types = ops.resource_types().await?;
+    Ok(match throttle::ask(ops, task, types.of(refined.plan.cores, refined.plan.ram_mb)).await? {
+        Answer::Go(at_most) => Gate::Go { at_most: at_most.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX) },
+        Answer::Hold(hold) => hold.into(),
+    })
 }

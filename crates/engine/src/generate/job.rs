@@ -6,14 +6,20 @@ use panda_core::{
     job::{record::JobKind, state::JobState},
     policy::{
         feed::Cut,
-        names, params,
+        names, params, priority,
+        resource::Types,
+        share::UNDEFINED,
         text::{self, Values},
     },
-    queue::resource_type,
 };
 use panda_ops::{
-    job::dictionary::{self, DictFile, DictInput},
+    Ops,
+    job::{
+        dictionary::{self, DictFile, DictInput},
+        priority::Standing,
+    },
     json,
+    queue::LaneOf,
     task::plan::Plan,
 };
 use panda_store::query::{
@@ -24,9 +30,6 @@ use panda_store::query::{
 use panda_wire::TaskParameters;
 
 use crate::EngineError;
-
-/// The share of all jobs until shares are configured.
-pub const SHARE: &str = "default";
 
 /// Everything that the jobs of one task on one queue have in common.
 #[derive(Debug)]
@@ -45,6 +48,10 @@ pub struct Setting<'a> {
     pub rse: &'a RseRow,
     /// Shown name of the owner.
     pub owner: &'a str,
+    /// How the owner stands, for priorities.
+    pub standing: Standing,
+    /// Resource types.
+    pub types: &'a Types,
     /// The server's base address.
     pub base_url: &'a str,
     /// Microseconds UTC.
@@ -86,6 +93,26 @@ pub struct Made {
 }
 
 impl Setting<'_> {
+    /// The priority of the `n`-th new job of a kind (`spec/engine.md` sections 3.4 and 20.1).
+    #[must_use]
+    pub fn priority(&self, kind: JobKind, n: i64) -> i64 {
+        match kind {
+            JobKind::Build => (priority::BUILD + self.standing.offset).max(self.task.priority),
+            JobKind::Merge => priority::MERGE.max(self.task.priority),
+            _ => priority::current(&self.standing.view(
+                &self.task.label,
+                self.task.processing_type.as_deref().unwrap_or_default(),
+                self.task.priority,
+                n,
+            )),
+        }
+    }
+    /// The lane of jobs of this label, cores and memory.
+    pub async fn lane(&self, ops: &Ops, label: &str, cores: i64, ram_mb: i64) -> Result<LaneId, EngineError> {
+        let share = self.task.share_name.as_deref().unwrap_or(UNDEFINED);
+        let of = LaneOf { queue: self.queue.id, vo: &self.task.vo, label, share, resource_type: self.types.of(cores, ram_mb), ram_mb };
+        Ok(ops.lane(&of).await?)
+    }
     /// The address of a payload runner: the queue's script base when it has one, else this server.
     #[must_use]
     pub fn transformation(&self, runner: &str) -> String {
@@ -130,7 +157,7 @@ impl Setting<'_> {
             } else {
                 self.task.processing_type.clone().unwrap_or_default()
             }),
-            resource_type: resource_type(cores, ram).to_owned(),
+            resource_type: self.types.of(cores, ram).to_owned(),
             core_count: cores,
             ram_mb: ram,
             disk_mb: self.plan.disk_mb,

@@ -5,3 +5,4 @@ pub mod build;
 mod extras;
 pub mod gate;
 pub mod job;
+pub mod turn;

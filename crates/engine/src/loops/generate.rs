@@ -2,7 +2,7 @@
 
 use panda_core::{
     file::FileRole,
-    id::{JobId, LaneId, TaskId},
+    id::{JobId, LaneId},
     job::{record::JobKind, state::JobState},
     machine::Actor,
     policy::{
@@ -12,12 +12,12 @@ use panda_core::{
             take::{self, Taker},
         },
     },
-    queue::resource_type,
     task::state::TaskState,
     time::Micros,
 };
 use panda_ops::{
     Ops,
+    job::priority,
     statistics::{self, Made},
     task::plan::Plan,
 };
@@ -33,14 +33,14 @@ use panda_store::{
     },
 };
 
-use super::TASKS_A_STEP;
 use crate::{
     EngineError, Report,
     generate::{
         broker::{self, Choice},
         build::{self, Library},
         gate::{self, Gate},
-        job::{Reads, SHARE, Setting, command_line, output_row, scope_of, values},
+        job::{Reads, Setting, command_line, output_row, scope_of, values},
+        turn,
     },
     plan::{self, Refined},
 };
@@ -50,23 +50,35 @@ const WINDOW: i64 = 1_000;
 /// Jobs of one batch: about six rows each, so that a batch stays near its bound of 500.
 const JOBS_A_BATCH: usize = 60;
 
+/// Tasks read together.
+const TASKS_A_TURN: usize = 50;
+/// Tasks that get jobs before the order is made anew: it costs to look at all that wait.
+const TASKS_A_ROUND: usize = 100;
+
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
     let mut report = Report::default();
-    let mut after = TaskId(0);
-    loop {
-        let waiting = task::list::waiting(&ops.store, after, TASKS_A_STEP).await?;
-        let Some(last) = waiting.last() else { return Ok(report) };
-        after = last.id;
-        let ids: Vec<TaskId> = waiting.iter().map(|w| w.id).collect();
-        for t in task::list::many(&ops.store, &ids).await? {
-            match one(ops, &t, now).await {
-                Ok(r) => report.add(r),
+    let order = turn::order(ops, now).await?;
+    let mut served = 0;
+    for ids in order.chunks(TASKS_A_TURN) {
+        let rows = task::list::many(&ops.store, ids).await?;
+        for t in ids.iter().filter_map(|id| rows.iter().find(|t| t.id == *id)) {
+            match one(ops, t, now).await {
+                Ok(r) => {
+                    served += usize::from(r.done > 0);
+                    report.add(r);
+                }
                 Err(e) if e.is_conflict() => report.more = true,
                 Err(e) => tracing::error!(task = %t.id, "generating jobs: {e}"),
             }
         }
+        // What came meanwhile has its turn too.
+        if served >= TASKS_A_ROUND && ids.last() != order.last() {
+            report.more = true;
+            break;
+        }
     }
+    Ok(report)
 }
 
 async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError> {
@@ -112,6 +124,8 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
         queue,
         rse,
         owner: &owner.name,
+        standing: priority::standing(ops, &owner, &t.vo, &t.label, t.working_group.as_deref().unwrap_or_default()).await?,
+        types: &*ops.resource_types().await?,
         base_url: &ops.options.base_url,
         now_us: now.0,
     };
@@ -201,7 +215,7 @@ async fn store(
         Some(b) => Some(build::library(ops, batch, setting, b).await?),
         None => None,
     };
-    let lane = ops.lane(setting.queue.id, resource_type(plan.cores, plan.ram_mb), &setting.task.label, SHARE, plan.ram_mb).await?;
+    let lane = setting.lane(ops, &setting.task.label, plan.cores, plan.ram_mb).await?;
     let outputs: Vec<(&TaskDataset, &panda_ops::task::plan::Output)> = pairs(setting.datasets, plan, plan.merge.is_some());
     let serial = outputs.first().map_or(1, |(d, _)| d.next_serial);
     let ids = ops.store.ids(IdKind::Job, chunks.len()).await?;
@@ -217,7 +231,8 @@ async fn store(
         let mut reads = read_master(setting, plan, &taken);
         let more = secondary.take(batch, id, taken.len(), taken.first().map_or(1, |f| f.seq));
         reads.extend(more);
-        let made = make(setting, &mut rows, id, serial, &taken, &reads, &outputs, library.as_ref(), lane)?;
+        let priority = setting.priority(JobKind::Run, i64::try_from(n).unwrap_or(0));
+        let made = make(setting, &mut rows, id, serial, &taken, &reads, &outputs, library.as_ref(), lane, priority)?;
         if !common_written {
             job::transition::add_common(batch, common_id, Some(setting.task.id), &made.common);
             common_written = true;
@@ -293,6 +308,7 @@ fn make(
     outputs: &[(&TaskDataset, &panda_ops::task::plan::Output)],
     library: Option<&Library>,
     lane: LaneId,
+    priority: i64,
 ) -> Result<crate::generate::job::Made, EngineError> {
     let plan = setting.plan;
     let merging = plan.merge.is_some();
@@ -319,7 +335,7 @@ fn make(
     if let Some(l) = library {
         staged.push(l.reads.clone());
     }
-    let mut row = setting.row(id, JobKind::Run, lane, setting.task.priority);
+    let mut row = setting.row(id, JobKind::Run, lane, priority);
     if let Some(wait) = library.and_then(|l| l.wait_for) {
         row.state = JobState::Defined;
         row.wait_job = Some(wait);

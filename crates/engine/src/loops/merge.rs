@@ -12,11 +12,10 @@ use panda_core::{
         split::{self, Row, limits::Site},
         text::{self, Values},
     },
-    queue::resource_type,
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::{Ops, task::plan::Merge};
+use panda_ops::{Ops, job::priority, task::plan::Merge};
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
@@ -31,12 +30,10 @@ use panda_store::{
 use super::TASKS_A_STEP;
 use crate::{
     EngineError, Report,
-    generate::job::{Reads, SHARE, Setting, output_row},
+    generate::job::{Reads, Setting, output_row},
     plan,
 };
 
-/// Priority of a merge job (`spec/engine.md` section 5.5).
-const PRIORITY: i64 = 5_000;
 /// Pre-merge jobs looked at together.
 const WINDOW: i64 = 1_000;
 
@@ -127,6 +124,8 @@ async fn make(
         queue,
         rse,
         owner: &owner.name,
+        standing: priority::standing(ops, &owner, &t.vo, &t.label, t.working_group.as_deref().unwrap_or_default()).await?,
+        types: &*ops.resource_types().await?,
         base_url: &ops.options.base_url,
         now_us: now.0,
     };
@@ -184,10 +183,9 @@ async fn make(
     }
     let text = text::fill(&merge.text, &words).map_err(|e| EngineError::Internal(format!("merge of task {}: {e}", t.id)))?;
     let job_pars = names::lfn(&text, t.id.0, id.0, 0);
-    let resource = resource_type(merge.cores, merge.ram_mb);
-    let lane = ops.lane(queue.id, resource, &t.label, SHARE, merge.ram_mb).await?;
-    let mut row = setting.row(id, JobKind::Merge, lane, PRIORITY.max(t.priority));
-    (row.core_count, row.ram_mb, row.resource_type) = (merge.cores, merge.ram_mb, resource.to_owned());
+    let lane = setting.lane(ops, &t.label, merge.cores, merge.ram_mb).await?;
+    let mut row = setting.row(id, JobKind::Merge, lane, setting.priority(JobKind::Merge, 0));
+    (row.core_count, row.ram_mb, row.resource_type) = (merge.cores, merge.ram_mb, setting.types.of(merge.cores, merge.ram_mb).to_owned());
     row.max_attempt = MERGE_ATTEMPTS;
     let made = setting.documents(row, &merge.runner, &job_pars, &reads, files);
     let common_id = rows.next().unwrap_or_default();

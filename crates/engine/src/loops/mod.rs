@@ -1,6 +1,7 @@
 //! The loops, one a file, and the table that says what wakes each.
 
 mod archive;
+mod balance;
 mod brake;
 mod close;
 pub(crate) mod command;
@@ -49,6 +50,8 @@ pub enum LoopKind {
     Effect,
     /// What ended some days ago goes into the archive.
     Archive,
+    /// Caps, priorities by usage, jobs that move to another share.
+    Balance,
     /// Files that nobody needs any more.
     Sweep,
 }
@@ -67,6 +70,7 @@ impl LoopKind {
         Self::Brake,
         Self::Effect,
         Self::Archive,
+        Self::Balance,
         Self::Sweep,
     ];
 
@@ -85,6 +89,7 @@ impl LoopKind {
             Self::Brake => "brake",
             Self::Effect => "effect",
             Self::Archive => "archive",
+            Self::Balance => "balance",
             Self::Sweep => "sweep",
         }
     }
@@ -98,7 +103,7 @@ impl LoopKind {
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
             Self::Effect => &[Topic::Effects],
-            Self::Watch | Self::Count | Self::Brake | Self::Archive | Self::Sweep => &[],
+            Self::Watch | Self::Count | Self::Brake | Self::Balance | Self::Archive | Self::Sweep => &[],
         }
     }
     /// The longest time between two steps.
@@ -108,7 +113,7 @@ impl LoopKind {
             // Lost heartbeats are looked for once a minute (DECISIONS "Dispatch").
             Self::Watch => Duration::from_secs(60).max(usual),
             // Every 10 s (DECISIONS "Dispatch"; `spec/engine.md` 20.4).
-            Self::Count => Duration::from_secs(10),
+            Self::Count | Self::Balance => Duration::from_secs(10),
             Self::Brake => Duration::from_secs(30),
             Self::Archive => Duration::from_secs(600),
             Self::Sweep => Duration::from_secs(3_600),
@@ -131,6 +136,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Brake => brake::step(ops).await,
         LoopKind::Effect => effect::step(ops, now).await,
         LoopKind::Archive => archive::step(ops).await,
+        LoopKind::Balance => balance::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
     }
 }

@@ -20,7 +20,7 @@ use panda_core::{
     task::state::TaskState,
     time::{Clock, Micros},
 };
-use panda_ops::{Ops, Options, job::log};
+use panda_ops::{Ops, Options, job::log, queue::LaneOf};
 use panda_store::{
     Batch, IdKind, Store,
     query::{
@@ -252,7 +252,12 @@ impl World {
     pub async fn job(&self, s: Spec<'_>) -> JobId {
         let mut at = self.now - s.age_s * S;
         let lane: Option<LaneId> = match s.queue {
-            Some(queue) => Some(self.ops.lane(queue, "SCORE", "user", "default", 0).await.unwrap()),
+            Some(queue) => Some(
+                self.ops
+                    .lane(&LaneOf { queue, vo: "amber", label: "user", share: "default", resource_type: "SCORE", ram_mb: 0 })
+                    .await
+                    .unwrap(),
+            ),
             None => None,
         };
         let alice = self.ops.person(&who("alice", &[])).await.unwrap().id;

@@ -9,5 +9,6 @@ pub mod judge;
 pub mod kill;
 pub mod log;
 pub mod place;
+pub mod priority;
 pub mod read;
 pub mod submit;

@@ -4,7 +4,10 @@ use panda_core::{
     id::JobId,
     job::state::JobState,
     machine::Actor,
-    policy::broker::{Needs, Ram},
+    policy::{
+        broker::{Needs, Ram},
+        share::Facts,
+    },
 };
 use panda_store::{
     Batch,
@@ -17,11 +20,12 @@ use panda_store::{
 use panda_wire::job_dict;
 use serde_json::{Map, Value};
 
-use super::submit::SHARE;
 use crate::{
     Ops, OpsError,
     broker::{Broker, Place, record},
     json as text,
+    queue::LaneOf,
+    share,
     statistics::{self, Made},
 };
 
@@ -75,7 +79,19 @@ async fn one(ops: &Ops, broker: &mut Broker, j: &JobRow) -> Result<bool, OpsErro
     let (Some(queue), now) = (snapshot.by_id.get(id), ops.now().0) else { return Ok(false) };
     let rse = snapshot.rses.get(&queue.rse_id);
     at(&mut own, queue, rse.map(AsRef::as_ref));
-    let lane = ops.lane(*id, &j.resource_type, &j.label, SHARE, j.ram_mb).await?;
+    let person = ops.person_by_id(j.person_id).await?;
+    let facts = Facts {
+        vo: &j.vo,
+        label: &j.label,
+        processing_type: j.processing_type.as_deref().unwrap_or_default(),
+        transformation: own.get("transformation").and_then(Value::as_str).unwrap_or_default(),
+        resource_type: &j.resource_type,
+        user: &person.name,
+        ..Facts::default()
+    };
+    let share = share::of(ops, &facts).await?;
+    let of = LaneOf { queue: *id, vo: &j.vo, label: &j.label, share: &share, resource_type: &j.resource_type, ram_mb: j.ram_mb };
+    let lane = ops.lane(&of).await?;
     let mut batch = Batch::new();
     let after = JobRow { state: JobState::Activated, queue_id: Some(*id), lane_id: Some(lane), ..j.clone() };
     job::transition::place(&mut batch, j, *id, lane);

@@ -200,7 +200,7 @@ mod tests {
         let part = |keys: &[&str]| keys.iter().map(|k| got[0][*k].clone()).collect::<Value>();
         let keys =
             ["PandaID", "jediTaskID", "jobStatus", "computingSite", "gshare", "jobParameters", "maxRSS", "exeErrorDiag", "prodUserName"];
-        assert_eq!(part(&keys), json!([j.0, t.0, "finished", "LOCAL", "default", "x", 5, "d", "alice"]));
+        assert_eq!(part(&keys), json!([j.0, t.0, "finished", "LOCAL", "Undefined", "x", 5, "d", "alice"]));
         assert_eq!(got[1], Value::Null);
         let got = of_task(&w.ops, &bob(), t, false).await.unwrap();
         assert_eq!((got.len(), &got[0]["job_label"]), (1, &"user_normal".into()));

@@ -13,7 +13,13 @@ use panda_core::{
     file::FileRole,
     id::JobId,
     machine::Actor,
-    policy::{broker::Needs, names, retention::named_files},
+    policy::{
+        broker::Needs,
+        names,
+        priority::{self as policy, PriorityView},
+        resource::Types,
+        retention::named_files,
+    },
 };
 use panda_store::{
     Batch, IdKind,
@@ -29,16 +35,16 @@ use panda_wire::job_spec::{self, Attributes, JobSpec};
 use serde_json::{Value, json};
 
 use self::rows::{Fill, need, string};
+use super::priority::{self, Standing};
 use crate::{
     Ops, OpsError,
     broker::{Broker, Place, record},
     dataset::Catalogue,
+    limit::cap::{self, Whose},
     retention::uses,
     statistics::{self, Made},
 };
 
-/// The share of all jobs until shares are configured.
-pub const SHARE: &str = "default";
 /// Bytes of a submission above which it is decoded off the request's thread.
 const BIG: usize = 1 << 18;
 
@@ -91,11 +97,13 @@ pub async fn submit_specs(ops: &Ops, who: &Principal, specs: &[JobSpec]) -> Resu
         broker: Broker::new(ops).await?,
         catalogue: Catalogue::new(ops, person.id),
         owner: person,
+        standings: Vec::new(),
+        types: ops.resource_types().await?,
         now_us: ops.now().0,
     };
     let mut checked = Vec::with_capacity(specs.len());
     for (i, spec) in specs.iter().enumerate() {
-        let job = sub.check(who, spec).await;
+        let job = sub.check(who, spec, i).await;
         checked.push(job.map_err(|e| at(i, e))?);
     }
     sub.write(checked).await
@@ -127,6 +135,9 @@ struct Submission<'a> {
     owner: Arc<Person>,
     broker: Broker,
     catalogue: Catalogue<'a>,
+    types: Arc<Types>,
+    /// How the owner stands for a label and working group, with the number of jobs of that kind so far.
+    standings: Vec<(String, String, Standing, i64)>,
     now_us: i64,
 }
 
@@ -138,6 +149,7 @@ struct Checked<'s> {
     brokered: bool,
     place: Place,
     files: Vec<File<'s>>,
+    priority: i64,
 }
 
 struct File<'s> {
@@ -152,7 +164,7 @@ struct File<'s> {
 }
 
 impl Submission<'_> {
-    async fn check<'s>(&mut self, who: &Principal, spec: &'s JobSpec) -> Result<Checked<'s>, OpsError> {
+    async fn check<'s>(&mut self, who: &Principal, spec: &'s JobSpec, index: usize) -> Result<Checked<'s>, OpsError> {
         let a = &spec.attributes;
         let label = Some(string(a, "prodSourceLabel")).filter(|l| !l.is_empty()).unwrap_or("user");
         if PRODUCTION_LABELS.contains(&label) {
@@ -163,7 +175,8 @@ impl Submission<'_> {
         if string(a, "transformation").is_empty() {
             return Err(OpsError::refused("transformation is missing; give the address of the script to run"));
         }
-        let need = self.broker.complete(need(a, &self.vo, label, self.owner.id));
+        let priority = self.priority(a, label, index == 0).await?;
+        let need = self.broker.complete(need(a, &self.vo, label, self.owner.id, &self.types));
         let named = match need.only.first() {
             Some(name) => {
                 let unknown =
@@ -183,7 +196,33 @@ impl Submission<'_> {
             files.extend(self.file(f).await?);
         }
         unique(&files)?;
-        Ok(Checked { spec, label, brokered: need.only.is_empty(), need, place, files })
+        Ok(Checked { spec, label, brokered: need.only.is_empty(), need, place, files, priority })
+    }
+    /// The priority of the next job of this label (`spec/engine.md` section 3.4). A cap that is reached refuses the submission: such jobs have no task
+    /// that could wait.
+    async fn priority(&mut self, a: &Attributes, label: &str, first: bool) -> Result<i64, OpsError> {
+        let group = string(a, "workingGroup");
+        if first {
+            let whose = Whose { person: self.owner.id, vo: &self.vo, label, group };
+            if let Some(hold) = cap::ask(self.ops, &whose).await? {
+                return Err(OpsError::refused(hold.reason));
+            }
+        }
+        let known = self.standings.iter().position(|(l, g, ..)| l == label && g == group);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let standing = priority::standing(self.ops, &self.owner, &self.vo, label, group).await?;
+                self.standings.push((label.to_owned(), group.to_owned(), standing, 0));
+                self.standings.len() - 1
+            }
+        };
+        let (_, _, standing, n) = &mut self.standings[at];
+        let usual = if USER_LABELS.contains(&label) { policy::USER } else { 0 };
+        let assigned = a.int("assignedPriority").or_else(|| a.int("currentPriority")).unwrap_or(usual);
+        let view = standing.view(label, string(a, "processingType"), assigned, *n);
+        *n += 1;
+        Ok(policy::current(&PriorityView { express: string(a, "specialHandling").split(',').any(|w| w.trim() == "express"), ..view }))
     }
     /// A file of a job; None for a pseudo input, which no pilot reads.
     async fn file<'s>(&mut self, f: &'s Attributes) -> Result<Option<File<'s>>, OpsError> {

@@ -1,22 +1,25 @@
 //! Hands activated jobs to a pilot.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use panda_access::{Principal, Right, table};
 use panda_core::{
     id::{LaneId, TaskId},
-    policy::resource::fits_in,
+    policy::{label, resource},
+    setting::{ANY, dispatch::MEMORY_PERCENT},
 };
 use panda_store::{
     driver::{Claim, Claimed},
-    query::person,
+    query::{
+        person,
+        queue::{LaneRow, QueueRow},
+    },
 };
 
 use crate::{
     Ops, OpsError,
     hold::{Gate, canary},
     json,
-    queue::{RAM_STEP_MB, classes_for},
+    queue::{RAM_STEP_MB, Snapshot},
+    share::order,
     statistics,
 };
 
@@ -51,9 +54,6 @@ pub struct Ask {
     pub n: u32,
 }
 
-// Lanes of equal rank are tried in turn, so that none starves behind another that never runs dry.
-static TURN: AtomicUsize = AtomicUsize::new(0);
-
 /// Claims up to `ask.n` jobs; each answer is a whole job dictionary as JSON text. Empty = no jobs.
 pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String>, OpsError> {
     let privileged = table::allowed(Right::PilotAcquire, Some(who), None);
@@ -71,7 +71,7 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         }
     }
     let queues = ops.queues().await?;
-    let Some(queue) = queues.by_name.get(&ask.queue) else { return Ok(Vec::new()) };
+    let Some((queue, kind)) = asked(&queues, ask) else { return Ok(Vec::new()) };
     if queue.state == "offline" || queue.state == "paused" {
         return Ok(Vec::new());
     }
@@ -81,57 +81,105 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         Gate::Shut(_) => return Ok(Vec::new()),
         Gate::Trial(hold) => Some(hold),
     };
-    let classes = classes_for(ask.label.as_deref());
+    let settings = ops.settings().await?;
+    let classes = label::classes_for(&settings, ask.label.as_deref());
     // As the broker lets go to a queue (20.4).
-    let memory_mb = fits_in(ask.memory_mb);
-    let mut lanes: Vec<LaneId> = queues
+    let memory_mb = resource::fits_in(ask.memory_mb, settings.int(&MEMORY_PERCENT, ANY, ANY));
+    let lanes: Vec<&LaneRow> = queues
         .lanes
         .get(&queue.id)
         .into_iter()
         .flatten()
+        .map(AsRef::as_ref)
         .filter(|l| classes.contains(&l.label.as_str()))
         .filter(|l| memory_mb <= 0 || l.ram_step - RAM_STEP_MB < memory_mb)
-        .filter(|l| ask.resource_type.as_deref().is_none_or(|r| r.is_empty() || r == l.resource_type))
-        .map(|l| l.id)
+        .filter(|l| kind.is_none_or(|k| k == l.resource_type))
         .collect();
-    if lanes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let turn = TURN.fetch_add(1, Ordering::Relaxed) % lanes.len();
-    lanes.rotate_left(turn);
     let limit = |v: i64| (v > 0).then_some(v);
-    let now = ops.now();
     let claim = Claim {
-        lanes,
+        lanes: Vec::new(),
         n: if trial.is_some() { 1 } else { ask.n.clamp(1, MAX_JOBS) },
         max_ram_mb: limit(memory_mb),
         max_disk_mb: limit(ask.disk_mb),
         max_walltime_s: limit(ask.remaining_s),
         person_id,
         task_id: ask.task_id,
+        ids: Vec::new(),
         host: ask.node.clone(),
-        now_us: now.0,
+        now_us: ops.now().0,
     };
     if let Some(hold) = &trial
         && !canary::take(ops, hold).await?
     {
         return Ok(Vec::new());
     }
-    let mut answers = Vec::new();
-    let claimed = ops.store.claim(claim).await?;
+    let claimed = claim_in_order(ops, &queues, queue, &lanes, claim).await?;
     if let Some(hold) = &trial {
         canary::sent(ops, hold, claimed.first().map(|j| j.job_id)).await?;
     }
     if !claimed.is_empty() {
         super::seen::started(ops, queue.id).await?;
     }
+    let mut answers = Vec::with_capacity(claimed.len());
     for job in claimed {
-        // Cores of a claimed job are not read back; its resource type's usual number stands for them.
-        let cores = queues.lane(job.lane_id).map_or(1, |l| if l.resource_type.starts_with('M') { queue.core_count.max(1) } else { 1 });
-        statistics::dispatched(ops, job.lane_id, job.person_id, 1, cores);
+        statistics::dispatched(ops, job.lane_id, job.person_id, 1, job.cores.max(1));
         answers.push(dictionary(ops, job).await?);
     }
     Ok(answers)
+}
+
+/// The queue that is asked for and the resource type, if only one is wanted; a pseudo queue `QUEUE/TYPE` names both (`spec/engine.md` section 9.3).
+fn asked<'a>(queues: &'a Snapshot, ask: &'a Ask) -> Option<(&'a QueueRow, Option<&'a str>)> {
+    let kind = ask.resource_type.as_deref().filter(|r| !r.is_empty());
+    if let Some(queue) = queues.by_name.get(&ask.queue) {
+        return Some((queue, kind));
+    }
+    let (name, pseudo) = resource::pseudo_queue(&ask.queue)?;
+    Some((queues.by_name.get(name)?, kind.or(Some(pseudo))))
+}
+
+/// Tries the lanes that seem to hold jobs in the order of shares and priorities; before "no jobs" is answered the database is asked which hold some.
+async fn claim_in_order(
+    ops: &Ops,
+    queues: &Snapshot,
+    queue: &QueueRow,
+    lanes: &[&LaneRow],
+    claim: Claim,
+) -> Result<Vec<Claimed>, OpsError> {
+    let ids: Vec<LaneId> = lanes.iter().map(|l| l.id).collect();
+    for fresh in [false, true] {
+        if ids.is_empty() {
+            break;
+        }
+        let heads = ops.store.heads(&ids, fresh).await?;
+        if heads.is_empty() {
+            continue;
+        }
+        let turn = order::rank(ops, queue.id, lanes, &heads).await?;
+        let claimed = match by_age(ops, &turn, &claim).await {
+            Ok(Some(claimed)) => Ok(claimed),
+            Ok(None) => ops.store.claim(Claim { lanes: turn.lanes.clone(), ..claim.clone() }).await.map_err(OpsError::from),
+            Err(e) => Err(e),
+        };
+        let taken: Vec<(LaneId, i64)> = claimed.iter().flatten().map(|j| (j.lane_id, j.cores)).collect();
+        order::done(ops, &turn, queues, &taken);
+        let claimed = claimed?;
+        if !claimed.is_empty() {
+            return Ok(claimed);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The oldest job of the asker's lanes, when this dispatch is one that goes by age and one is to be had (`spec/engine.md` section 9.2).
+async fn by_age(ops: &Ops, turn: &order::Turn, claim: &Claim) -> Result<Option<Vec<Claimed>>, OpsError> {
+    if !turn.by_age || claim.task_id.is_some() || claim.person_id.is_some() {
+        return Ok(None);
+    }
+    let Some((lane, ids)) = order::oldest(ops, &turn.lanes).await? else { return Ok(None) };
+    let claimed = ops.store.claim(Claim { lanes: vec![lane], ids: ids.clone(), ..claim.clone() }).await?;
+    order::looked_at(ops, lane, &ids, claimed.iter().map(|j| j.job_id.0).max());
+    Ok(Some(claimed).filter(|c| !c.is_empty()))
 }
 
 /// The job dictionary: what may change since the job was made, in front of the documents written then.

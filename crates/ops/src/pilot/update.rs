@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use crate::{
     MAX_CONFLICTS, Ops, OpsError,
     job::account::{self, Deltas},
+    share::order,
 };
 
 /// Sub-state of a job that its pilot holds, as long as the final report is not in.
@@ -69,12 +70,27 @@ pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
         build(&mut batch, &before, u, &decision, now)?;
         held_outputs(ops, &mut batch, &before, &decision).await?;
         match ops.store.apply(batch).await {
-            Ok(()) => return Ok(decision.command),
+            Ok(()) => {
+                if leaves_pilot(&before, &decision) {
+                    order::ended(ops, before.lane_id, before.core_count).await?;
+                }
+                return Ok(decision.command);
+            }
             Err(e) if e.is_conflict() => {}
             Err(e) => return Err(e.into()),
         }
     }
     Err(OpsError::refused(format!("job {} changes all the time; send the update again", u.job_id)))
+}
+
+/// Whether the job was with a pilot and is no longer.
+fn leaves_pilot(before: &JobRow, decision: &UpdateDecision) -> bool {
+    JobState::WITH_PILOT.contains(&before.state)
+        && match &decision.effect {
+            Effect::To(state) => !JobState::WITH_PILOT.contains(state),
+            Effect::FinalReport { moves, .. } => *moves,
+            _ => false,
+        }
 }
 
 /// Whether the update can only be a heartbeat: no report, no result, no metadata, no other batch job.

@@ -2,13 +2,17 @@
 
 pub mod change;
 pub mod facts;
+pub mod workers;
 
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use panda_core::{
     id::{LaneId, QueueId},
-    policy::broker::{Link, Storages},
+    policy::{
+        broker::{Link, Storages},
+        label,
+    },
     queue::Queue,
 };
 use panda_store::{
@@ -54,6 +58,12 @@ impl Snapshot {
     pub fn lane(&self, id: LaneId) -> Option<&LaneRow> {
         self.lane_by_id.get(&id).map(AsRef::as_ref)
     }
+    /// Power of a queue's cores, thousandths (`corepower` of its document, [`POWER`] when it says nothing).
+    #[must_use]
+    pub fn power(&self, id: QueueId) -> i64 {
+        let fact = |name: &str| self.facts.binary_search_by(|f| f.name.as_str().cmp(name)).ok().map(|at| self.facts[at].core_power_milli);
+        self.by_id.get(&id).and_then(|q| fact(&q.name)).filter(|p| *p > 0).unwrap_or(POWER)
+    }
     /// Queues by name, in order.
     #[must_use]
     pub fn sorted(&self) -> Vec<Arc<QueueRow>> {
@@ -70,25 +80,24 @@ pub struct Queues {
     reading: tokio::sync::Mutex<()>,
 }
 
-/// The class of labels whose jobs an asker gets together (`spec/engine.md` section 9.2).
-#[must_use]
-pub fn label_class(label: &str) -> &str {
-    match label {
-        "user" | "panda" => "analysis",
-        "managed" | "test" | "prod_test" => "production",
-        other => other,
-    }
-}
+/// Power of a core of a queue that does not say, thousandths (`spec/engine.md` section 20.4: corepower default 10).
+pub const POWER: i64 = 10_000;
 
-/// The classes that a request with this label may take (`spec/engine.md` section 9.2).
-#[must_use]
-pub fn classes_for(label: Option<&str>) -> Vec<&str> {
-    match label {
-        Some("user") => vec!["analysis", "install"],
-        None | Some("" | "managed" | "test" | "prod_test") => vec!["production", "install"],
-        Some("unified") => vec!["production", "analysis", "install"],
-        Some(other) => vec![other],
-    }
+/// What decides a job's lane.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneOf<'a> {
+    /// The queue.
+    pub queue: QueueId,
+    /// VO.
+    pub vo: &'a str,
+    /// `prodSourceLabel`.
+    pub label: &'a str,
+    /// Share.
+    pub share: &'a str,
+    /// Resource type.
+    pub resource_type: &'a str,
+    /// Memory of the job, MB.
+    pub ram_mb: i64,
 }
 
 /// The memory step of a job.
@@ -188,24 +197,32 @@ impl Ops {
         Ok(self.queues().await?.by_name.get(name).cloned())
     }
     /// The lane for jobs of these properties, made when it is new.
-    pub async fn lane(&self, queue: QueueId, resource_type: &str, label: &str, share: &str, ram_mb: i64) -> Result<LaneId, OpsError> {
-        let (class, step) = (label_class(label), ram_step(ram_mb));
+    pub async fn lane(&self, of: &LaneOf<'_>) -> Result<LaneId, OpsError> {
+        let settings = self.settings().await?;
+        let lane = LaneRow {
+            id: LaneId(0),
+            queue_id: of.queue,
+            vo: of.vo.to_owned(),
+            resource_type: of.resource_type.to_owned(),
+            label: label::class(&settings, of.vo, of.label).to_owned(),
+            share: of.share.to_owned(),
+            ram_step: ram_step(of.ram_mb),
+        };
+        self.lane_like(lane).await
+    }
+    /// The lane with all these properties but the id, made when it is new.
+    pub async fn lane_like(&self, lane: LaneRow) -> Result<LaneId, OpsError> {
         let find = |s: &Snapshot| {
-            let lanes = s.lanes.get(&queue)?;
-            let same = |l: &&Arc<LaneRow>| l.resource_type == resource_type && l.label == class && l.share == share && l.ram_step == step;
-            lanes.iter().find(same).map(|l| l.id)
+            let same = |l: &&Arc<LaneRow>| {
+                (&l.vo, &l.resource_type, &l.label, &l.share, l.ram_step)
+                    == (&lane.vo, &lane.resource_type, &lane.label, &lane.share, lane.ram_step)
+            };
+            s.lanes.get(&lane.queue_id)?.iter().find(same).map(|l| l.id)
         };
         if let Some(id) = find(&*self.queues().await?) {
             return Ok(id);
         }
-        let lane = LaneRow {
-            id: LaneId(self.store.id(IdKind::Row).await?),
-            queue_id: queue,
-            resource_type: resource_type.to_owned(),
-            label: class.to_owned(),
-            share: share.to_owned(),
-            ram_step: step,
-        };
+        let lane = LaneRow { id: LaneId(self.store.id(IdKind::Row).await?), ..lane.clone() };
         let mut batch = Batch::new();
         queue::add_lane(&mut batch, &lane);
         match self.store.apply(batch).await {
@@ -213,7 +230,7 @@ impl Ops {
             Err(e) if e.is_conflict() => {}
             Err(e) => return Err(e.into()),
         }
-        find(&*self.queues_changed().await?).ok_or_else(|| OpsError::Internal(format!("the lane of {queue} was not found")))
+        find(&*self.queues_changed().await?).ok_or_else(|| OpsError::Internal(format!("the lane of queue {} was not found", lane.queue_id)))
     }
 }
 
@@ -223,6 +240,9 @@ mod tests {
 
     use std::sync::Arc;
 
+    use panda_core::policy::share::UNDEFINED;
+
+    use super::LaneOf;
     use crate::testing::World;
 
     /// Lanes of many queues made at the same time: their ids commit in any order, and every caller finds its own.
@@ -237,7 +257,11 @@ mod tests {
         for round in 0..4 {
             for q in &queues {
                 let (w, q) = (w.clone(), *q);
-                tasks.push(tokio::spawn(async move { w.ops.lane(q, "SCORE", "user", "default", 1_000 * round).await }));
+                tasks.push(tokio::spawn(async move {
+                    let of =
+                        LaneOf { queue: q, vo: "amber", label: "user", share: UNDEFINED, resource_type: "SCORE", ram_mb: 1_000 * round };
+                    w.ops.lane(&of).await
+                }));
             }
         }
         for t in tasks {

@@ -45,6 +45,8 @@ struct Key {
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     load: Arc<Load>,
+    /// As it was published.
+    published: Arc<Load>,
     /// When it looked for a snapshot.
     looked_us: i64,
     /// Changes of the process: not yet in `load`, and those in it, by second.
@@ -66,6 +68,12 @@ pub async fn load(ops: &Ops) -> Result<Arc<Load>, OpsError> {
     let mut held = ops.live.load.lock();
     held.settle(now, &queues);
     Ok(held.load.clone())
+}
+
+/// The counts as they were published, without what this process did since.
+pub async fn published(ops: &Ops) -> Result<Arc<Load>, OpsError> {
+    load(ops).await?;
+    Ok(ops.live.load.lock().published.clone())
 }
 
 /// Jobs of a lane that were handed out by this process: `n` of `person` with `cores` altogether.
@@ -129,6 +137,7 @@ impl Held {
     fn replace(&mut self, mut load: Load, now: i64, queues: &Snapshot) {
         let from = (load.at.0 / 1_000_000).max(now / 1_000_000 - KEEP_S);
         self.recent.retain(|(second, _), _| *second >= from);
+        self.published = Arc::new(load.clone());
         for ((_, key), (n, cores)) in &self.recent {
             apply(&mut load, queues, key, *n, *cores);
         }
@@ -142,7 +151,7 @@ fn apply(load: &mut Load, queues: &Snapshot, key: &Key, n: i64, cores: i64) {
         queue: Some(lane.queue_id),
         share: &lane.share,
         resource_type: &lane.resource_type,
-        vo: &key.vo,
+        vo: &lane.vo,
         label: &key.label,
         person: key.person,
         state: key.state,
@@ -312,7 +321,7 @@ mod tests {
         dispatched(&w.ops, lane, person, 2, 2);
         assert_eq!(at(&w, q).await, (2, 2));
         let seen = load(&w.ops).await.unwrap();
-        assert_eq!((seen.share("default").running(), seen.person(person).queued(), seen.vo("amber").queued()), (2, 2, 4));
+        assert_eq!((seen.share("Undefined").running(), seen.person(person).queued(), seen.vo("amber").queued()), (2, 2, 2));
         assert_eq!(seen.queue(q).last_start, Some(w.ops.now()));
     }
 

@@ -10,7 +10,7 @@ use panda_store::query::job::count;
 use serde_json::Value;
 
 pub(crate) use load::Held;
-pub use load::{Made, dispatched, generated, load, publish};
+pub use load::{Made, dispatched, generated, load, publish, published};
 
 use crate::{Ops, OpsError};
 

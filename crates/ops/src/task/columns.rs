@@ -1,6 +1,6 @@
 //! Columns of a task that only its parameters say, under the original's names and with its defaults (`spec/engine.md` section 5.2).
 
-use panda_core::{policy::rules, queue::resource_type};
+use panda_core::policy::{resource::Types, rules};
 use panda_store::query::task::TaskRow;
 use panda_wire::TaskParameters;
 use serde_json::{Map, Value};
@@ -39,7 +39,7 @@ const COPIED: &[(&str, &str)] = &[
 ];
 
 /// Adds them.
-pub(super) fn add(m: &mut Map<String, Value>, row: &TaskRow, params: &str, adjust: Option<&str>) {
+pub(super) fn add(m: &mut Map<String, Value>, row: &TaskRow, params: &str, adjust: Option<&str>, types: &Types) {
     let params = match serde_json::from_str(params) {
         Ok(Value::Object(params)) => params,
         _ => Map::new(),
@@ -55,14 +55,14 @@ pub(super) fn add(m: &mut Map<String, Value>, row: &TaskRow, params: &str, adjus
     m.insert("gshare".into(), row.share_name.clone().or(typed.gshare.clone()).into());
     m.insert("nucleus".into(), row.nucleus.clone().or(typed.nucleus.clone()).into());
     if let Ok(plan) = Plan::of(&typed, &adjust) {
-        needs(m, &plan, &typed);
+        needs(m, &plan, &typed, types);
     }
     m.insert("job_execution_params".into(), execution_params(&params).into());
     m.insert("raw_task_params".into(), Value::Object(params));
 }
 
 /// Requirements with the refiner's defaults, as the engine has them now.
-fn needs(m: &mut Map<String, Value>, plan: &Plan, typed: &TaskParameters) {
+fn needs(m: &mut Map<String, Value>, plan: &Plan, typed: &TaskParameters, types: &Types) {
     let ram = &plan.needs.ram;
     let unit = match (ram.per_core, ram.fixed) {
         (true, true) => "MBPerCoreFixed",
@@ -82,7 +82,7 @@ fn needs(m: &mut Map<String, Value>, plan: &Plan, typed: &TaskParameters) {
     ];
     m.extend(numbers.map(|(key, n)| (key.to_owned(), Value::from(n))));
     m.insert("ramUnit".into(), unit.into());
-    m.insert("resource_type".into(), resource_type(plan.cores, plan.ram_mb).into());
+    m.insert("resource_type".into(), types.of(plan.cores, plan.ram_mb).into());
     m.insert("goal".into(), plan.behaviour.goal_permille.into());
 }
 

@@ -160,6 +160,7 @@ async fn matching(ops: &Ops, rows: Vec<TaskRow>, filters: &Filters) -> Result<Ve
 /// Whole descriptions, in order.
 async fn full(ops: &Ops, rows: Vec<TaskRow>) -> Result<Vec<Value>, OpsError> {
     let mut answer = Vec::with_capacity(rows.len());
+    let types = ops.resource_types().await?;
     for chunk in rows.chunks(usize::try_from(PAGE).unwrap_or(1)) {
         let ids: Vec<TaskId> = chunk.iter().map(|t| t.id).collect();
         let docs = archive::task::docs(&ops.store, &ids).await?;
@@ -173,7 +174,7 @@ async fn full(ops: &Ops, rows: Vec<TaskRow>) -> Result<Vec<Value>, OpsError> {
             let mut info = basic(row, &owner);
             progress(ops, &mut info, datasets.get(&row.id).map(Vec::as_slice).unwrap_or_default()).await?;
             let (params, adjust) = docs.remove(&row.id).unwrap_or_default();
-            columns::add(&mut info, row, &params, adjust.as_deref());
+            columns::add(&mut info, row, &params, adjust.as_deref(), &types);
             answer.push(Value::Object(info));
         }
     }

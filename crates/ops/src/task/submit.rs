@@ -4,7 +4,7 @@ use panda_access::{Principal, Right, table};
 use panda_core::{
     id::TaskId,
     machine::Actor,
-    setting::{Values, task::PRIORITY},
+    setting::{Values, dispatch::ACTIVE_TASKS, task::PRIORITY},
     task::{command::Command, state::TaskState},
 };
 use panda_store::{
@@ -18,7 +18,7 @@ use panda_wire::TaskParameters;
 use serde_json::Value;
 
 use super::plan::{Adjust, Plan};
-use crate::{MAX_CONFLICTS, Ops, OpsError, job::submit::USER_LABELS, retention};
+use crate::{MAX_CONFLICTS, Ops, OpsError, job::submit::USER_LABELS, retention, share};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -91,6 +91,27 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
             format!("too many active tasks: {active} of at most {}; wait until some have ended", ops.options.max_active_tasks),
         ));
     }
+    if let Some(most) = ops.settings().await?.opt_int(&ACTIVE_TASKS, &vo, &label) {
+        let active = task::list::count_active_label(&ops.store, person.id, &label, TaskState::COUNTED_ACTIVE).await?;
+        if active >= most {
+            let what = format!("too many active tasks of label {label}: {active} of at most {most}; wait until some have ended");
+            return Err(OpsError::coded(code::TOO_MANY, what));
+        }
+    }
+    if let Some(share) = &accepted.plan.behaviour.share {
+        if table::allowed(Right::TaskSteer, Some(who), None).is_err() {
+            return Err(faulty(
+                "parameter `gshare`: to name a share needs the production role; leave it away, the shares' rules choose".into(),
+            ));
+        }
+        if !ops.shares().await?.tree.is_leaf(share) {
+            return Err(faulty(format!(
+                "parameter `gshare`: share `{share}` does not exist or has parts; `panda share list` shows the shares"
+            )));
+        }
+    }
+    let (types, plan) = (ops.resource_types().await?, &accepted.plan);
+    let share = share::of_task(ops, &typed, &vo, &label, types.of(plan.cores, plan.ram_mb), &person.name).await?;
     let text = serde_json::to_string(&params).unwrap_or_default();
     let unique = typed.unique_task_name == Some(true);
     let name = typed.task_name.clone().unwrap_or_default();
@@ -110,6 +131,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
             processing_type: typed.processing_type.clone(),
             priority: priority(&settings, who, &typed, &vo, &label),
             parent_id: parent,
+            share_name: Some(share.clone()),
             ..TaskRow::new(id, &name, TaskState::Registered, &vo, &label, person.id, now)
         };
         let mut batch = Batch::new();

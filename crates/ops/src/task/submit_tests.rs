@@ -46,3 +46,34 @@ async fn defaults_of_the_vo_stay_with_the_task() {
     let doc = async |id| task::list::doc(&w.ops.store, id).await.unwrap().unwrap().1;
     assert_eq!((doc(plain.id).await, doc(own.id).await.as_deref()), (None, Some(r#"{"default_attempts":7,"default_ram_mb":1500}"#)));
 }
+
+/// engine.md 20.1: MAX_ACTIVE_TASKS_PER_USER_<label>.
+#[tokio::test]
+async fn active_tasks_of_a_label_are_capped() {
+    let w = World::new().await;
+    let send = async |name: &str| submit(&w.ops, &alice(), params(name, &json!({"uniqueTaskName": true})), None).await;
+    send("user.alice.1").await.unwrap();
+    crate::setting::set(&w.ops, &prod(), "cap.active_tasks_per_user", "", "user", "1").await.unwrap();
+    let OpsError::Refused { code, message } = send("user.alice.2").await.unwrap_err() else { panic!("another error") };
+    assert_eq!((code, message.as_str()), (Some(10), "too many active tasks of label user: 1 of at most 1; wait until some have ended"));
+    crate::setting::set(&w.ops, &prod(), "cap.active_tasks_per_user", "", "user", "2").await.unwrap();
+    send("user.alice.2").await.unwrap();
+}
+
+/// engine.md 9.1: the share of a task comes from rules, or it is named by who may.
+#[tokio::test]
+async fn a_named_share_needs_a_role_and_a_leaf() {
+    let w = World::new().await;
+    for (name, values) in [("A", json!({"value": 50, "label": "user"})), ("B", json!({"value": 50}))] {
+        share::change::set(&w.ops, &prod(), name, values.as_object().unwrap()).await.unwrap();
+    }
+    let by_rule = submit(&w.ops, &alice(), params("user.alice.1", &json!({})), None).await.unwrap().task_id;
+    assert_eq!(w.task_row(by_rule).await.share_name.as_deref(), Some("A"));
+    let named = |share: &str| json!({ "gshare": share });
+    let refused = submit(&w.ops, &alice(), params("user.alice.2", &named("B")), None).await.unwrap_err().to_string();
+    assert!(refused.contains("to name a share needs the production role"), "{refused}");
+    let refused = submit(&w.ops, &prod(), params("user.prod.2", &named("C")), None).await.unwrap_err().to_string();
+    assert!(refused.contains("share `C` does not exist or has parts"), "{refused}");
+    let by_name = submit(&w.ops, &prod(), params("user.prod.2", &named("B")), None).await.unwrap().task_id;
+    assert_eq!(w.task_row(by_name).await.share_name.as_deref(), Some("B"));
+}

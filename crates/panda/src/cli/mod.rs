@@ -4,6 +4,7 @@
 
 mod args;
 mod setting;
+mod share;
 mod submit;
 
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Subcommand};
 
 pub use args::*;
 pub use setting::{SettingScope, SettingVerb};
+pub use share::ShareVerb;
 pub use submit::{SubmitArgs, WaitArgs};
 
 use crate::context::Context;
@@ -82,6 +84,9 @@ enum Verb {
     /// Show and change settings of the whole system, for a VO or a label
     #[command(subcommand)]
     Setting(SettingVerb),
+    /// Show and change the shares that VOs, groups and activities have of what runs
+    #[command(subcommand)]
+    Share(ShareVerb),
     /// Register and show data sets
     #[command(subcommand)]
     Dataset(DatasetVerb),
@@ -164,6 +169,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Undrain(args) => call(verb::hold::undrain(&context, args.queue.as_deref())),
         Verb::Retention(args) => call(verb::retention::run(&context, args.due)),
         Verb::Setting(args) => call(verb::setting::run(&context, &args)),
+        Verb::Share(args) => call(verb::share::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),
         Verb::Selftest(args) => call(verb::selftest::run(&context, &args)),

@@ -23,6 +23,7 @@ pub mod run;
 pub mod selftest;
 pub mod serve;
 pub mod setting;
+pub mod share;
 pub mod status;
 pub mod submit;
 pub mod tasks;

@@ -166,4 +166,17 @@ pub(super) const ROWS: &[Method] = &[
     )
     .own()
     .about("Setting", "Takes a setting back to its shipped value."),
+    Method::get("queue", "worker_targets", Right::Read, &[NAME], handler!(own::queue_worker_targets::handle))
+        .own()
+        .about("WorkerTargets", "How many workers of each resource type a queue should get."),
+    Method::get("share", "list", Right::Read, &[], handler!(own::share_list::handle)).own().about("Shares", "The configured shares."),
+    Method::get("share", "show", Right::Read, &[optional("name", Kind::Text)], handler!(own::share_show::handle))
+        .own()
+        .about("ShareUse", "Targets of shares, what they use and what waits."),
+    Method::post("share", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::share_set::handle))
+        .own()
+        .about("Share", "Adds or changes a share."),
+    Method::post("share", "remove", Right::QueueChange, &[NAME], handler!(own::share_remove::handle))
+        .own()
+        .about("Share", "Takes a share away."),
 ];

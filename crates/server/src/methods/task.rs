@@ -144,4 +144,20 @@ pub(super) const ROWS: &[Method] = &[
         handler!(task::change_attribute::handle),
     )
     .about("Nothing", "Changes memory, times or cores of a task."),
+    Method::post(
+        "task",
+        "reassign_global_share",
+        Right::TaskSteer,
+        &[required("task_id_list", Kind::Ints), required("share", Kind::Text), required("reassign_running_jobs", Kind::Bool)],
+        handler!(task::reassign_global_share::handle),
+    )
+    .about("Code", "Puts tasks and their queued jobs into another share."),
+    Method::post(
+        "task",
+        "change_priority",
+        Right::TaskSteer,
+        &[TASK_ID, required("priority", Kind::Int)],
+        handler!(task::change_priority::handle),
+    )
+    .about("Code", "Another priority for a task and its queued jobs."),
 ];

@@ -179,6 +179,13 @@ impl Lanes {
 pub(super) async fn claim<B: Takes>(backend: &Arc<B>, lanes: &Arc<Lanes>, claim: Claim) -> Result<Vec<Claimed>, Error> {
     let want = claim.n.max(1) as usize;
     let claim = Arc::new(claim);
+    if !claim.ids.is_empty() {
+        let Some(lane) = claim.lanes.first().copied() else { return Ok(vec![]) };
+        let order = order(&claim, lane, From::Ids { ids: claim.ids.clone(), wait: false }, vec![claim.host.clone(); want]);
+        let own = Arc::clone(backend);
+        let taken = tokio::spawn(async move { own.take(vec![order]).await }).await.map_err(|_| Error::Closed)??;
+        return Ok(taken.into_iter().map(|t| t.job).collect());
+    }
     let mut out = vec![];
     if claim.task_id.is_none() && claim.person_id.is_none() {
         for lane in &claim.lanes {

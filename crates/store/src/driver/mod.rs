@@ -57,6 +57,8 @@ pub struct Claim {
     pub person_id: Option<i64>,
     /// Only jobs of this task.
     pub task_id: Option<TaskId>,
+    /// Only of these jobs, which stand in the first lane; empty = any. The caller has looked at person and task.
+    pub ids: Vec<i64>,
     /// The node that asks.
     pub host: Option<String>,
     /// Microseconds UTC.
@@ -80,6 +82,8 @@ pub struct Claimed {
     pub person_id: i64,
     /// Whether debug mode is on.
     pub debug: bool,
+    /// Cores of the job.
+    pub cores: i64,
     /// Fragment of the JSON job dictionary shared by the task's jobs: `"k":v,"k":v` without braces.
     pub common: Arc<str>,
     /// The job's own fragment, likewise.

@@ -18,6 +18,7 @@ pub mod person;
 pub mod queue;
 pub mod retry_rule;
 pub mod setting;
+pub mod share;
 pub mod snapshot;
 pub mod task;
 pub mod worker;
@@ -53,6 +54,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         queue::ALL,
         retry_rule::ALL,
         setting::ALL,
+        share::ALL,
         snapshot::ALL,
         task::dataset::ALL,
         task::file::ALL,

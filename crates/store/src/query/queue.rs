@@ -74,6 +74,8 @@ pub struct LaneRow {
     pub id: LaneId,
     /// The queue.
     pub queue_id: QueueId,
+    /// VO.
+    pub vo: String,
     /// SCORE, MCORE, …
     pub resource_type: String,
     /// Label class.
@@ -95,8 +97,8 @@ statements! {
     write LINK_SET = "rse_link.set", "INSERT INTO rse_link (src, dst, cost, mbps, queued, at_us) VALUES (:src, :dst, :cost, :mbps, :queued, :at) {upsert(src,dst): cost,mbps,queued,at_us}";
     write LINK_DELETE = "rse_link.delete", "DELETE FROM rse_link WHERE src = :src AND dst = :dst";
     write RSE_ROOT = "rse.root", "UPDATE rse SET root = :root WHERE id = :id";
-    read LANES = "lane.list", "SELECT id, queue_id, resource_type, label, share_name, ram_step FROM lane WHERE id > :after ORDER BY id LIMIT 10000";
-    insert LANE_ADD = "lane.add" => lane (id: Int, queue_id: Int, resource_type: Text, label: Text, share_name: Text, ram_step: Int), "";
+    read LANES = "lane.list", "SELECT id, queue_id, vo, resource_type, label, share_name, ram_step FROM lane WHERE id > :after ORDER BY id LIMIT 10000";
+    insert LANE_ADD = "lane.add" => lane (id: Int, queue_id: Int, vo: Text, resource_type: Text, label: Text, share_name: Text, ram_step: Int), "";
 }
 
 fn read(row: &Row) -> Result<QueueRow, Error> {
@@ -232,10 +234,11 @@ pub async fn lanes(store: &Store, after: LaneId) -> Result<Vec<LaneRow>, Error> 
             Ok(LaneRow {
                 id: LaneId(r.int(0)?),
                 queue_id: QueueId(r.int(1)?),
-                resource_type: r.text(2)?.to_owned(),
-                label: r.text(3)?.to_owned(),
-                share: r.text(4)?.to_owned(),
-                ram_step: r.int(5)?,
+                vo: r.text(2)?.to_owned(),
+                resource_type: r.text(3)?.to_owned(),
+                label: r.text(4)?.to_owned(),
+                share: r.text(5)?.to_owned(),
+                ram_step: r.int(6)?,
             })
         })
         .collect()
@@ -244,6 +247,14 @@ pub async fn lanes(store: &Store, after: LaneId) -> Result<Vec<LaneRow>, Error> 
 pub fn add_lane(batch: &mut Batch, l: &LaneRow) {
     batch.insert(
         &LANE_ADD,
-        vec![l.id.into(), l.queue_id.into(), (&l.resource_type).into(), (&l.label).into(), (&l.share).into(), l.ram_step.into()],
+        vec![
+            l.id.into(),
+            l.queue_id.into(),
+            (&l.vo).into(),
+            (&l.resource_type).into(),
+            (&l.label).into(),
+            (&l.share).into(),
+            l.ram_step.into(),
+        ],
     );
 }

@@ -4,6 +4,7 @@ use crate::{Batch, Error, Store, statements};
 
 statements! {
     write SET = "snapshot.set", "INSERT INTO snapshot (name, at_us, doc) VALUES (:name, :at, :doc) {upsert(name): at_us,doc}";
+    [hot] write DELETE = "snapshot.delete", "DELETE FROM snapshot WHERE name = :name";
     [hot] read GET = "snapshot.get", "SELECT at_us, doc FROM snapshot WHERE name = :name LIMIT 1";
     [hot] read AT = "snapshot.at", "SELECT at_us FROM snapshot WHERE name = :name LIMIT 1";
     // Snapshots of one kind: `kind:…`.
@@ -34,6 +35,10 @@ pub fn set(batch: &mut Batch, name: &str, at_us: i64, doc: &str) {
 pub async fn get(store: &Store, name: &str) -> Result<Option<(i64, String)>, Error> {
     let rows = store.fetch(&GET, vec![("name", name.into())]).await?;
     rows.first().map(|r| Ok((r.int(0)?, r.text(1)?.to_owned()))).transpose()
+}
+/// Takes a snapshot away.
+pub fn delete(batch: &mut Batch, name: &str) {
+    batch.exec(&DELETE, vec![("name", name.into())]);
 }
 /// When a snapshot was published.
 pub async fn at(store: &Store, name: &str) -> Result<Option<i64>, Error> {

@@ -8,6 +8,7 @@ statements! {
     [hot] read GET = "worker.get", "SELECT id, state, rev FROM worker WHERE harvester = :harvester AND worker_no = :no LIMIT 1";
     insert ADD = "worker.add" => worker (id: Int, harvester: Text, worker_no: Int, queue_id: Int, state: Text, node: Text, created_us: Int, modified_us: Int, rev: Int), "";
     write MOVE = "worker.transition", "UPDATE worker SET state = :state, node = :node, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] read QUEUED = "worker.queued", "SELECT COUNT(*) FROM worker WHERE queue_id = :queue AND state IN ('pending', 'ready', 'submitted') LIMIT 1";
     [hot] read LATEST = "worker.latest", "SELECT modified_us FROM worker WHERE queue_id = :queue ORDER BY modified_us DESC LIMIT 1";
     // Of every queue; a scalar subquery with a limit reads one entry of the index.
     read LATEST_ALL = "worker.latest_all", "SELECT q.id, (SELECT w.modified_us FROM worker w WHERE w.queue_id = q.id ORDER BY w.modified_us DESC LIMIT 1) AS at_us FROM queue q ORDER BY q.id LIMIT 10000";
@@ -21,6 +22,10 @@ statements! {
 pub async fn get(store: &Store, harvester: &str, no: i64) -> Result<Option<(i64, String, i64)>, Error> {
     let rows = store.fetch(&GET, vec![("harvester", harvester.into()), ("no", no.into())]).await?;
     rows.first().map(|r| Ok((r.int(0)?, r.text(1)?.to_owned(), r.int(2)?))).transpose()
+}
+/// Workers of a queue that do not run yet.
+pub async fn queued(store: &Store, queue: QueueId) -> Result<i64, Error> {
+    store.fetch(&QUEUED, vec![("queue", queue.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
 }
 /// When a worker of this queue was last heard of, microseconds UTC.
 pub async fn latest(store: &Store, queue: QueueId) -> Result<Option<i64>, Error> {

@@ -80,7 +80,15 @@ pub async fn lanes(store: &Store, ids: &[i64]) {
         let share = format!("share {id}");
         queue::add_lane(
             &mut batch,
-            &queue::LaneRow { id: LaneId(*id), queue_id: QUEUE, resource_type: "SCORE".into(), label: "user".into(), share, ram_step: 0 },
+            &queue::LaneRow {
+                id: LaneId(*id),
+                queue_id: QUEUE,
+                vo: "amber".into(),
+                resource_type: "SCORE".into(),
+                label: "user".into(),
+                share,
+                ram_step: 0,
+            },
         );
     }
     store.apply(batch).await.unwrap();

@@ -9,8 +9,9 @@ use panda_core::{
     policy::{
         broker::{Needs, Ram},
         names,
+        resource::Types,
+        share::Facts,
     },
-    queue::resource_type,
 };
 use panda_store::query::{
     job::{JobRow, file::JobFile},
@@ -20,14 +21,16 @@ use panda_wire::job_spec::Attributes;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Checked, File, SHARE, Submission, USER_LABELS};
+use super::{Checked, File, Submission};
 use crate::{
     OpsError,
     job::dictionary::{self, DictFile, DictInput},
+    queue::LaneOf,
+    share,
 };
 
-/// Priority of a user's job that states none (`spec/engine.md` section 3.4).
-const USER_PRIORITY: i64 = 1_000;
+/// Labels whose jobs get two attempts more than they had when they ask for fewer (`spec/engine.md` sections 3.4 and 20.1).
+const LABELS_TRIED_AGAIN: &[&str] = &["user", "panda", "ptest"];
 /// Longest text kept in a column, characters.
 const MAX_NAME: usize = 255;
 
@@ -35,13 +38,26 @@ impl Submission<'_> {
     pub(super) async fn row(&self, job: &Checked<'_>, id: JobId, fill: &Fill, queue: Option<&QueueRow>) -> Result<JobRow, OpsError> {
         let a = &job.spec.attributes;
         let (cores, ram) = (job.need.cores, job.need.ram.of(job.need.cores));
-        let kind = resource_type(cores, ram);
+        let kind = self.types.of(cores, ram);
         let lane = match queue {
-            Some(q) => Some(self.ops.lane(q.id, kind, job.label, SHARE, ram).await?),
+            Some(q) => {
+                let facts = Facts {
+                    vo: &self.vo,
+                    label: job.label,
+                    working_group: string(a, "workingGroup"),
+                    campaign: string(a, "campaign"),
+                    processing_type: string(a, "processingType"),
+                    transformation: string(a, "transformation"),
+                    resource_type: kind,
+                    user: &self.owner.name,
+                };
+                let share = share::of(self.ops, &facts).await?;
+                let of = LaneOf { queue: q.id, vo: &self.vo, label: job.label, share: &share, resource_type: kind, ram_mb: ram };
+                Some(self.ops.lane(&of).await?)
+            }
             None => None,
         };
         let attempt = a.int("attemptNr").unwrap_or(0).max(0);
-        let usual = if USER_LABELS.contains(&job.label) { USER_PRIORITY } else { 0 };
         let named = |key: &str| Some(string(a, key)).filter(|t| !t.is_empty());
         Ok(JobRow {
             id,
@@ -51,11 +67,11 @@ impl Submission<'_> {
             kind: JobKind::Standalone,
             queue_id: queue.map(|q| q.id),
             lane_id: lane,
-            neg_priority: -a.int("currentPriority").or_else(|| a.int("assignedPriority")).unwrap_or(usual),
+            neg_priority: -job.priority,
             attempt,
             max_attempt: match a.int("maxAttempt") {
                 None | Some(-1) => attempt,
-                Some(most) if most <= attempt => attempt + 2,
+                Some(most) if most <= attempt && LABELS_TRIED_AGAIN.contains(&job.label) => attempt + 2,
                 Some(most) => most,
             },
             vo: self.vo.clone(),
@@ -209,7 +225,7 @@ fn scope_of(dataset: &str, lfn: &str) -> String {
 }
 
 /// What a job needs of a queue, as its attributes say.
-pub(super) fn need(a: &Attributes, vo: &str, label: &str, person: i64) -> Needs {
+pub(super) fn need(a: &Attributes, vo: &str, label: &str, person: i64, types: &Types) -> Needs {
     let mega = |value: &str, unit: &str| {
         let n = a.int(value).unwrap_or(0).max(0);
         if string(a, unit).to_ascii_uppercase().starts_with('G') { n.saturating_mul(1_000) } else { n }
@@ -222,7 +238,7 @@ pub(super) fn need(a: &Attributes, vo: &str, label: &str, person: i64) -> Needs 
         processing_type: string(a, "processingType").to_owned(),
         person,
         only: if site.is_empty() { Vec::new() } else { vec![site.to_owned()] },
-        resource_type: resource_type(cores, ram_mb).to_owned(),
+        resource_type: types.of(cores, ram_mb).to_owned(),
         cores,
         ram: Ram::job(ram_mb),
         disk_mb: mega("maxDiskCount", "maxDiskUnit"),

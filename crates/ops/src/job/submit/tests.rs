@@ -96,3 +96,57 @@ async fn many_jobs_in_batches() {
     assert_eq!(got.len(), 300);
     assert_eq!(job::list::many(&w.ops.store, &got.iter().map(|s| s.job_id).collect::<Vec<_>>()).await.unwrap().len(), 300);
 }
+
+/// engine.md 3.4 and 20.1: the table of priorities, each next job of a user a little lower, and attempts by label.
+#[tokio::test]
+async fn priorities_and_attempts_of_jobs_without_a_task() {
+    let w = World::new().await;
+    w.queue("LOCAL").await;
+    let managed = |extra: Value| {
+        let mut job = spec(json!({"prodSourceLabel": "managed"}), json!([]));
+        job.as_object_mut().unwrap().extend(extra.as_object().cloned().unwrap());
+        job
+    };
+    let jobs = json!([
+        spec(json!({}), json!([])),
+        spec(json!({}), json!([])),
+        spec(json!({"specialHandling": "ddm:rucio,express"}), json!([])),
+        spec(json!({"assignedPriority": 1_600}), json!([])),
+        spec(json!({"prodSourceLabel": "panda"}), json!([])),
+        spec(json!({"processingType": "artprod"}), json!([])),
+        managed(json!({"assignedPriority": 800, "attemptNr": 3, "maxAttempt": 2})),
+        managed(json!({})),
+        spec(json!({"attemptNr": 3, "maxAttempt": 2}), json!([])),
+        spec(json!({"attemptNr": 3, "maxAttempt": -1}), json!([])),
+    ]);
+    let got = submit(&w.ops, &prod(), jobs.to_string()).await.unwrap();
+    let mut rows = Vec::new();
+    for g in &got {
+        rows.push(w.job_row(g.job_id).await);
+    }
+    let priorities: Vec<i64> = rows.iter().map(|r| -r.neg_priority).collect();
+    // The user's serial number goes on over all jobs with the label `user`: 1000 - serial / 5.
+    assert_eq!(priorities, [1_000, 1_000, 6_000, 1_600, 2_000, 7_000, 800, 0, 999, 999]);
+    assert_eq!((rows[6].max_attempt, rows[8].max_attempt, rows[9].max_attempt), (2, 5, 3));
+    w.pass(11);
+    let next = one(&w, &prod(), spec(json!({}), json!([]))).await.unwrap()[0].job_id;
+    assert_eq!(w.job_row(next).await.neg_priority, -998, "ten jobs are there");
+}
+
+/// engine.md 20.9: jobs without a task have nothing that could wait for a cap.
+#[tokio::test]
+async fn a_cap_refuses_jobs_without_a_task() {
+    let w = World::new().await;
+    w.queue("LOCAL").await;
+    crate::setting::set(&w.ops, &prod(), "cap.user_jobs", "amber", "user", "1").await.unwrap();
+    for _ in 0..2 {
+        one(&w, &alice(), spec(json!({}), json!([]))).await.unwrap();
+    }
+    w.pass(11);
+    let refused = one(&w, &alice(), spec(json!({}), json!([]))).await.unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "job 0: user `alice` has 2 jobs queued; the cap lets jobs be made below 2. They are made again when some have started"
+    );
+    one(&w, &bob(), spec(json!({}), json!([]))).await.unwrap();
+}

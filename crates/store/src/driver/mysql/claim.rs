@@ -156,6 +156,7 @@ impl Inner {
             priority: -row.int(3)?,
             person_id: row.int(4)?,
             debug: row.int(5)? != 0,
+            cores: row.int(8)?,
             common,
             doc: row.take_text(6)?.unwrap_or_default(),
         })

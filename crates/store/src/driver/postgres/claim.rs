@@ -93,6 +93,7 @@ impl Inner {
             priority: -row.int(3)?,
             person_id: row.int(4)?,
             debug: row.int(5)? != 0,
+            cores: row.int(9)?,
             common,
             doc: row.take_text(7)?.unwrap_or_default(),
         };

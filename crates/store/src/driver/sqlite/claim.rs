@@ -18,6 +18,10 @@ use crate::{
 pub(super) async fn run(driver: &Sqlite, claim: Claim) -> Result<Vec<Claimed>, Error> {
     let claim = Arc::new(claim);
     let (unit, commons) = (Arc::clone(&claim), Arc::clone(&driver.commons));
+    if !claim.ids.is_empty() {
+        let Some(lane) = claim.lanes.first().copied() else { return Ok(vec![]) };
+        return driver.writer.run(move |s| take_ids(s, &commons, &unit, lane, &unit.ids)).await;
+    }
     let taken = driver.writer.run(move |s| take(s, &commons, &unit)).await?;
     if !taken.is_empty() || !scan::limited(&claim) {
         return Ok(taken);
@@ -81,8 +85,15 @@ fn take(s: &Session, commons: &Commons, claim: &Claim) -> Result<Vec<Claimed>, E
 fn take_ids(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, ids: &[i64]) -> Result<Vec<Claimed>, Error> {
     let mut out = vec![];
     for id in ids {
-        let binds =
-            vec![("id", Value::Int(*id)), ("lane", lane.into()), ("now", claim.now_us.into()), ("host", claim.host.as_deref().into())];
+        let binds = vec![
+            ("id", Value::Int(*id)),
+            ("lane", lane.into()),
+            ("now", claim.now_us.into()),
+            ("host", claim.host.as_deref().into()),
+            ("ram", claim.max_ram_mb.unwrap_or(i64::MAX).into()),
+            ("disk", claim.max_disk_mb.unwrap_or(i64::MAX).into()),
+            ("wall", claim.max_walltime_s.unwrap_or(i64::MAX).into()),
+        ];
         if let Some(row) = s.fetch(&sqlite::TAKE_ID, &binds)?.pop() {
             out.push(complete(s, commons, claim, lane, &row)?);
             if out.len() >= claim.n.max(1) as usize {
@@ -118,6 +129,7 @@ fn complete(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, row: &R
         priority: -row.int(3)?,
         person_id: row.int(4)?,
         debug: row.int(5)? != 0,
+        cores: row.int(7)?,
         common,
         doc,
     })

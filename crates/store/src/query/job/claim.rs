@@ -24,6 +24,8 @@ statements! {
         mysql: "SELECT id, neg_priority, ram_mb, disk_mb, walltime_s, person_id FROM job WHERE task_id = :task AND ready_lane = :lane AND (neg_priority > :neg OR (neg_priority = :neg AND id > :id)) ORDER BY neg_priority, id LIMIT 500";
     // Which of these lanes hold a job; a scalar subquery with a limit cannot be turned into a join over all jobs.
     [hot] read LANES = "claim.lanes", "SELECT l.id FROM lane l WHERE l.id IN (:lanes*) AND (SELECT j.id FROM job j WHERE j.ready_lane = l.id LIMIT 1) IS NOT NULL ORDER BY l.id LIMIT 1000";
+    // The first job of each of these lanes; a lane without jobs has none.
+    [hot] read HEADS = "claim.heads", "SELECT l.id, (SELECT j.neg_priority FROM job j WHERE j.ready_lane = l.id ORDER BY j.neg_priority, j.id LIMIT 1), (SELECT j.id FROM job j WHERE j.ready_lane = l.id ORDER BY j.neg_priority, j.id LIMIT 1) FROM lane l WHERE l.id IN (:lanes*) ORDER BY l.id LIMIT 1000";
     [hot] read COMMON = "claim.common", "SELECT doc FROM job_common WHERE id = :id LIMIT 1";
     [hot] read BEAT_READ = "beat.read", "SELECT state, attempt, command, debug FROM job WHERE id = :id LIMIT 1";
     // A heartbeat without metrics keeps those of the one before.

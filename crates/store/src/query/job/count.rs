@@ -3,6 +3,7 @@
 use panda_core::{
     id::{LaneId, QueueId},
     job::state::JobState,
+    task::state::TaskState,
 };
 
 use super::list::words;
@@ -15,7 +16,24 @@ statements! {
     // Both read the index job_count alone.
     read LIVE = "job.count_live", "SELECT state, lane_id, label, vo, person_id, core_count, COUNT(*) FROM job WHERE state IN (:states*) GROUP BY state, lane_id, label, vo, person_id, core_count LIMIT 100000";
     read ALL_STATES = "job.count", "SELECT state, lane_id, label, COUNT(*) FROM job GROUP BY state, lane_id, label LIMIT 100000";
+    // Working groups are the tasks'; jobs on the way to a pilot or with one.
+    [hot] read WORKING_GROUPS = "job.count_groups", "SELECT t.vo, t.working_group, j.state, j.core_count, COUNT(*) FROM task t JOIN job j ON j.task_id = t.id WHERE t.state IN (:live*) AND t.working_group IS NOT NULL AND j.state IN ('activated', 'sent', 'starting', 'running') GROUP BY t.vo, t.working_group, j.state, j.core_count LIMIT 100000";
     [hot] read ENDED = "job.count_ended", "SELECT queue_id, person_id, state, COUNT(*) FROM job WHERE queue_id IN (:queues*) AND ended_us > :since AND state IN ('finished', 'failed') GROUP BY queue_id, person_id, state LIMIT 100000";
+}
+
+/// Live jobs of a working group's tasks that share all that is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfGroup {
+    /// VO.
+    pub vo: String,
+    /// Working group.
+    pub group: String,
+    /// State.
+    pub state: JobState,
+    /// Cores of each.
+    pub core_count: i64,
+    /// How many.
+    pub n: i64,
 }
 
 /// Live jobs that share all that is counted.
@@ -76,6 +94,22 @@ pub async fn groups(store: &Store) -> Result<Vec<Group>, Error> {
     let rows = store.fetch(&ALL_STATES, vec![]).await?;
     rows.iter()
         .map(|r| Ok(Group { state: state(r.text(0)?)?, lane: r.opt_int(1)?.map(LaneId), label: r.text(2)?.to_owned(), n: r.int(3)? }))
+        .collect()
+}
+/// Jobs of working groups that are ready for a pilot or with one; at most [`MAX_LINES`] lines.
+pub async fn working_groups(store: &Store) -> Result<Vec<OfGroup>, Error> {
+    let live: Vec<String> = TaskState::LIVE.iter().map(|s| s.as_str().to_owned()).collect();
+    let rows = store.fetch(&WORKING_GROUPS, vec![("live", live.into())]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(OfGroup {
+                vo: r.text(0)?.to_owned(),
+                group: r.text(1)?.to_owned(),
+                state: state(r.text(2)?)?,
+                core_count: r.int(3)?,
+                n: r.int(4)?,
+            })
+        })
         .collect()
 }
 /// Jobs that finished or failed at these queues (at most 1,000) after `since_us`, by queue and person; at most [`MAX_LINES`] lines.

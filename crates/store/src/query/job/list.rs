@@ -26,6 +26,11 @@ statements! {
     [hot] read BRIEF_OF_TASK = "job.brief_of_task", "SELECT id, state, kind FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
     [hot] read DOCS = "job.docs", "SELECT d.job_id, d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id IN (:ids*) ORDER BY d.job_id LIMIT 1000";
     [hot] read AHEAD = "job.ahead", "SELECT COUNT(*) FROM job WHERE ready_lane = :lane AND (neg_priority < :neg OR (neg_priority = :neg AND id < :id)) LIMIT 1";
+    [hot] read PLACED = "job.placed", "SELECT id, lane_id, neg_priority, kind FROM job WHERE task_id = :task AND state = :state AND id > :after ORDER BY id LIMIT :n";
+    // Reads the whole lane: asked for once in a while, for many jobs.
+    [hot] read OLDEST_READY = "job.oldest_ready", "SELECT id FROM job WHERE ready_lane = :lane ORDER BY id LIMIT :n";
+    [hot] read LAST_READY = "job.last_ready", "SELECT id, neg_priority FROM job WHERE ready_lane = :lane ORDER BY neg_priority DESC, id DESC LIMIT :n";
+    [hot] read READY_WALLTIME = "job.ready_walltime", "SELECT MIN(w.walltime_s), SUM(w.walltime_s * w.core_count) FROM (SELECT walltime_s, core_count FROM job WHERE ready_lane IN (:lanes*) LIMIT 100000) w LIMIT 1";
     [hot] read DIAGS = "job.diags", "SELECT id, queue_id, diag FROM job WHERE task_id = :task AND state IN ('failed', 'cancelled', 'closed') AND diag IS NOT NULL ORDER BY id DESC LIMIT 500";
     [hot] read COUNT_QUEUES = "job.count_queues", "SELECT queue_id, COUNT(*) FROM job WHERE task_id = :task AND state = 'activated' AND queue_id IS NOT NULL GROUP BY queue_id ORDER BY queue_id LIMIT 1000";
     [hot] read COUNT_TASK = "job.count_task", "SELECT state, COUNT(*) FROM job WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
@@ -125,6 +130,49 @@ pub async fn brief_of_task(store: &Store, task: TaskId, after: JobId, n: i64) ->
 pub async fn ahead(store: &Store, lane: LaneId, neg_priority: i64, id: JobId) -> Result<i64, Error> {
     let binds = vec![("lane", lane.into()), ("neg", neg_priority.into()), ("id", id.into())];
     store.fetch(&AHEAD, binds).await?.first().map_or(Ok(0), |r| r.int(0))
+}
+/// Id and priority of the activated jobs of a lane that would be handed out last; at most `n` and 1,000.
+pub async fn last_ready(store: &Store, lane: LaneId, n: i64) -> Result<Vec<(i64, JobId)>, Error> {
+    let rows = store.fetch(&LAST_READY, vec![("lane", lane.into()), ("n", n.min(MAX_PAGE).into())]).await?;
+    rows.iter().map(|r| Ok((-r.int(1)?, JobId(r.int(0)?)))).collect()
+}
+/// The oldest activated jobs of a lane; at most `n` and 1,000.
+pub async fn oldest_ready(store: &Store, lane: LaneId, n: i64) -> Result<Vec<i64>, Error> {
+    let rows = store.fetch(&OLDEST_READY, vec![("lane", lane.into()), ("n", n.min(MAX_PAGE).into())]).await?;
+    rows.iter().map(|r| r.int(0)).collect()
+}
+/// Whether all activated jobs of these lanes (at most 1,000) state their wall time, and the sum of it times cores, seconds; the first 100,000 of them.
+pub async fn ready_walltime(store: &Store, lanes: &[LaneId]) -> Result<(bool, i64), Error> {
+    let lanes: Vec<i64> = lanes.iter().map(|l| l.0).collect();
+    let rows = store.fetch(&READY_WALLTIME, vec![("lanes", lanes.into())]).await?;
+    rows.first().map_or(Ok((true, 0)), |r| Ok((r.opt_int(0)?.is_none_or(|least| least > 0), r.opt_int(1)?.unwrap_or(0))))
+}
+/// Where a job of a task stands in the order of dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// The job.
+    pub id: JobId,
+    /// Its lane.
+    pub lane: Option<LaneId>,
+    /// Its priority.
+    pub priority: i64,
+    /// What it is.
+    pub kind: JobKind,
+}
+/// Jobs of a task in a state with an id above `after`, by id; at most `n` and 1,000.
+pub async fn placed(store: &Store, task: TaskId, state: JobState, after: JobId, n: i64) -> Result<Vec<Placed>, Error> {
+    let binds = vec![("task", task.into()), ("state", state.as_str().into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    let rows = store.fetch(&PLACED, binds).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Placed {
+                id: JobId(r.int(0)?),
+                lane: r.opt_int(1)?.map(LaneId),
+                priority: -r.int(2)?,
+                kind: code("job kind", r.text(3)?, JobKind::parse(r.text(3)?).ok())?,
+            })
+        })
+        .collect()
 }
 /// Queue and diagnosis of a task's newest 500 jobs that ended badly.
 pub async fn diags(store: &Store, task: TaskId) -> Result<Vec<(JobId, Option<QueueId>, String)>, Error> {

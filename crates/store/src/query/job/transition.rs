@@ -26,6 +26,9 @@ statements! {
     [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :sup, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write PLACE = "job.place", "UPDATE job SET queue_id = :queue, lane_id = :lane WHERE id = :id AND rev = :rev";
+    // A job that is not ready has no ready lane, and keeps none.
+    [hot] write RELANE = "job.transition_lane", "UPDATE job SET lane_id = :lane, ready_lane = ready_lane + :ready - ready_lane, modified_us = :now, rev = rev + 1 WHERE id IN (:ids*) AND lane_id = :old";
+    [hot] write PRIORITY = "job.priority", "UPDATE job SET neg_priority = :neg, modified_us = :now, rev = rev + 1 WHERE id = :id AND neg_priority = :old AND state IN ('pending', 'defined', 'assigned', 'waiting', 'activated', 'throttled')";
     write DOC_SET = "job.doc_set", "UPDATE job_doc SET doc = :doc WHERE job_id = :id";
     [hot] write COMMAND = "job.command", "UPDATE job SET command = :command, modified_us = :now WHERE id = :id AND state IN ('sent', 'starting', 'running', 'transferring', 'merging', 'holding')";
 }
@@ -173,6 +176,17 @@ pub fn set(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
 pub fn place(batch: &mut Batch, before: &JobRow, queue: QueueId, lane: LaneId) {
     let binds = vec![("queue", queue.into()), ("lane", lane.into()), ("id", before.id.into()), ("rev", before.rev.into())];
     batch.guard(&PLACE, binds, 1);
+}
+/// Moves those of these jobs (at most 1,000) that are in lane `old` to another lane of the same queue, whatever their state.
+pub fn relane(batch: &mut Batch, ids: &[i64], old: LaneId, new: LaneId, now_us: i64) {
+    batch.exec(
+        &RELANE,
+        vec![("lane", new.into()), ("ready", new.into()), ("now", now_us.into()), ("ids", ids.to_vec().into()), ("old", old.into())],
+    );
+}
+/// Gives a job that has not started and still has priority `old` another priority.
+pub fn set_priority(batch: &mut Batch, id: JobId, old: i64, new: i64, now_us: i64) {
+    batch.exec(&PRIORITY, vec![("neg", (-new).into()), ("now", now_us.into()), ("id", id.into()), ("old", (-old).into())]);
 }
 /// Replaces a job's own document fragment.
 pub fn set_doc(batch: &mut Batch, id: JobId, doc: &str) {

@@ -24,6 +24,8 @@ statements! {
     [hot] read RECENT = "task.recent", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read CHILDREN = "task.children", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.parent_id = :id ORDER BY t.id LIMIT 1000");
     [hot] read EVENTS = "task.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM task_event WHERE task_id = :id ORDER BY rev LIMIT 1000";
+    [hot] read OF_GROUP = "task.of_group", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.vo = :vo AND t.working_group = :wg ORDER BY t.id DESC LIMIT :n");
+    [hot] read COUNT_ACTIVE_LABEL = "task.count_active_label", "SELECT COUNT(*) FROM task t WHERE t.person_id = :person AND t.label = :label AND t.state IN (:states*) LIMIT 1";
     [hot] read COUNT_ACTIVE = "task.count_active", "SELECT COUNT(*) FROM task t WHERE t.person_id = :person AND t.state IN (:states*) LIMIT 1";
 }
 
@@ -131,8 +133,20 @@ pub async fn children(store: &Store, id: TaskId) -> Result<Vec<TaskRow>, Error> 
 pub async fn events(store: &Store, id: TaskId) -> Result<Vec<Event>, Error> {
     store.fetch(&EVENTS, vec![("id", id.into())]).await?.iter().map(crate::query::job::list::event).collect()
 }
+/// Tasks of a working group in these states, newest first; at most `n` and 1,000.
+pub async fn of_group(store: &Store, vo: &str, group: &str, states: &[TaskState], n: i64) -> Result<Vec<TaskRow>, Error> {
+    let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
+    let binds = vec![("states", states.into()), ("vo", vo.into()), ("wg", group.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&OF_GROUP, binds).await?.iter().map(read).collect()
+}
 /// How many tasks of a person are in these states.
 pub async fn count_active(store: &Store, person: i64, states: &[TaskState]) -> Result<i64, Error> {
     let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
     store.fetch(&COUNT_ACTIVE, vec![("person", person.into()), ("states", states.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
+}
+/// The same for tasks of a label.
+pub async fn count_active_label(store: &Store, person: i64, label: &str, states: &[TaskState]) -> Result<i64, Error> {
+    let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
+    let binds = vec![("person", person.into()), ("label", label.into()), ("states", states.into())];
+    store.fetch(&COUNT_ACTIVE_LABEL, binds).await?.first().map_or(Ok(0), |r| r.int(0))
 }

@@ -45,7 +45,7 @@ pub(crate) fn take_text(rows: &[(i64, Option<&str>)], now_us: i64) -> String {
     format!(
         "UPDATE job SET state = 'sent', ready_lane = NULL, rev = rev + 1, started_us = {now_us}, state_us = {now_us}, modified_us = {now_us}, host = {host} WHERE id IN ({ids}); \
          INSERT INTO job_event (job_id, rev, from_state, to_state, actor, at_us) SELECT id, rev, 'activated', 'sent', 'pilot', {now_us} FROM job WHERE id IN ({ids}); \
-         SELECT j.id, j.task_id, j.attempt, j.neg_priority, j.person_id, j.debug, d.doc, d.common_id FROM job j LEFT JOIN job_doc d ON d.job_id = j.id WHERE j.id IN ({ids}); \
+         SELECT j.id, j.task_id, j.attempt, j.neg_priority, j.person_id, j.debug, d.doc, d.common_id, j.core_count FROM job j LEFT JOIN job_doc d ON d.job_id = j.id WHERE j.id IN ({ids}); \
          COMMIT"
     )
 }

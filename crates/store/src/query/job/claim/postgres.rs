@@ -9,9 +9,9 @@ macro_rules! take {
         concat!(
             "WITH pick AS MATERIALIZED (", $pick, "), ",
             "slot AS MATERIALIZED (SELECT id, row_number() OVER (ORDER BY neg_priority, id) AS slot FROM pick), ",
-            "taken AS (UPDATE job SET state = 'sent', ready_lane = NULL, rev = job.rev + 1, started_us = :now, state_us = :now, modified_us = :now, host = NULLIF(h.host, '') FROM slot JOIN unnest(:hosts::text[]) WITH ORDINALITY AS h(host, slot) ON h.slot = slot.slot WHERE job.id = slot.id AND job.ram_mb <= :ram AND job.disk_mb <= :disk AND job.walltime_s <= :wall RETURNING job.id, job.task_id, job.attempt, job.neg_priority, job.person_id, job.debug, job.rev, slot.slot), ",
+            "taken AS (UPDATE job SET state = 'sent', ready_lane = NULL, rev = job.rev + 1, started_us = :now, state_us = :now, modified_us = :now, host = NULLIF(h.host, '') FROM slot JOIN unnest(:hosts::text[]) WITH ORDINALITY AS h(host, slot) ON h.slot = slot.slot WHERE job.id = slot.id AND job.ram_mb <= :ram AND job.disk_mb <= :disk AND job.walltime_s <= :wall RETURNING job.id, job.task_id, job.attempt, job.neg_priority, job.person_id, job.debug, job.rev, job.core_count, slot.slot), ",
             "event AS (INSERT INTO job_event (job_id, rev, from_state, to_state, actor, at_us) SELECT id, rev, 'activated', 'sent', 'pilot', :now FROM taken) ",
-            "SELECT t.id, t.task_id, t.attempt, t.neg_priority, t.person_id, t.debug, t.slot, d.doc, d.common_id FROM taken t LEFT JOIN job_doc d ON d.job_id = t.id ORDER BY t.slot LIMIT 1000"
+            "SELECT t.id, t.task_id, t.attempt, t.neg_priority, t.person_id, t.debug, t.slot, d.doc, d.common_id, t.core_count FROM taken t LEFT JOIN job_doc d ON d.job_id = t.id ORDER BY t.slot LIMIT 1000"
         )
     };
 }
@@ -21,9 +21,9 @@ statements! {
     [hot] write TAKE = "claim.take", take!("SELECT id, neg_priority FROM job WHERE ready_lane = :lane AND (neg_priority, id) >= (:neg, :id) ORDER BY neg_priority, id LIMIT :n FOR UPDATE SKIP LOCKED");
     // For a lone caller: half the plan.
     [hot] write TAKE_ONE = "claim.take_one", "WITH pick AS MATERIALIZED (SELECT id FROM job WHERE ready_lane = :lane AND (neg_priority, id) >= (:neg, :id) ORDER BY neg_priority, id LIMIT 1 FOR UPDATE SKIP LOCKED), \
-        taken AS (UPDATE job SET state = 'sent', ready_lane = NULL, rev = job.rev + 1, started_us = :now, state_us = :now, modified_us = :now, host = :host FROM pick WHERE job.id = pick.id AND job.ram_mb <= :ram AND job.disk_mb <= :disk AND job.walltime_s <= :wall RETURNING job.id, job.task_id, job.attempt, job.neg_priority, job.person_id, job.debug, job.rev), \
+        taken AS (UPDATE job SET state = 'sent', ready_lane = NULL, rev = job.rev + 1, started_us = :now, state_us = :now, modified_us = :now, host = :host FROM pick WHERE job.id = pick.id AND job.ram_mb <= :ram AND job.disk_mb <= :disk AND job.walltime_s <= :wall RETURNING job.id, job.task_id, job.attempt, job.neg_priority, job.person_id, job.debug, job.rev, job.core_count), \
         event AS (INSERT INTO job_event (job_id, rev, from_state, to_state, actor, at_us) SELECT id, rev, 'activated', 'sent', 'pilot', :now FROM taken) \
-        SELECT t.id, t.task_id, t.attempt, t.neg_priority, t.person_id, t.debug, 1::bigint, d.doc, d.common_id FROM taken t LEFT JOIN job_doc d ON d.job_id = t.id LIMIT 1";
+        SELECT t.id, t.task_id, t.attempt, t.neg_priority, t.person_id, t.debug, 1::bigint, d.doc, d.common_id, t.core_count FROM taken t LEFT JOIN job_doc d ON d.job_id = t.id LIMIT 1";
     [hot] write TAKE_IDS = "claim.take_ids", take!("SELECT id, neg_priority FROM job WHERE id IN (:ids*) AND ready_lane = :lane ORDER BY neg_priority, id LIMIT :n FOR UPDATE SKIP LOCKED");
     // Waits for other transactions: asked before "no jobs" is answered.
     [hot] write WAIT_IDS = "claim.wait_ids", take!("SELECT id, neg_priority FROM job WHERE id IN (:ids*) AND ready_lane = :lane ORDER BY neg_priority, id LIMIT :n FOR UPDATE");

@@ -1,0 +1,109 @@
+//! The throttle of generation: by share and resource type, for shares that are throttled.
+
+use std::collections::BTreeMap;
+
+use panda_core::{
+    id::LaneId,
+    job::state::JobState,
+    policy::{
+        label,
+        share::UNDEFINED,
+        throttle::{self, Jobs, Limits, Row, Tag, Verdict},
+    },
+    setting::{
+        Values,
+        dispatch::{LIMITS, THRESHOLD, THRESHOLD_SHORTAGE, WORK_SHORTAGE},
+    },
+};
+use panda_store::query::{job, task::TaskRow};
+use serde_json::json;
+
+use super::Hold;
+use crate::{Ops, OpsError, statistics};
+
+/// Stage of its records.
+pub const STAGE: &str = "throttle";
+
+/// What the throttle says of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Jobs may be made, at most so many now; None = any number.
+    Go(Option<i64>),
+    /// None now.
+    Hold(Hold),
+}
+
+/// Asks the throttle whether a task may get jobs of this resource type.
+pub async fn ask(ops: &Ops, t: &TaskRow, resource_type: &str) -> Result<Answer, OpsError> {
+    let share = t.share_name.as_deref().unwrap_or(UNDEFINED);
+    let held = ops.shares().await?;
+    let name = if held.tree.is_leaf(share) { share } else { UNDEFINED };
+    if !held.tree.get(name).is_some_and(|n| n.share.throttled) {
+        return Ok(Answer::Go(None));
+    }
+    let settings = ops.settings().await?;
+    let limits = limits(&settings, &t.vo, &t.label, name, resource_type);
+    let load = statistics::load(ops).await?;
+    let counts = load.share_type(share, resource_type);
+    let mut jobs = Jobs {
+        running: counts.running(),
+        queued: counts.activated(),
+        defined: counts.jobs(&[JobState::Pending, JobState::Defined, JobState::Assigned]),
+        waiting: counts.jobs(&[JobState::Waiting]),
+        ..Jobs::default()
+    };
+    let user = label::class(&settings, &t.vo, &t.label) == label::ANALYSIS;
+    let mut verdict = throttle::verdict(&jobs, &limits, t.priority, user);
+    if let Verdict::Skip { row, .. } = verdict {
+        // Only now is it worth to look at the jobs themselves.
+        let lanes = lanes(ops, share, resource_type).await?;
+        if matches!(row, Row::NoRunning | Row::Ratio) {
+            jobs.walltime_s = walltime(ops, &lanes).await?;
+        }
+        jobs.top_priority = ops.store.heads(&lanes, false).await?.iter().map(|(_, (neg, _))| -neg).max();
+        verdict = throttle::verdict(&jobs, &limits, t.priority, user);
+    }
+    Ok(match verdict {
+        Verdict::Pass { at_most } | Verdict::Higher { at_most, .. } => Answer::Go(Some(at_most)),
+        Verdict::Skip { row, found, limit } => {
+            let reason = throttle::sentence(name, resource_type, row, found, limit, jobs.running);
+            let doc = json!({
+                "reason": reason, "share": name, "resource_type": resource_type, "row": row.as_str(), "found": found, "limit": limit,
+                "running": jobs.running, "queued": jobs.queued, "defined": jobs.defined, "waiting": jobs.waiting,
+            });
+            Answer::Hold(Hold { stage: STAGE, reason, doc: doc.to_string() })
+        }
+    })
+}
+
+/// The limits in force.
+fn limits(settings: &Values, vo: &str, label: &str, share: &str, resource_type: &str) -> Limits {
+    let keys: BTreeMap<String, i64> = serde_json::from_str(settings.text(&LIMITS, vo, label)).unwrap_or_default();
+    let find = |key: &str| keys.get(key).copied();
+    let at = |tag| throttle::limit(&find, tag, share, resource_type);
+    let usual = settings.float(&THRESHOLD, vo, label);
+    let short = if settings.flag(&WORK_SHORTAGE, vo, label) { settings.opt_float(&THRESHOLD_SHORTAGE, vo, label) } else { None };
+    Limits { threshold: short.unwrap_or(usual), queue: at(Tag::QueueLimit), running_cap: at(Tag::RunningCap), queue_cap: at(Tag::QueueCap) }
+}
+
+/// The lanes of a share and resource type at all queues.
+async fn lanes(ops: &Ops, share: &str, resource_type: &str) -> Result<Vec<LaneId>, OpsError> {
+    let queues = ops.queues().await?;
+    let all = queues.lanes.values().flatten();
+    let mut ids: Vec<LaneId> = all.filter(|l| l.share == share && l.resource_type == resource_type).map(|l| l.id).collect();
+    ids.sort();
+    Ok(ids)
+}
+
+/// Wall time of what is queued in these lanes, seconds times cores; None when jobs do not state theirs.
+async fn walltime(ops: &Ops, lanes: &[LaneId]) -> Result<Option<i64>, OpsError> {
+    let mut sum = 0;
+    for part in lanes.chunks(panda_store::MAX_IN_LIST) {
+        let (stated, seconds) = job::list::ready_walltime(&ops.store, part).await?;
+        if !stated {
+            return Ok(None);
+        }
+        sum += seconds;
+    }
+    Ok(Some(sum))
+}
