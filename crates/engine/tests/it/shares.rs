@@ -64,7 +64,8 @@ async fn a_throttled_task_waits_with_the_reason(w: &World) {
     let second = w.submit(prun("user.alice.second", 2)).await;
     w.settle().await;
     assert_eq!((w.task(second).await.state, jobs(w, second).await), (TaskState::Pending, 0));
-    let reason = "share `Undefined` has 3 SCORE jobs queued and none running; its limit is 1. Jobs are made again when fewer are queued or some run";
+    let reason =
+        "share `Undefined` has 3 SCORE jobs queued and none running; its limit is 1. Jobs are made again when fewer are queued or some run";
     assert_eq!(w.task(second).await.reason.as_deref(), Some(reason));
     let records = decision::list(&w.ops.store, second.0).await.unwrap();
     let doc: Value = serde_json::from_str(&records.iter().find(|d| d.stage == "throttle").unwrap().doc).unwrap();

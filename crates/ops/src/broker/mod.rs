@@ -12,6 +12,7 @@ use panda_core::{
     id::QueueId,
     policy::{
         broker::{self, Decision, Feasible, Limits, Locality, Needs, Offer, World},
+        label,
         load::Load,
     },
     queue::Queue,
@@ -20,7 +21,7 @@ use panda_core::{
 };
 use regex::Regex;
 
-use crate::{Ops, OpsError, queue::Snapshot, queue::label_class, statistics};
+use crate::{Ops, OpsError, queue::Snapshot, statistics};
 
 /// Most different needs that one submission remembers its decisions for.
 const MAX_NEEDS: usize = 1_000;
@@ -103,7 +104,7 @@ impl Broker {
     /// Fills in what follows from VO and label: their class, and whether they are a test; names that are regular expressions become names.
     #[must_use]
     pub fn complete(&self, mut needs: Needs) -> Needs {
-        needs.class = label_class(&needs.label).to_owned();
+        needs.class = label::class(&self.settings, &needs.vo, &needs.label).to_owned();
         needs.is_test |= self.settings.text(&TEST_LABELS, "*", "*").split(',').any(|l| l.trim() == needs.label);
         needs.only = self.names(needs.only);
         needs.never = self.names(needs.never);

@@ -3,6 +3,8 @@
 //! Rules are regular expressions that must fit the whole value.
 
 pub mod change;
+#[cfg(test)]
+mod dispatch_tests;
 pub mod order;
 pub mod reassign;
 pub mod show;
