@@ -145,7 +145,7 @@ fn read(row: &ShareRow) -> Result<Share, OpsError> {
     Ok(Share {
         name: row.name.clone(),
         parent: row.parent.clone(),
-        value: row.portion,
+        value: row.percent,
         throttled: row.throttled,
         position: row.rank,
         rules,
@@ -157,7 +157,7 @@ fn row(share: &Share) -> ShareRow {
     ShareRow {
         name: share.name.clone(),
         parent: share.parent.clone(),
-        portion: share.value,
+        percent: share.value,
         throttled: share.throttled,
         rank: share.position,
         rules: Value::Object(rules).to_string(),

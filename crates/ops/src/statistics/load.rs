@@ -50,7 +50,7 @@ pub(crate) struct Held {
     /// When it looked for a snapshot.
     looked_us: i64,
     /// Changes of the process: not yet in `load`, and those in it, by second.
-    pending: BTreeMap<Key, (i64, i64)>,
+    pending: BTreeMap<(i64, Key), (i64, i64)>,
     recent: BTreeMap<(i64, Key), (i64, i64)>,
 }
 
@@ -66,7 +66,7 @@ pub async fn load(ops: &Ops) -> Result<Arc<Load>, OpsError> {
         refresh(ops, now, &queues).await?;
     }
     let mut held = ops.live.load.lock();
-    held.settle(now, &queues);
+    held.settle(&queues);
     Ok(held.load.clone())
 }
 
@@ -79,9 +79,10 @@ pub async fn published(ops: &Ops) -> Result<Arc<Load>, OpsError> {
 /// Jobs of a lane that were handed out by this process: `n` of `person` with `cores` altogether.
 pub fn dispatched(ops: &Ops, lane: LaneId, person: i64, n: i64, cores: i64) {
     let key = |state| Key { lane, person, vo: String::new(), label: String::new(), state };
+    let now = ops.now().0;
     let mut held = ops.live.load.lock();
-    held.note(key(JobState::Activated), -n, -cores);
-    held.note(key(JobState::Sent), n, cores);
+    held.note(now, key(JobState::Activated), -n, -cores);
+    held.note(now, key(JobState::Sent), n, cores);
 }
 
 /// Jobs that this process made in `state` in a lane.
@@ -106,29 +107,30 @@ pub struct Made<'a> {
 /// Notes jobs that this process made.
 pub fn generated(ops: &Ops, made: &Made<'_>) {
     let key = Key { lane: made.lane, person: made.person, vo: made.vo.to_owned(), label: made.label.to_owned(), state: made.state };
-    ops.live.load.lock().note(key, made.n, made.cores);
+    ops.live.load.lock().note(ops.now().0, key, made.n, made.cores);
 }
 
 impl Held {
-    fn note(&mut self, key: Key, n: i64, cores: i64) {
-        let at = self.pending.entry(key).or_default();
+    /// Notes a change at the time at which it happened: a count that is made later has it already.
+    fn note(&mut self, now: i64, key: Key, n: i64, cores: i64) {
+        let at = self.pending.entry((now / 1_000_000, key)).or_default();
         at.0 += n;
         at.1 += cores;
     }
     /// Puts pending changes into the load.
-    fn settle(&mut self, now: i64, queues: &Snapshot) {
+    fn settle(&mut self, queues: &Snapshot) {
         if self.pending.is_empty() {
             return;
         }
         let load = Arc::make_mut(&mut self.load);
-        for (key, (n, cores)) in std::mem::take(&mut self.pending) {
+        for ((second, key), (n, cores)) in std::mem::take(&mut self.pending) {
             apply(load, queues, &key, n, cores);
             if key.state == JobState::Sent
                 && let Some(lane) = queues.lane(key.lane)
             {
-                load.see_start(lane.queue_id, Micros(now));
+                load.see_start(lane.queue_id, Micros(second * 1_000_000));
             }
-            let at = self.recent.entry((now / 1_000_000, key)).or_default();
+            let at = self.recent.entry((second, key)).or_default();
             at.0 += n;
             at.1 += cores;
         }
@@ -183,7 +185,7 @@ async fn refresh(ops: &Ops, now: i64, queues: &Snapshot) -> Result<(), OpsError>
     let mut held = ops.live.load.lock();
     held.looked_us = now;
     if let Some(load) = newer {
-        held.settle(now, queues);
+        held.settle(queues);
         held.replace(load, now, queues);
     }
     Ok(())

@@ -6,8 +6,8 @@ use crate::{Batch, Error, Store, statements};
 pub const REVISION: &str = "shares";
 
 statements! {
-    [hot] read LIST = "share.list", "SELECT name, parent, portion, throttled, rank_no, rules FROM share_node WHERE name > :after ORDER BY name LIMIT 2000";
-    write SET = "share.set", "INSERT INTO share_node (name, parent, portion, throttled, rank_no, rules) VALUES (:name, :parent, :portion, :throttled, :rank, :rules) {upsert(name): parent,portion,throttled,rank_no,rules}";
+    [hot] read LIST = "share.list", "SELECT name, parent, part_percent, throttled, rank_no, rules FROM share_node WHERE name > :after ORDER BY name LIMIT 2000";
+    write SET = "share.set", "INSERT INTO share_node (name, parent, part_percent, throttled, rank_no, rules) VALUES (:name, :parent, :percent, :throttled, :rank, :rules) {upsert(name): parent,part_percent,throttled,rank_no,rules}";
     write DELETE = "share.delete", "DELETE FROM share_node WHERE name = :name";
 }
 
@@ -19,7 +19,7 @@ pub struct ShareRow {
     /// What it is a part of.
     pub parent: Option<String>,
     /// Percent among its siblings.
-    pub portion: f64,
+    pub percent: f64,
     /// Whether generation for it is throttled.
     pub throttled: bool,
     /// Order of matching.
@@ -36,7 +36,7 @@ pub async fn list(store: &Store) -> Result<Vec<ShareRow>, Error> {
             Ok(ShareRow {
                 name: r.text(0)?.to_owned(),
                 parent: r.opt_text(1)?.map(str::to_owned),
-                portion: r.opt_real(2)?.unwrap_or_default(),
+                percent: r.opt_real(2)?.unwrap_or_default(),
                 throttled: r.int(3)? != 0,
                 rank: r.int(4)?,
                 rules: r.text(5)?.to_owned(),
@@ -51,7 +51,7 @@ pub fn set(batch: &mut Batch, s: &ShareRow) {
         vec![
             ("name", (&s.name).into()),
             ("parent", s.parent.as_deref().into()),
-            ("portion", s.portion.into()),
+            ("percent", s.percent.into()),
             ("throttled", s.throttled.into()),
             ("rank", s.rank.into()),
             ("rules", (&s.rules).into()),

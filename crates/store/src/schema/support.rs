@@ -26,9 +26,9 @@ pub(super) const STEPS: &[&str] = &[
     // A lane groups the jobs that any asker who may hold one may hold: interned, referred to by job.ready_lane.
     "CREATE TABLE lane (id ID NOT NULL PRIMARY KEY, queue_id ID NOT NULL, vo NAME(40) NOT NULL, resource_type NAME(20) NOT NULL, label NAME(20) NOT NULL, share_name NAME(60) NOT NULL, ram_step INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX lane_key ON lane (queue_id, vo, resource_type, label, share_name, ram_step)",
-    // Parts that VOs, groups and activities have of what runs: a tree. portion: percent among siblings; rank_no: the order of matching; rules:
+    // Parts that VOs, groups and activities have of what runs: a tree. part_percent: percent among siblings; rank_no: the order of matching; rules:
     // patterns by name (JSON). The lease row `shares` is the revision of the whole: what is checked are all of them together.
-    "CREATE TABLE share_node (name NAME(60) NOT NULL PRIMARY KEY, parent NAME(60), portion REAL NOT NULL, throttled INT NOT NULL, rank_no INT NOT NULL, rules NAME(2000) NOT NULL) {table}",
+    "CREATE TABLE share_node (name NAME(60) NOT NULL PRIMARY KEY, parent NAME(60), part_percent REAL NOT NULL, throttled INT NOT NULL, rank_no INT NOT NULL, rules NAME(2000) NOT NULL) {table}",
     // Sandboxes and other files under /cache.
     "CREATE TABLE cache_file (name NAME(255) NOT NULL PRIMARY KEY, person_id ID NOT NULL, vo NAME(40), fsize INT NOT NULL, checksum NAME(40) NOT NULL, created_us MICROS NOT NULL, touched_us MICROS NOT NULL) {table}",
     "CREATE INDEX cache_file_same ON cache_file (person_id, fsize, checksum)",
