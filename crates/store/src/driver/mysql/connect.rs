@@ -121,6 +121,8 @@ pub(super) fn pool(options: OptsBuilder, dialect: Dialect) -> Pool {
 #[cfg(any(test, feature = "testing"))]
 pub(in crate::driver) async fn admin(url: &str, target: &str, statements: &[String]) -> Result<(), OpenError> {
     let (mut conn, _) = single(url, options(url, target)?).await?;
+    // The default is a day.
+    conn.query_drop(format!("SET SESSION lock_wait_timeout = {}", READ_LIMIT.as_secs())).await.map_err(|e| refused(url, &e))?;
     for text in statements {
         conn.query_drop(text).await.map_err(|e| refused(url, &e))?;
     }

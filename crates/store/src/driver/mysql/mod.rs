@@ -6,7 +6,7 @@ mod migrate;
 mod value;
 mod wakes;
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use mysql_async::{Conn, Params, Pool, prelude::Queryable};
@@ -18,7 +18,7 @@ pub(super) use self::connect::inspect;
 pub(super) use self::migrate::plan;
 use self::{connect::failure, wakes::Watcher};
 use super::{
-    Beat, BeatAnswer, Claim, Claimed, Driver,
+    Beat, BeatAnswer, Claim, Claimed, Driver, READ_LIMIT,
     beats::{self, Pending},
     commons::Commons,
     lanes::{self, Lanes},
@@ -37,6 +37,9 @@ use crate::{
 
 /// Most rows of one INSERT; rows are cut into powers of two so that a statement has few texts.
 const INSERT_ROWS: usize = 128;
+
+/// How long [`Driver::close`] waits for connections that are in use; what is left closes with its last use.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// What tasks share.
 struct Inner {
@@ -70,7 +73,9 @@ fn params(values: &[Bound<'_>]) -> Params {
 
 impl Inner {
     async fn connection(&self) -> Result<Conn, Error> {
-        self.pool.get_conn().await.map_err(|e| failure("connect", &e))
+        let connection = tokio::time::timeout(READ_LIMIT, self.pool.get_conn()).await;
+        let late = |_| Error::backend("connect", format!("no connection was free for {} s", READ_LIMIT.as_secs()));
+        connection.map_err(late)?.map_err(|e| failure("connect", &e))
     }
 
     async fn fetch_on(&self, conn: &mut Conn, stmt: &'static Stmt, binds: &Binds) -> Result<Vec<Row>, Error> {
@@ -236,8 +241,10 @@ impl Driver for Mysql {
     }
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            self.watcher.stop();
-            let _ = self.inner.pool.clone().disconnect().await;
+            self.watcher.stop().await;
+            if tokio::time::timeout(CLOSING, self.inner.pool.clone().disconnect()).await.is_err() {
+                tracing::warn!("connections to the database are still in use after {} s; they are left", CLOSING.as_secs());
+            }
         })
     }
 }

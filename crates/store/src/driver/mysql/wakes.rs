@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::Inner;
 use crate::{batch::Op, error::Error, schema::own, wake::Wake};
@@ -20,34 +20,46 @@ const PERIOD: Duration = Duration::from_millis(200);
 /// The task that looks.
 pub(super) struct Watcher {
     woken: Arc<AtomicBool>,
-    task: Mutex<JoinHandle<()>>,
+    over: watch::Sender<bool>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Watcher {
     pub(super) fn start(inner: Arc<Inner>, wake: Wake) -> Self {
         let woken = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(run(inner, wake, Arc::clone(&woken)));
-        Self { woken, task: Mutex::new(task) }
+        let (over, heard) = watch::channel(false);
+        let task = tokio::spawn(run(inner, wake, Arc::clone(&woken), heard));
+        Self { woken, over, task: Mutex::new(Some(task)) }
     }
     /// Tells other processes at the next look.
     pub(super) fn send(&self) {
         self.woken.store(true, Ordering::Relaxed);
     }
-    pub(super) fn stop(&self) {
-        self.task.lock().abort();
+    /// Returns when it looks no more; a look under way ends, so that its connection goes back to the pool.
+    pub(super) async fn stop(&self) {
+        self.over.send_replace(true);
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        self.stop();
+        if let Some(task) = self.task.get_mut() {
+            task.abort();
+        }
     }
 }
 
-async fn run(inner: Arc<Inner>, wake: Wake, woken: Arc<AtomicBool>) {
+async fn run(inner: Arc<Inner>, wake: Wake, woken: Arc<AtomicBool>, mut over: watch::Receiver<bool>) {
     let mut seen = None;
     loop {
-        tokio::time::sleep(PERIOD).await;
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            _ = over.wait_for(|over| *over) => return,
+        }
         match look(&inner, &woken).await {
             Ok((n, own)) => {
                 if seen.is_some_and(|seen| n > seen + own) {
