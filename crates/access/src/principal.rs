@@ -78,6 +78,15 @@ impl Principal {
         self.roles.contains(&Role::Pilot)
     }
 
+    /// Working groups that the caller may produce for: `wg` of the groups `vo/wg/production` (`spec/engine.md` section 14.4).
+    pub fn production_groups(&self) -> impl Iterator<Item = &str> {
+        let vo = self.vo.as_deref().unwrap_or_default();
+        self.groups.iter().filter_map(move |g| match g.split('/').collect::<Vec<_>>()[..] {
+            [v, wg, "production"] if v == vo => Some(wg),
+            _ => None,
+        })
+    }
+
     /// Name in the form of a certificate subject: `<Name>/CN=nickname:<preferred_username>` (`spec/client.md` section 8.4).
     #[must_use]
     pub fn dn_raw(&self) -> String {
@@ -141,6 +150,22 @@ fn capitalise(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn working_groups_with_the_production_role() {
+        let groups = ["amber", "amber/production", "amber/higgs/production", "amber/top/pilot", "flint/top/production"];
+        let p = Principal {
+            issuer: "i".into(),
+            subject: "s".into(),
+            name: "n".into(),
+            nickname: "n".into(),
+            vo: Some("amber".into()),
+            roles: BTreeSet::new(),
+            groups: groups.map(str::to_owned).to_vec(),
+            email: None,
+        };
+        assert_eq!(p.production_groups().collect::<Vec<_>>(), ["higgs"]);
+    }
 
     #[test]
     fn names_are_cleaned_as_upstream_does() {

@@ -32,16 +32,13 @@ pub struct EngineOptions {
     pub holder: String,
     /// Longest time between two steps of a loop without a wake-up.
     pub period: Duration,
-    /// A job with a pilot that has been silent for this long has lost its pilot.
-    pub lost_heartbeat: Duration,
 }
 
 impl EngineOptions {
     /// Defaults for a holder.
     #[must_use]
     pub fn new(holder: impl Into<String>) -> Self {
-        // A lost heartbeat after 2 hours: pilots send one every 30 minutes (`spec/pilot.md` section 5).
-        Self { holder: holder.into(), period: Duration::from_secs(5), lost_heartbeat: Duration::from_secs(7_200) }
+        Self { holder: holder.into(), period: Duration::from_secs(5) }
     }
 }
 
@@ -187,7 +184,7 @@ impl Runner {
     async fn steps(&self) -> bool {
         for _ in 0..MAX_STEPS {
             let now = self.ops.now();
-            let result = loops::step(self.kind, &self.ops, &self.options, now).await;
+            let result = loops::step(self.kind, &self.ops, now).await;
             self.note(now.0, &result);
             match result {
                 Ok(report) if report.more => tokio::task::yield_now().await,

@@ -1,7 +1,9 @@
 //! Methods of `task`.
 
+pub mod avalanche;
 pub mod change_attribute;
 pub mod change_priority;
+pub mod change_modification_time;
 pub mod change_split_rule;
 pub mod finish;
 pub mod get_datasets_and_files;
@@ -16,9 +18,12 @@ pub mod get_tasks_detailed_info_since;
 pub mod get_tasks_modified_since;
 pub mod increase_attempts;
 pub mod kill;
+pub mod kill_unfinished_jobs;
 pub mod pause;
 pub mod reactivate;
 pub mod reassign_global_share;
+pub mod reassign;
+pub mod release;
 pub mod reload_input;
 pub mod resume;
 pub mod retry;

@@ -97,6 +97,20 @@ impl Batch {
         self.ops.push(Op::Insert { stmt, rows: vec![row] });
         self
     }
+    /// Adds a row of a history, which no other statement of the batch reads: all of one statement go in one insert, wherever they were added.
+    pub(crate) fn log(&mut self, stmt: &'static Stmt, row: Vec<Value>) -> &mut Self {
+        debug_assert!(stmt.kind == Kind::Insert && row.len() == stmt.columns.len(), "{} binds", stmt.name);
+        for op in &mut self.ops {
+            if let Op::Insert { stmt: s, rows } = op
+                && std::ptr::eq(*s, stmt)
+            {
+                rows.push(row);
+                return self;
+            }
+        }
+        self.ops.push(Op::Insert { stmt, rows: vec![row] });
+        self
+    }
     /// Wakes `topic` after the commit.
     pub fn wake(&mut self, topic: Topic) -> &mut Self {
         if !self.wakes.contains(&topic) {

@@ -63,6 +63,9 @@ impl JobState {
     /// States before a pilot has the job ("defined" in the API's three-way reading: table jobsDefined4).
     pub const BEFORE_ACTIVATION: &'static [Self] = &[Self::Pending, Self::Defined, Self::Assigned, Self::Waiting];
 
+    /// States in which the job waits for a pilot, or for being allowed to wait for one.
+    pub const QUEUED: &'static [Self] = &[Self::Pending, Self::Defined, Self::Assigned, Self::Waiting, Self::Activated, Self::Throttled];
+
     /// States in which a pilot has the job and sends heartbeats; the watcher looks at these.
     pub const WITH_PILOT: &'static [Self] = &[Self::Sent, Self::Starting, Self::Running];
 
@@ -95,6 +98,7 @@ mod tests {
             assert_eq!(JobState::parse(state.as_str()), Ok(*state));
             assert_eq!(JobState::FINAL.contains(state), state.is_final());
             assert_eq!(JobState::LIVE.contains(state), !state.is_final());
+            assert_eq!(JobState::QUEUED.contains(state), state.is_queued());
         }
         for bad in ["", "Running", "running ", "unassigned"] {
             assert!(JobState::parse(bad).is_err());

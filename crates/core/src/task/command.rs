@@ -140,6 +140,31 @@ pub fn allowed(command: Command, state: TaskState, user_task: bool) -> Result<Do
     })
 }
 
+/// Where `reassign` sends a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// A queue.
+    pub site: Option<String>,
+    /// A group of queues.
+    pub cloud: Option<String>,
+    /// The site of its outputs.
+    pub nucleus: Option<String>,
+}
+
+/// The state in which a reassigned task goes on (4.3, 5.7). `prev`: the state in which the command came, or that a hold had interrupted;
+/// `had_nucleus`: a site for its outputs was chosen before; `to_old`: it goes on where it was.
+#[must_use]
+pub fn after_reassign(prev: Option<TaskState>, target: &Target, had_nucleus: bool, to_old: bool) -> TaskState {
+    match prev {
+        Some(early @ (TaskState::Registered | Rerefine)) => early,
+        None | Some(Defined | Staging) => Defined,
+        Some(old @ (Assigning | Ready | Running | Scouting | Scouted | Exhausted)) if to_old => old,
+        // What chose the site before chooses anew.
+        Some(_) if target.site.is_none() && target.nucleus.is_none() && had_nucleus => Assigning,
+        Some(_) => Ready,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +183,31 @@ mod tests {
                 assert_eq!(transition::check(Some(now), then, Actor::Engine), Ok(()), "{command}: {now}");
             }
         }
+    }
+
+    #[test]
+    fn a_reassigned_task_goes_on() {
+        let to = |site: &str, nucleus: &str| Target {
+            site: (!site.is_empty()).then(|| site.to_owned()),
+            nucleus: (!nucleus.is_empty()).then(|| nucleus.to_owned()),
+            cloud: None,
+        };
+        let cases = [
+            (Running, to("Q", ""), true, false, Ready),
+            (Running, to("", "N"), true, false, Ready),
+            (Running, to("", ""), true, false, Assigning),
+            (Running, to("", ""), false, false, Ready),
+            (Running, to("", ""), true, true, Running),
+            (Exhausted, to("", ""), false, true, Exhausted),
+            (Exhausted, to("Q", ""), false, false, Ready),
+            (Defined, to("Q", ""), false, true, Defined),
+        ];
+        for (prev, target, had, old, expected) in cases {
+            let state = after_reassign(Some(prev), &target, had, old);
+            assert_eq!(state, expected, "{prev} {target:?}");
+            assert_eq!(transition::check(Some(Reassigning), state, Actor::Engine), Ok(()));
+        }
+        assert_eq!(after_reassign(None, &to("", ""), false, false), Defined);
     }
 
     #[test]

@@ -95,7 +95,8 @@ pub fn decide(task: &FinishView) -> Option<FinishDecision> {
     if unreached && task.use_exhausted && !passed {
         return ends(TaskState::Exhausted, "its goal is not reached: retry or finish it");
     }
-    if unreached && task.fail_goal_unreached {
+    // Who finishes a task early takes what there is: `finish` drops the wish to fail below the goal (5.7).
+    if unreached && task.fail_goal_unreached && !passed {
         return ends(TaskState::Failed, "its goal is not reached");
     }
     ends(to, why)
@@ -123,6 +124,19 @@ fn by_files(task: &FinishView) -> (TaskState, &'static str) {
         return (TaskState::Failed, "no file ended well");
     }
     (TaskState::Finished, "some files ended well")
+}
+
+/// The word for a data set of a task that ended (5.6): `done` with all of its files, `finished` with some, `failed` without any. Outputs that
+/// were not made do not count against an output set.
+#[must_use]
+pub const fn end_of_dataset(is_input: bool, files: i64, finished: i64) -> &'static str {
+    if finished >= files || (!is_input && finished > 0) {
+        "done"
+    } else if finished > 0 {
+        "finished"
+    } else {
+        "failed"
+    }
 }
 
 /// How much ended well, in per mille, rounded down: by events where they are known, else by files.
@@ -182,7 +196,11 @@ mod tests {
             (FinishView { use_exhausted: true, goal: Some(400), ..some }, S::Finished),
             (FinishView { use_exhausted: true, ..passed }, S::Finished),
             (FinishView { fail_goal_unreached: true, ..some }, S::Failed),
-            (FinishView { fail_goal_unreached: true, use_exhausted: true, ..passed }, S::Failed),
+            (FinishView { fail_goal_unreached: true, use_exhausted: true, ..passed }, S::Finished),
+            (FinishView { fail_goal_unreached: true, use_exhausted: true, ..some }, S::Exhausted),
+            (FinishView { fail_goal_unreached: true, goal: Some(400), ..some }, S::Finished),
+            (FinishView { fail_goal_unreached: true, goal: Some(401), ..some }, S::Failed),
+            (FinishView { fail_goal_unreached: true, goal: Some(700), events: 10, events_finished: 7, ..some }, S::Finished),
             (FinishView { fail_goal_unreached: true, hpo_with_results: true, ..some }, S::Finished),
             (FinishView { files: 0, files_finished: 0, ..passed }, S::Failed),
             (FinishView { files: 0, files_finished: 0, allow_empty: true, goal: Some(0), ..passed }, S::Finished),
@@ -192,6 +210,13 @@ mod tests {
         }
         assert_eq!(end(FinishView { state: S::Paused, ..TASK }), None);
         assert_eq!(end(FinishView { state: S::Running, ..TASK }), None);
+    }
+
+    #[test]
+    fn words_for_data_sets() {
+        let of = |input, files, finished| end_of_dataset(input, files, finished);
+        assert_eq!([of(true, 3, 3), of(true, 3, 1), of(true, 3, 0), of(true, 0, 0)], ["done", "finished", "failed", "done"]);
+        assert_eq!([of(false, 3, 1), of(false, 3, 0)], ["done", "failed"]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct View {
     pub n_throttled: i64,
     /// Whether it may be finished by itself (not DF).
     pub auto_finish: bool,
+    /// Whether it may be paused by itself (not NP).
+    pub auto_pause: bool,
     /// Whether `useExhausted` is set.
     pub use_exhausted: bool,
     /// Its parent, as far as it waits for it.
@@ -212,7 +214,7 @@ fn percent(per_mille: i64) -> String {
 }
 
 fn failure_rate(task: &View, _: Micros, limits: &Limits<'_>) -> Option<Met> {
-    let most = (limits.float)(&limit::PAUSE_FAILED_PERCENT)?;
+    let most = (limits.float)(&limit::PAUSE_FAILED_PERCENT).filter(|_| task.auto_pause)?;
     let ended = task.jobs_finished + task.jobs_failed;
     let left = task.files - task.files_ended;
     if ended < (limits.int)(&limit::PAUSE_MIN_JOBS).max(1) || left < (limits.int)(&limit::PAUSE_MIN_LEFT) {
@@ -258,6 +260,17 @@ fn boost(task: &View, _: Micros, limits: &Limits<'_>) -> Option<Met> {
         )
     } else {
         None
+    }
+}
+
+/// Since when a task is on hold without making progress, after a change of its state: from the first hold on, through all looks that came to
+/// nothing (microseconds UTC).
+#[must_use]
+pub fn frozen_after(before: TaskState, frozen: Option<i64>, after: TaskState, now: i64) -> Option<i64> {
+    match (before, after) {
+        (_, Pending) => frozen.or(Some(now)),
+        (Pending, to) if HOLDABLE.contains(&to) => frozen,
+        _ => None,
     }
 }
 

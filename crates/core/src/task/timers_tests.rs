@@ -18,6 +18,7 @@ fn task(state: TaskState) -> View {
         priority: 500,
         n_throttled: 0,
         auto_finish: true,
+        auto_pause: true,
         use_exhausted: false,
         parent: Parent::None,
         goal: None,
@@ -152,6 +153,7 @@ fn a_failure_rate_pauses_when_a_site_says_so() {
     assert_eq!(at(View { jobs_failed: 500, jobs_finished: 500, ..bad }, &on), None);
     assert_eq!(at(View { jobs_failed: 501, jobs_finished: 498, ..bad }, &on), None, "too few jobs have ended");
     assert_eq!(at(View { files_ended: 1_001, ..bad }, &on), None, "too few are left");
+    assert_eq!(at(View { auto_pause: false, ..bad }, &on), None, "it does not want to be");
 }
 
 #[test]
@@ -188,4 +190,17 @@ fn looks_at_a_hold_become_rare() {
     assert_eq!(held(6_000, 600), None);
     assert_eq!(held(6_000, 601).unwrap().1.action, Action::LookAgain);
     assert_eq!((back_to(Some(Running)), back_to(None), back_to(Some(Exhausted))), (Running, TaskState::Defined, TaskState::Defined));
+}
+
+#[test]
+fn a_hold_is_counted_through_all_looks_that_come_to_nothing() {
+    use TaskState::{Defined, Paused, Ready};
+    let mut frozen = None;
+    for (at, from, to) in [(1, Ready, Pending), (2, Pending, Ready), (3, Ready, Pending), (4, Pending, Running), (5, Running, Pending)] {
+        frozen = frozen_after(from, frozen, to, at);
+        assert_eq!(frozen, Some(1));
+    }
+    assert_eq!(frozen_after(Ready, frozen, Running, 6), None, "jobs were made");
+    assert_eq!(frozen_after(Defined, frozen, Ready, 6), None, "files were listed");
+    assert_eq!(frozen_after(Pending, frozen, Paused, 6), None);
 }

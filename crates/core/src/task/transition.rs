@@ -181,7 +181,7 @@ pub const TABLE: &[Rule<TaskState>] = &[
     Rule { from: Start::In(&[Toreassign]), to: &[Reassigning], actors: &[Engine], why: "4.3: its jobs are being closed" },
     Rule {
         from: Start::In(&[Reassigning]),
-        to: &[Assigning, Ready, Defined, Running, Scouting, Scouted, Pending, Exhausted],
+        to: &[Assigning, Ready, Registered, Rerefine, Defined, Running, Scouting, Scouted, Pending, Exhausted],
         actors: &[Engine],
         why: "4.3: moved, or back to the old state",
     },

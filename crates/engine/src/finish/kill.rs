@@ -3,32 +3,74 @@
 use std::collections::HashMap;
 
 use panda_core::{
-    id::TaskId,
-    job::{kill::Killer, state::JobState},
+    id::{JobId, TaskId},
+    job::{kill::Killer, record::JobKind, state::JobState},
     machine::Actor,
 };
 use panda_ops::{
     Ops,
-    job::kill::{Outcome, some},
+    job::kill::{Options, Outcome, some},
 };
 use panda_store::query::job::{self, JobRow};
 
 use crate::EngineError;
 
-/// Jobs of one call.
-const JOBS_A_CALL: usize = 200;
+/// Jobs of one call of `some`.
+const JOBS_A_PAGE: i64 = 240;
+/// Jobs that one step ends or tells; the rest comes in the next, so that other commands get their turn.
+const JOBS_A_STEP: usize = 5_000;
 
-/// Ends the live jobs of a task, at most 1,000 of them. With `only_queued` those with a pilot are left alone. The answer is the number of
-/// jobs that are still live, as far as was looked.
-pub async fn of_task(ops: &Ops, task: TaskId, killer: &Killer<'_>, only_queued: bool) -> Result<usize, EngineError> {
-    let jobs = job::list::of_task_in(&ops.store, task, JobState::LIVE, 1_000).await?;
-    let mut left = jobs.len();
+/// Which jobs a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that no pilot has. Merge jobs are left: what they merge is done.
+    Queued,
+    /// None.
+    None,
+}
+
+/// How far it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Jobs that ended, or whose pilots were told.
+    pub done: usize,
+    /// Whether the bound of the step was met: there is more to do at once.
+    pub more: bool,
+}
+
+/// Ends jobs of a task: queued ones at once, pilots of running ones are told.
+pub async fn of_task(ops: &Ops, task: TaskId, killer: &Killer<'_>, which: Which) -> Result<Progress, EngineError> {
+    let states = match which {
+        Which::All => JobState::LIVE,
+        Which::Queued => JobState::QUEUED,
+        Which::None => return Ok(Progress { done: 0, more: false }),
+    };
     let groups = HashMap::new();
-    for chunk in jobs.chunks(JOBS_A_CALL) {
-        let chunk: Vec<JobRow> = chunk.iter().filter(|j| !only_queued || j.state.is_queued()).cloned().collect();
-        let killers = vec![*killer; chunk.len()];
-        let outcomes = some(ops, &chunk, &killers, &groups, Actor::Engine).await?;
-        left -= outcomes.iter().filter(|o| **o == Outcome::Ended).count();
+    let (mut after, mut done) = (JobId(0), 0);
+    loop {
+        let page = job::list::to_kill(&ops.store, task, states, after, JOBS_A_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(Progress { done, more: false }) };
+        after = last.id;
+        let chosen: Vec<JobRow> = page.into_iter().filter(|j| which == Which::All || j.kind != JobKind::Merge).collect();
+        let killers = vec![*killer; chosen.len()];
+        let outcomes = some(ops, &chosen, &killers, &groups, Actor::Engine, Options::default()).await?;
+        done += outcomes.iter().filter(|o| matches!(o, Outcome::Ended | Outcome::Told)).count();
+        if done >= JOBS_A_STEP {
+            return Ok(Progress { done, more: true });
+        }
     }
-    Ok(left)
+}
+
+/// Whether a command has to wait for jobs: any that lives, or, for [`Which::Queued`], any that it would end.
+pub async fn any_left(ops: &Ops, task: TaskId, which: Which) -> Result<bool, EngineError> {
+    match which {
+        Which::All => Ok(!job::list::of_task_in(&ops.store, task, JobState::LIVE, 1).await?.is_empty()),
+        Which::Queued => {
+            let queued = job::list::of_task_in(&ops.store, task, JobState::QUEUED, JOBS_A_PAGE).await?;
+            Ok(queued.iter().any(|j| j.kind != JobKind::Merge))
+        }
+        Which::None => Ok(false),
+    }
 }

@@ -6,25 +6,32 @@ use panda_core::{
     job::state::JobState,
     machine::Actor,
     task::{
-        finish::{FinishView, Parent, decide},
+        command::Command,
+        finish::{FinishView, Parent, decide, end_of_dataset},
         state::TaskState,
+        transition::KILLABLE,
     },
     time::Micros,
 };
-use panda_ops::Ops;
+use panda_ops::{
+    Ops,
+    task::{plan::Plan, steer},
+};
 use panda_store::{
     Batch, Topic,
     query::{
         archive, job,
         task::{
             self, TaskRow,
-            dataset::{Delta, Todo},
+            dataset::{Delta, TaskDataset, Todo},
         },
     },
 };
 
+use serde_json::Map;
+
 use super::TASKS_A_STEP;
-use crate::{EngineError, Report, plan};
+use crate::{EngineError, Report, feed::PARENT_STAGE, plan};
 
 /// States that wait for their end.
 const ENDING: &[TaskState] = &[TaskState::Prepared, TaskState::Passed, TaskState::Toabort, TaskState::Tobroken];
@@ -37,7 +44,7 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
         let ids = task::dataset::with_work(&ops.store, Todo::Close, after, TASKS_A_STEP).await?;
         let Some(last) = ids.last() else { break };
         after = *last;
-        let open = [TaskState::Running, TaskState::Scouting, TaskState::Ready];
+        let open = [TaskState::Running, TaskState::Scouting, TaskState::Ready, TaskState::Throttled];
         for t in task::list::many(&ops.store, &ids).await?.iter().filter(|t| open.contains(&t.state)) {
             count(&mut report, prepare(ops, t, now).await)?;
         }
@@ -82,30 +89,11 @@ async fn prepare(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineErro
     Ok(true)
 }
 
+/// Decides and writes the end of a task.
 async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
-    let masters = || datasets.iter().filter(|d| d.is_master);
-    let parent = match t.parent_id {
-        Some(id) => archive::task::find(&ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
-        None => Parent::None,
-    };
     let refined = plan::of(ops, t).await?;
-    let params = &refined.params;
-    let view = FinishView {
-        state: t.state,
-        files: masters().map(|d| d.n_files).sum(),
-        files_finished: masters().map(|d| d.n_finished).sum(),
-        events: 0,
-        events_finished: 0,
-        parent: if params.no_wait_parent == Some(true) { Parent::None } else { parent },
-        mutable_input: false,
-        allow_empty: params.allow_empty_input == Some(true),
-        #[expect(clippy::cast_possible_truncation, reason = "per mille of a percentage")]
-        goal: params.goal.map(|g| (g * 10.0) as i64).filter(|g| *g <= 1_000),
-        use_exhausted: params.use_exhausted == Some(true),
-        fail_goal_unreached: params.fail_goal_unreached == Some(true),
-        hpo_with_results: false,
-    };
+    let view = view(ops, t, &datasets, &refined.plan).await?;
     let Some(decision) = decide(&view) else { return Ok(false) };
     let mut batch = Batch::new();
     // A task that was finished or killed early leaves files that no job will take: they count as failed, so that a retry finds them.
@@ -128,11 +116,57 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     };
     ops.move_task(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref()).await?;
     for d in &datasets {
-        task::dataset::ended(&mut batch, d.id);
+        task::dataset::ended(&mut batch, d.id, end_of_dataset(d.role.is_input(), d.n_files, d.n_finished));
+        // Outputs that never came are none (5.6).
+        if d.role.is_output() && d.n_finished < d.n_files && decision.to != TaskState::Exhausted {
+            task::dataset::count(&mut batch, d.id, Delta { files: d.n_finished - d.n_files, ..Delta::default() });
+        }
     }
+    // Who waits for it begins, or ends with it.
     task::dataset::look_at_children(&mut batch, t.id);
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;
+    if after.state.is_final() {
+        children(ops, &after).await?;
+    }
     plan::forget(ops, t.id);
     Ok(true)
+}
+
+async fn view(ops: &Ops, t: &TaskRow, datasets: &[TaskDataset], plan: &Plan) -> Result<FinishView, EngineError> {
+    let masters: Vec<&TaskDataset> = datasets.iter().filter(|d| d.is_master).collect();
+    let sum = |of: fn(&TaskDataset) -> i64| masters.iter().map(|d| of(d)).sum::<i64>();
+    let parent = match t.parent_id.filter(|_| !plan.feed.no_wait_parent) {
+        Some(id) => archive::task::find(&ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
+        None => Parent::None,
+    };
+    Ok(FinishView {
+        state: t.state,
+        files: sum(|d| d.n_files),
+        files_finished: sum(|d| d.n_finished),
+        events: sum(|d| d.n_events),
+        events_finished: sum(|d| d.n_events_finished),
+        parent,
+        mutable_input: masters.iter().any(|d| d.is_open),
+        allow_empty: plan.feed.allow_empty,
+        goal: plan.behaviour.goal_permille,
+        use_exhausted: plan.behaviour.may_exhaust,
+        fail_goal_unreached: plan.behaviour.fail_below_goal,
+        hpo_with_results: false,
+    })
+}
+
+/// Ends the children that wait for a task that ended badly (5.6). A crash before this is mended by the watch loop.
+async fn children(ops: &Ops, parent: &TaskRow) -> Result<(), EngineError> {
+    if Parent::of(parent.state) != Parent::Bad {
+        return Ok(());
+    }
+    let reason = format!("its parent task {} is {}", parent.id, parent.state);
+    for child in task::list::children(&ops.store, parent.id).await?.iter().filter(|c| KILLABLE.contains(&c.state)) {
+        let refined = plan::of(ops, child).await?;
+        if !refined.plan.feed.no_wait_parent && !refined.adjust.is_released(PARENT_STAGE) {
+            steer::by_rule(ops, child, Command::Kill, Map::new(), Actor::Watcher, &reason).await?;
+        }
+    }
+    Ok(())
 }

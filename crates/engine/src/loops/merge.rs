@@ -64,7 +64,9 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<usize, EngineError> 
     // Whether all that can be merged is there, before it is listed: no job is on its way, every input file is taken, and still no job is on its
     // way (a file that became ready again before the second look shows in it, one that did after the first needs a job that failed meanwhile).
     let on_its_way = job::list::making(&ops.store, t.id).await?;
-    let taken = task::dataset::of_task(&ops.store, t.id).await?.iter().filter(|d| d.is_master).all(|d| d.n_used >= d.n_files);
+    // A task that is being finished takes no more files.
+    let taken = t.state == TaskState::Finishing
+        || task::dataset::of_task(&ops.store, t.id).await?.iter().filter(|d| d.is_master).all(|d| d.n_used >= d.n_files);
     let complete = on_its_way == 0 && taken && job::list::making(&ops.store, t.id).await? == 0;
     let jobs = job::list::of_task_in(&ops.store, t.id, &[JobState::Merging], WINDOW).await?;
     let complete = complete && (jobs.len() as i64) < WINDOW;

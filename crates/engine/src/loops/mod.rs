@@ -20,7 +20,7 @@ use panda_core::time::Micros;
 use panda_ops::Ops;
 use panda_store::Topic;
 
-use crate::{EngineError, EngineOptions, Report};
+use crate::{EngineError, Report};
 
 /// Most tasks one step of a loop looks at.
 pub const TASKS_A_STEP: i64 = 100;
@@ -123,7 +123,7 @@ impl LoopKind {
 }
 
 /// Runs one step of a loop.
-pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micros) -> Result<Report, EngineError> {
+pub async fn step(kind: LoopKind, ops: &Ops, now: Micros) -> Result<Report, EngineError> {
     match kind {
         LoopKind::Refine => refine::step(ops, now).await,
         LoopKind::Generate => generate::step(ops, now).await,
@@ -131,7 +131,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, options: &EngineOptions, now: Micro
         LoopKind::Merge => merge::step(ops, now).await,
         LoopKind::Command => command::step(ops, now).await,
         LoopKind::Close => close::step(ops, now).await,
-        LoopKind::Watch => watch::step(ops, options, now).await,
+        LoopKind::Watch => watch::step(ops, now).await,
         LoopKind::Count => count::step(ops).await,
         LoopKind::Brake => brake::step(ops).await,
         LoopKind::Effect => effect::step(ops, now).await,

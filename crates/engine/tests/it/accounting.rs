@@ -96,7 +96,7 @@ async fn outputs_are_on_hold_while_a_job_transfers(w: &World) {
     w.report(&first, Reported::Finished, |u| u.report = Some(report)).await;
     w.settle().await;
     assert_eq!(held().await, [1, 1]);
-    panda_ops::job::kill::kill(&w.ops, &alice(), &[number(&second)], None).await.unwrap();
+    panda_ops::job::kill::kill(&w.ops, &alice(), &[number(&second)], None, Default::default()).await.unwrap();
     assert_eq!((row(w, &second).await.state, held().await), (JobState::Cancelled, vec![0, 0]));
 }
 
@@ -218,7 +218,7 @@ async fn a_killed_merge_is_the_last(w: &World) {
     w.settle().await;
     assert!(outputs(w, &run).await.iter().all(|f| f.attempt == 0 && f.state == FileState::Ready));
     let merge = job::list::of_task_in(&w.ops.store, id, &[JobState::Activated], 10).await.unwrap();
-    assert_eq!(panda_ops::job::kill::kill(&w.ops, &alice(), &[merge[0].id], None).await.unwrap(), [true]);
+    assert_eq!(panda_ops::job::kill::kill(&w.ops, &alice(), &[merge[0].id], None, Default::default()).await.unwrap(), [true]);
     w.settle().await;
     assert_eq!(row(w, &run).await.diag.unwrap(), format!("its outputs could not be merged: merge job {} cancelled", merge[0].id));
     assert_eq!(w.task(id).await.state, TaskState::Failed);
@@ -230,7 +230,7 @@ async fn a_killed_job_is_cancelled_by_its_report(w: &World) {
     w.settle().await;
     let job = w.job().await.unwrap();
     w.report(&job, Reported::Running, |_| {}).await;
-    panda_ops::job::kill::kill(&w.ops, &alice(), &[number(&job)], None).await.unwrap();
+    panda_ops::job::kill::kill(&w.ops, &alice(), &[number(&job)], None, Default::default()).await.unwrap();
     w.fail(&job, 1).await;
     w.settle().await;
     let j = row(w, &job).await;

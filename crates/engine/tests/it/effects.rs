@@ -2,10 +2,7 @@
 
 use panda_access::Principal;
 use panda_core::{id::TaskId, setting::notify, task::state::TaskState};
-use panda_engine::{
-    EngineOptions,
-    loops::{self, LoopKind},
-};
+use panda_engine::loops::{self, LoopKind};
 use panda_ops::{effect, setting, task, why};
 use panda_store::query::effect::{self as rows, Effect};
 use serde_json::{Value, json};
@@ -22,7 +19,7 @@ async fn set(w: &World, s: &panda_core::setting::Setting, value: &str) {
     setting::set(&w.ops, &prod(), s.name, "", "", value).await.unwrap();
 }
 async fn step(w: &World) -> usize {
-    loops::step(LoopKind::Effect, &w.ops, &EngineOptions::new("test"), w.ops.now()).await.unwrap().done
+    loops::step(LoopKind::Effect, &w.ops, w.ops.now()).await.unwrap().done
 }
 async fn effects(w: &World, id: TaskId) -> Vec<Effect> {
     rows::of_subject(&w.ops.store, id.0).await.unwrap()

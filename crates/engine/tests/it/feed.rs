@@ -2,7 +2,7 @@
 
 use panda_core::{file::FileState, id::TaskId, task::state::TaskState};
 use panda_engine::{
-    EngineOptions, feed,
+    feed,
     loops::{self, LoopKind},
 };
 use panda_ops::task;
@@ -180,7 +180,7 @@ async fn files_used_by_other_tasks_are_left_out(w: &World) {
 
 /// One step of a loop, after which this process remembers nothing.
 async fn step_and_die(w: &World, kind: LoopKind) {
-    loops::step(kind, &w.ops, &EngineOptions::new("test"), w.ops.now()).await.unwrap();
+    loops::step(kind, &w.ops, w.ops.now()).await.unwrap();
     feed::forget(&w.ops);
 }
 

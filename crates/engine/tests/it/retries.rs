@@ -251,7 +251,7 @@ async fn the_servers_own_errors_are_looked_at_apart(w: &World) {
     let id = w.submit(prun("user.alice.t", 1)).await;
     w.settle().await;
     let job = job::list::of_task_in(&w.ops.store, id, &[JobState::Activated], 1).await.unwrap().remove(0);
-    panda_ops::job::kill::kill(&w.ops, &crate::world::alice(), &[job.id], None).await.unwrap();
+    panda_ops::job::kill::kill(&w.ops, &crate::world::alice(), &[job.id], None, panda_ops::job::kill::Options::default()).await.unwrap();
     w.settle().await;
     let file = inputs(w, id).await.remove(0);
     assert_eq!((file.state, file.attempt, file.failed, file.max_attempt), (FileState::Failed, 1, 0, 1));

@@ -14,10 +14,7 @@ use panda_core::{
     job::report::Reported,
     time::{Clock, Micros},
 };
-use panda_engine::{
-    EngineOptions,
-    loops::{self, LoopKind},
-};
+use panda_engine::loops::{self, LoopKind};
 use panda_ops::{
     Ops, Options,
     pilot::{
@@ -228,11 +225,10 @@ impl World {
     }
     /// The same with some loops left alone.
     pub async fn settle_without(&self, left: &[LoopKind]) {
-        let options = EngineOptions::new("test");
         for _ in 0..100 {
             let mut done = 0;
             for kind in LoopKind::ALL.iter().filter(|k| !left.contains(k)) {
-                let report = loops::step(*kind, &self.ops, &options, self.ops.now()).await.unwrap();
+                let report = loops::step(*kind, &self.ops, self.ops.now()).await.unwrap();
                 done += report.done;
                 self.clock.0.fetch_add(1, Ordering::Relaxed);
             }

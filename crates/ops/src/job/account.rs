@@ -211,6 +211,18 @@ pub(super) async fn merge_end(
 ) -> Result<(), OpsError> {
     let result = JobResult::of(merge.state, merge.sub_state.as_deref()).and_then(|r| MergeEnd::of(r, verdict));
     let (JobKind::Merge, Some(end_of_merge)) = (merge.kind, result) else { return Ok(()) };
+    merge_as(ops, batch, deltas, merge, end_of_merge, now_us).await
+}
+
+/// As [`merge_end`], when it is known what the end means.
+pub async fn merge_as(
+    ops: &Ops,
+    batch: &mut Batch,
+    deltas: &mut Deltas,
+    merge: &JobRow,
+    end_of_merge: MergeEnd,
+    now_us: i64,
+) -> Result<(), OpsError> {
     let taken = job::file::used_by(&ops.store, merge.id).await?;
     // All files of a pre-merge job go the same way.
     let mut settled: Vec<JobId> = taken.iter().filter(|f| !end_of_merge.again(f.attempt)).map(|f| f.job_id).collect();

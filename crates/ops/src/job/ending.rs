@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use panda_core::{
-    file::account::JobResult,
+    file::account::{JobResult, MergeEnd},
     policy::retry::rule::{About, Error, Picked, Rule, pick, verdict},
     time::Micros,
 };
@@ -36,13 +36,20 @@ impl<'o> Ending<'o> {
         Ok(Self { ops, rules, tasks: Tasks::default(), now_us, batch: Batch::new(), deltas: Deltas::default() })
     }
     /// Adds everything that the end of a job means.
-    pub async fn end(&mut self, mut e: End<'_>) -> Result<(), OpsError> {
+    pub async fn end(&mut self, e: End<'_>) -> Result<(), OpsError> {
+        self.end_as(e, None).await
+    }
+    /// As [`Self::end`]; `merge`: what the end means for what a merge job had taken in, when it is known.
+    pub async fn end_as(&mut self, mut e: End<'_>, merge: Option<MergeEnd>) -> Result<(), OpsError> {
         let result = JobResult::of(e.after.state, e.after.sub_state.as_deref());
         if matches!(result, Some(JobResult::Failed | JobResult::Cancelled | JobResult::Closed)) {
             self.ask_rules(&mut e).await?;
         }
         account::end(&mut self.batch, &mut self.deltas, &e, self.now_us)?;
-        account::merge_end(self.ops, &mut self.batch, &mut self.deltas, &e.after, &e.verdict, self.now_us).await
+        match merge {
+            Some(merge) => account::merge_as(self.ops, &mut self.batch, &mut self.deltas, &e.after, merge, self.now_us).await,
+            None => account::merge_end(self.ops, &mut self.batch, &mut self.deltas, &e.after, &e.verdict, self.now_us).await,
+        }
     }
     /// The batch with its counters, to be applied.
     #[must_use]

@@ -4,8 +4,13 @@ use std::collections::HashMap;
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
-    id::JobId,
-    job::kill::{KillDecision, KillView, Killer, code, on_kill},
+    file::account::MergeEnd,
+    id::{JobId, TaskId},
+    job::{
+        kill::{KillDecision, KillView, Killer, code, on_kill},
+        record::JobKind,
+        state::JobState,
+    },
     machine::Actor,
 };
 use panda_store::query::{
@@ -24,7 +29,9 @@ pub const TO_BE_KILLED: &str = "tobekilled";
 /// Most jobs of one call.
 pub const MAX_JOBS: usize = 5_500;
 /// Jobs read at a time.
-const CHUNK: usize = 200;
+const CHUNK: usize = 240;
+/// Jobs ended by one batch: about six statements and rows each, so that it stays near its bound.
+const JOBS_A_BATCH: usize = 60;
 
 /// What became of one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +46,39 @@ pub enum Outcome {
     Changed,
 }
 
+/// What a kill may say beyond its code (`kill_options` of `job/kill`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What a killed merge job was to merge goes into another merge (`keepUnmerged`).
+    pub keep_unmerged: bool,
+}
+
+impl Options {
+    /// Reads the texts of a call. `jobSubStatus=x` is for jobs that process event ranges and changes nothing for others.
+    ///
+    /// # Errors
+    /// An option that is not known.
+    pub fn parse(texts: &[String]) -> Result<Self, OpsError> {
+        let mut options = Self::default();
+        for text in texts {
+            match text.as_str() {
+                "keepUnmerged" => options.keep_unmerged = true,
+                other if other.starts_with("jobSubStatus=") => {}
+                other => return Err(OpsError::refused(format!("kill option `{other}` is not known; keepUnmerged and jobSubStatus=x are"))),
+            }
+        }
+        Ok(options)
+    }
+}
+
 /// `job/kill`: one answer a job, whether it was ended or its pilot told. Who may is decided job by job.
-pub async fn kill(ops: &Ops, who: &Principal, ids: &[JobId], code: Option<i64>) -> Result<Vec<bool>, OpsError> {
+pub async fn kill(ops: &Ops, who: &Principal, ids: &[JobId], code: Option<i64>, options: Options) -> Result<Vec<bool>, OpsError> {
     table::admit(Right::JobKill, Some(who))?;
     if ids.len() > MAX_JOBS {
         return Err(OpsError::refused(format!("{} jobs in one call; kill at most {MAX_JOBS} at once", ids.len())));
     }
     let me = ops.person(who).await?.id;
+    let roles: Vec<&str> = who.production_groups().collect();
     let mut done = HashMap::new();
     let mut left: Vec<JobId> = ids.to_vec();
     for _ in 0..MAX_CONFLICTS {
@@ -53,8 +86,16 @@ pub async fn kill(ops: &Ops, who: &Principal, ids: &[JobId], code: Option<i64>) 
         for chunk in left.chunks(CHUNK) {
             let jobs = job::list::many(&ops.store, chunk).await?;
             let groups = working_groups(ops, &jobs).await?;
-            let killers: Vec<Killer<'_>> = jobs.iter().map(|j| killer(who, j.person_id == me, code)).collect();
-            for (j, outcome) in jobs.iter().zip(some(ops, &jobs, &killers, &groups, Actor::User).await?) {
+            let killer = |j: &JobRow| Killer {
+                name: &who.name,
+                owner: j.person_id == me,
+                production: who.is_production(),
+                group_roles: &roles,
+                code,
+                text: None,
+            };
+            let killers: Vec<Killer<'_>> = jobs.iter().map(killer).collect();
+            for (j, outcome) in jobs.iter().zip(some(ops, &jobs, &killers, &groups, Actor::User, options).await?) {
                 if outcome == Outcome::Changed {
                     changed.push(j.id);
                 } else {
@@ -70,76 +111,109 @@ pub async fn kill(ops: &Ops, who: &Principal, ids: &[JobId], code: Option<i64>) 
     Ok(ids.iter().map(|id| done.get(id).copied().unwrap_or(false)).collect())
 }
 
-fn killer(who: &Principal, owner: bool, code: Option<i64>) -> Killer<'_> {
-    Killer { name: &who.name, owner, production: who.is_production(), group_roles: &[], code, text: None }
+/// `task/kill_unfinished_jobs`: the jobs of a task that have not ended, at most [`MAX_JOBS`] in a call, by the rules of [`kill`].
+pub async fn kill_unfinished(ops: &Ops, who: &Principal, task: TaskId, code: Option<i64>) -> Result<Vec<bool>, OpsError> {
+    table::admit(Right::JobKill, Some(who))?;
+    let mut ids: Vec<JobId> = Vec::new();
+    let mut after = JobId(0);
+    while ids.len() < MAX_JOBS {
+        let room = i64::try_from(MAX_JOBS - ids.len()).unwrap_or(0);
+        let page = job::list::of_task_after(&ops.store, task, JobState::LIVE, after, room).await?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        ids.extend(page.iter().map(|j| j.id));
+    }
+    kill(ops, who, &ids, code, Options::default()).await
 }
 
 /// Working groups of the tasks of production jobs; only there they count.
 async fn working_groups(ops: &Ops, jobs: &[JobRow]) -> Result<HashMap<JobId, String>, OpsError> {
-    let mut groups = HashMap::new();
-    for j in jobs.iter().filter(|j| matches!(j.label.as_str(), "managed" | "test")) {
-        if let Some(id) = j.task_id
-            && let Some(group) = task::list::get(&ops.store, id).await?.and_then(|t| t.working_group)
-        {
-            groups.insert(j.id, group);
-        }
-    }
-    Ok(groups)
+    let production = |j: &&JobRow| matches!(j.label.as_str(), "managed" | "test");
+    let mut tasks: Vec<TaskId> = jobs.iter().filter(production).filter_map(|j| j.task_id).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let groups: HashMap<TaskId, String> =
+        task::list::many(&ops.store, &tasks).await?.into_iter().filter_map(|t| Some((t.id, t.working_group?))).collect();
+    let group = |j: &JobRow| Some((j.id, groups.get(&j.task_id?)?.clone()));
+    Ok(jobs.iter().filter(production).filter_map(group).collect())
 }
 
-/// Ends these jobs (at most a few hundred), each by the killer at its place; one outcome a job, in order. One batch a job.
+/// A job with its files and what is decided for it.
+struct Case<'a> {
+    job: &'a JobRow,
+    files: (Vec<JobFile>, Vec<TaskFile>),
+    decision: KillDecision,
+    reason: Option<&'a str>,
+}
+
+/// Ends these jobs (at most a few hundred), each by the killer at its place; one outcome a job, in order. Many in one batch; when somebody else
+/// was first with one of them, each of that batch for itself.
 pub async fn some(
     ops: &Ops,
     jobs: &[JobRow],
     killers: &[Killer<'_>],
     groups: &HashMap<JobId, String>,
     actor: Actor,
+    options: Options,
 ) -> Result<Vec<Outcome>, OpsError> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let now = ops.now().0;
     let ids: Vec<JobId> = jobs.iter().map(|j| j.id).collect();
-    let (mut outputs, mut inputs) = account::files_of(ops, &ids).await?;
+    let (mut outputs, mut inputs) = if ids.is_empty() { Default::default() } else { account::files_of(ops, &ids).await? };
+    let case = |(job, killer): (&'_ JobRow, &Killer<'_>)| {
+        let since = clock::text(job.state_us);
+        let told = job.command.as_deref().is_some_and(|c| c.contains(TO_BE_KILLED));
+        let working_group = groups.get(&job.id).map(String::as_str);
+        let view = KillView { state: job.state, label: &job.label, working_group, event_service: false, told, state_since: &since };
+        on_kill(&view, killer)
+    };
+    let mut cases = Vec::with_capacity(jobs.len());
+    for (job, killer) in jobs.iter().zip(killers) {
+        let files = (outputs.remove(&job.id).unwrap_or_default(), inputs.remove(&job.id).unwrap_or_default());
+        cases.push(Case { job, files, decision: case((job, killer)), reason: killer.text });
+    }
     let mut outcomes = Vec::with_capacity(jobs.len());
-    for (j, killer) in jobs.iter().zip(killers) {
-        let mut ending = Ending::new(ops, now).await?;
-        let since = clock::text(j.state_us);
-        let told = j.command.as_deref().is_some_and(|c| c.contains(TO_BE_KILLED));
-        let working_group = groups.get(&j.id).map(String::as_str);
-        let view = KillView { state: j.state, label: &j.label, working_group, event_service: false, told, state_since: &since };
-        let files = (outputs.remove(&j.id).unwrap_or_default(), inputs.remove(&j.id).unwrap_or_default());
-        let outcome = one(&mut ending, j, &files, on_kill(&view, killer), actor, now).await?;
-        let batch = ending.finish();
-        if batch.is_empty() {
-            outcomes.push(outcome);
-            continue;
-        }
-        match ops.store.apply(batch).await {
-            Ok(()) => outcomes.push(outcome),
-            Err(e) if e.is_conflict() => outcomes.push(Outcome::Changed),
-            Err(e) => return Err(e.into()),
+    for chunk in cases.chunks(JOBS_A_BATCH) {
+        match together(ops, chunk, actor, options).await {
+            Ok(all) => outcomes.extend(all),
+            Err(e) if e.is_conflict() => {
+                for case in chunk {
+                    match together(ops, std::slice::from_ref(case), actor, options).await {
+                        Ok(one) => outcomes.extend(one),
+                        Err(e) if e.is_conflict() => outcomes.push(Outcome::Changed),
+                        Err(e) => return Err(e),
+                    }
+                }
+            }
+            Err(e) => return Err(e),
         }
     }
     Ok(outcomes)
 }
 
-async fn one(
-    ending: &mut Ending<'_>,
-    j: &JobRow,
-    (outputs, inputs): &(Vec<JobFile>, Vec<TaskFile>),
-    decision: KillDecision,
-    actor: Actor,
-    now: i64,
-) -> Result<Outcome, OpsError> {
-    match decision {
+async fn together(ops: &Ops, cases: &[Case<'_>], actor: Actor, options: Options) -> Result<Vec<Outcome>, OpsError> {
+    let now = ops.now().0;
+    let mut ending = Ending::new(ops, now).await?;
+    let mut outcomes = Vec::with_capacity(cases.len());
+    for case in cases {
+        outcomes.push(one(&mut ending, case, (actor, options), now).await?);
+    }
+    let batch = ending.finish();
+    if !batch.is_empty() {
+        ops.store.apply(batch).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn one(ending: &mut Ending<'_>, case: &Case<'_>, (actor, options): (Actor, Options), now: i64) -> Result<Outcome, OpsError> {
+    let j = case.job;
+    match &case.decision {
         KillDecision::Refused | KillDecision::Nothing => Ok(Outcome::Nothing),
         KillDecision::MarkRetried => {
             job::transition::mark(&mut ending.batch, j, &JobRow { server_error_code: Some(code::RETRIED), ..j.clone() }, now);
             Ok(Outcome::Ended)
         }
         KillDecision::TellPilot { diag } => {
-            let after = JobRow { command: Some(TO_BE_KILLED.into()), server_error_code: Some(code::KILL), diag: Some(diag), ..j.clone() };
+            let diag = Some(diag.clone());
+            let after = JobRow { command: Some(TO_BE_KILLED.into()), server_error_code: Some(code::KILL), diag, ..j.clone() };
             job::transition::set(&mut ending.batch, j, &after, now);
             Ok(Outcome::Told)
         }
@@ -148,13 +222,17 @@ async fn one(
             after.state = end.to;
             after.sub_state = end.sub_state.map(str::to_owned);
             after.server_error_code = Some(end.error_code);
-            after.diag = Some(end.error_diag);
+            after.diag = Some(end.error_diag.clone());
             after.command = if end.clears_command { None } else { Some(TO_BE_KILLED.into()) };
             after.ended_us = Some(now);
             if end.start_is_end {
                 after.started_us = Some(now);
             }
-            ending.end(End::new(j, after, inputs, outputs, actor)).await?;
+            let (outputs, inputs) = &case.files;
+            let mut end = End::new(j, after, inputs, outputs, actor);
+            end.reason = case.reason.map(str::to_owned).or(end.reason);
+            let merge = (j.kind == JobKind::Merge && options.keep_unmerged).then_some(MergeEnd::Again(0));
+            ending.end_as(end, merge).await?;
             Ok(Outcome::Ended)
         }
     }
@@ -166,7 +244,6 @@ mod tests {
     use crate::testing::{World, alice, bob, prod};
     use panda_core::{
         file::{FileRole, FileState},
-        job::state::JobState,
         task::state::TaskState,
     };
     use panda_store::Batch;
@@ -180,14 +257,14 @@ mod tests {
         let finished = w.job(&alice(), None, q, JobState::Finished).await;
         let bobs = w.job(&bob(), None, q, JobState::Activated).await;
         let ids = [waiting, running, finished, bobs, JobId(5)];
-        assert_eq!(kill(&w.ops, &alice(), &ids, None).await.unwrap(), [true, true, false, false, false]);
+        assert_eq!(kill(&w.ops, &alice(), &ids, None, Options::default()).await.unwrap(), [true, true, false, false, false]);
         let j = w.job_row(waiting).await;
         assert_eq!((j.state, j.server_error_code, j.diag.as_deref()), (JobState::Cancelled, Some(100), Some("killed by alice")));
         let j = w.job_row(running).await;
         assert_eq!((j.state, j.command.as_deref()), (JobState::Running, Some("tobekilled")));
-        assert_eq!(kill(&w.ops, &alice(), &[running], None).await.unwrap(), [false], "told once is enough");
-        assert_eq!(kill(&w.ops, &prod(), &[bobs], None).await.unwrap(), [false], "a user's job needs a code");
-        assert_eq!(kill(&w.ops, &prod(), &[bobs], Some(9)).await.unwrap(), [true]);
+        assert_eq!(kill(&w.ops, &alice(), &[running], None, Options::default()).await.unwrap(), [false], "told once is enough");
+        assert_eq!(kill(&w.ops, &prod(), &[bobs], None, Options::default()).await.unwrap(), [false], "a user's job needs a code");
+        assert_eq!(kill(&w.ops, &prod(), &[bobs], Some(9), Options::default()).await.unwrap(), [true]);
     }
 
     #[tokio::test]
@@ -202,7 +279,7 @@ mod tests {
         task::file::take(&mut batch, d, &run);
         task::dataset::count(&mut batch, d, task::dataset::Delta { used: 1, ..task::dataset::Delta::default() });
         w.ops.store.apply(batch).await.unwrap();
-        assert_eq!(kill(&w.ops, &alice(), &[j], None).await.unwrap(), [true]);
+        assert_eq!(kill(&w.ops, &alice(), &[j], None, Options::default()).await.unwrap(), [true]);
         let file = task::file::page(&w.ops.store, d, 0, 1).await.unwrap().remove(0);
         assert_eq!((file.state, file.attempt, file.job_id, file.prev_job), (FileState::Ready, 1, None, Some(j)));
         assert_eq!(task::dataset::of_task(&w.ops.store, t).await.unwrap()[0].n_used, 0);
@@ -213,7 +290,7 @@ mod tests {
         let w = World::new().await;
         let q = w.queue("LOCAL").await;
         let j = w.job(&alice(), None, q, JobState::Failed).await;
-        assert_eq!(kill(&w.ops, &alice(), &[j], Some(7)).await.unwrap(), [true]);
+        assert_eq!(kill(&w.ops, &alice(), &[j], Some(7), Options::default()).await.unwrap(), [true]);
         assert_eq!(w.job_row(j).await.server_error_code, Some(106));
     }
 }

@@ -52,3 +52,7 @@ pub async fn last(ops: &Ops, queue: QueueId) -> Result<Option<i64>, OpsError> {
     let worker = worker::latest(&ops.store, queue).await?;
     Ok(asked.max(worker))
 }
+/// When a job was last handed out at this queue, to half a minute, microseconds UTC.
+pub async fn last_start(ops: &Ops, queue: QueueId) -> Result<Option<i64>, OpsError> {
+    Ok(snapshot::at(&ops.store, &name(STARTED, queue)).await?)
+}

@@ -2,7 +2,8 @@
 //! carries it out on jobs and files (`spec/engine.md` section 4.3, `spec/api_v1.md` section 13).
 //!
 //! Arguments travel in the command's document, a JSON object: `soft` (finish), `in_place`, `no_child_retry`, `discard_events`,
-//! `disable_staging_mode`, `keep_gshare_priority`, `ignore_hard_exhausted`, `new_parameters` (retry, incexec). A reactivation is a retry in
+//! `disable_staging_mode`, `keep_gshare_priority`, `ignore_hard_exhausted`, `new_parameters` (retry, incexec), `site`, `cloud`, `nucleus`, `soft`, `nokill`,
+//! `back_to_old_status` (reassign), `rule` (given by the engine, with its reason). A reactivation is a retry in
 //! place of the task that is ready again; it adds `keep_attempt_nr` and `trigger_job_generation`.
 
 use panda_access::{Principal, Right, table};
@@ -18,7 +19,7 @@ use panda_core::{
 use panda_store::{
     Batch,
     query::{
-        archive,
+        archive, decision,
         task::{
             self, TaskRow,
             transition::{TaskCommand, add_command},
@@ -27,15 +28,18 @@ use panda_store::{
 };
 use serde_json::{Map, Value};
 
-use super::params;
+use super::{params, plan::Adjust};
 use crate::{MAX_CONFLICTS, Ops, OpsError, retention};
 
 /// Result code of a retry with new parameters; the client takes no other for success.
 pub const CODE_NEW_PARAMETERS: i64 = 3;
 /// Result code of `reactivate` when the task's state does not take it.
 pub const CODE_NOT_REACTIVATED: i64 = 1;
-/// Most attempts that one call may add; more is a slip of the keyboard.
-pub const MAX_INCREASE: i64 = 1_000;
+
+/// Stages of holds that `release` does not drop: they say what a queue lacks, not that somebody is waited for.
+const KEPT_STAGES: &[&str] = &["broker"];
+/// Stages of holds that `release` drops even before they hold.
+const WAITS: &[&str] = &["parent", "staging"];
 
 /// What the caller of a command gets: upstream's result code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +96,7 @@ pub async fn reload_input(ops: &Ops, who: &Principal, id: TaskId, ignore_hard_ex
     let doc = flags(&[("ignore_hard_exhausted", ignore_hard_exhausted && who.is_production())]);
     command(ops, who, Right::TaskReloadInput, id, Command::Incexec, doc).await
 }
-/// Does not wait for parents, staging or holds.
+/// Does not wait for parents, staging or holds: those that hold it now do not hold it again.
 pub async fn release(ops: &Ops, who: &Principal, id: TaskId) -> Result<Answer, OpsError> {
     command(ops, who, Right::TaskSteer, id, Command::Release, Map::new()).await
 }
@@ -182,31 +186,14 @@ pub async fn reactivate(
     Err(busy(id))
 }
 
-/// Allows more attempts for the inputs that are not yet processed; acts at once.
-pub async fn increase_attempts(ops: &Ops, who: &Principal, id: TaskId, increase: i64) -> Result<Answer, OpsError> {
-    if !(0..=MAX_INCREASE).contains(&increase) {
-        return Err(OpsError::refused(format!("increase must be a positive integer, got {increase}; at most {MAX_INCREASE}")));
-    }
-    for _ in 0..MAX_CONFLICTS {
-        let Some(before) = owned(ops, who, Right::TaskSteer, id).await? else { return Ok(not_found(id)) };
-        let mut batch = Batch::new();
-        // The guard keeps two calls from adding while a retry counts the files.
-        task::transition::set(&mut batch, &before, &before, ops.now().0);
-        for d in task::dataset::of_task(&ops.store, id).await?.iter().filter(|d| d.role.is_input()) {
-            task::file::more_attempts(&mut batch, d.id, increase);
-        }
-        match ops.store.apply(batch).await {
-            Ok(()) => {
-                return Ok(Answer { code: CODE_REGISTERED, message: format!("{increase} more attempts for the inputs of task {id}") });
-            }
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Err(busy(id))
-}
-
-async fn command(ops: &Ops, who: &Principal, right: Right, id: TaskId, what: Command, doc: Map<String, Value>) -> Result<Answer, OpsError> {
+pub(super) async fn command(
+    ops: &Ops,
+    who: &Principal,
+    right: Right,
+    id: TaskId,
+    what: Command,
+    doc: Map<String, Value>,
+) -> Result<Answer, OpsError> {
     for _ in 0..MAX_CONFLICTS {
         let Some(before) = owned(ops, who, right, id).await? else { return Ok(not_found(id)) };
         let doing = match allowed(what, before.state, before.label == "user") {
@@ -223,7 +210,7 @@ async fn command(ops: &Ops, who: &Principal, right: Right, id: TaskId, what: Com
 }
 
 /// The task, when the caller may; None when there is none (only production learns that: nobody owns what does not exist).
-async fn owned(ops: &Ops, who: &Principal, right: Right, id: TaskId) -> Result<Option<TaskRow>, OpsError> {
+pub(super) async fn owned(ops: &Ops, who: &Principal, right: Right, id: TaskId) -> Result<Option<TaskRow>, OpsError> {
     let row = task::list::get(&ops.store, id).await?;
     let archived = if row.is_none() { archive::task::cold(&ops.store, id).await? } else { None };
     let owner = match row.as_ref().or(archived.as_ref()) {
@@ -268,9 +255,36 @@ async fn apply(
         }
         None => task::transition::set(&mut batch, before, &after, now),
     }
+    adjust(ops, &mut batch, before, command).await?;
     let doc = (!doc.is_empty()).then(|| Value::Object(doc).to_string());
     add_command(&mut batch, &TaskCommand { task_id: before.id, command: command.to_owned(), person_id: person.id, at_us: now, doc });
     Ok(ops.store.apply(batch).await?)
+}
+
+/// What a command changes of the plan for good: `release` drops the holds that there are, `avalanche` the scouts. The batch is guarded by the
+/// task's revision.
+async fn adjust(ops: &Ops, batch: &mut Batch, before: &TaskRow, command: &str) -> Result<(), OpsError> {
+    if command != Command::Release.as_str() && command != Command::Avalanche.as_str() {
+        return Ok(());
+    }
+    let stored = task::list::doc(&ops.store, before.id).await?.and_then(|(_, adjust)| adjust);
+    let known = Adjust::parse(stored.as_deref()).map_err(OpsError::Internal)?;
+    let mut new = known.clone();
+    if command == Command::Avalanche.as_str() {
+        new.avalanche = true;
+    } else {
+        let stages = decision::list(&ops.store, before.id.0).await?.into_iter().map(|d| d.stage);
+        for stage in stages.chain(WAITS.iter().map(|s| (*s).to_owned())) {
+            if !KEPT_STAGES.contains(&stage.as_str()) && !new.is_released(&stage) {
+                new.released.push(stage);
+            }
+        }
+        task::dataset::look_at_inputs(batch, before.id);
+    }
+    if new != known {
+        task::transition::set_adjust(batch, before.id, &new.to_text());
+    }
+    Ok(())
 }
 
 /// Where a held task goes on: where it was, or where its inputs are looked at, from which it finds its own way.
@@ -279,16 +293,16 @@ fn back_to(before: &TaskRow) -> TaskState {
     if transition::check(Some(before.state), back, Actor::User).is_ok() { back } else { TaskState::Defined }
 }
 
-fn flags(given: &[(&str, bool)]) -> Map<String, Value> {
+pub(super) fn flags(given: &[(&str, bool)]) -> Map<String, Value> {
     given.iter().filter(|(_, on)| *on).map(|(key, _)| ((*key).to_owned(), true.into())).collect()
 }
 fn refusal(rejected: &CommandRejected) -> Answer {
     Answer { code: rejected.code(), message: rejected.to_string() }
 }
-fn not_found(id: TaskId) -> Answer {
+pub(super) fn not_found(id: TaskId) -> Answer {
     Answer { code: CODE_NOT_FOUND, message: CommandRejected::NotFound(id).to_string() }
 }
-fn busy(id: TaskId) -> OpsError {
+pub(super) fn busy(id: TaskId) -> OpsError {
     OpsError::refused(format!("task {id} changes all the time; give the command again"))
 }
 

@@ -10,4 +10,5 @@ pub mod params;
 pub mod plan;
 pub mod read;
 pub mod recount;
+pub mod steer;
 pub mod submit;

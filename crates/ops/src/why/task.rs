@@ -138,7 +138,7 @@ mod tests {
         let id = w.task(&alice(), TaskState::Failed, "{}").await;
         w.dataset(id, FileRole::Input, 0, &[("a", FileState::Failed)]).await;
         let j = w.job(&alice(), Some(id), q, JobState::Activated).await;
-        crate::job::kill::kill(&w.ops, &alice(), &[j], None).await.unwrap();
+        crate::job::kill::kill(&w.ops, &alice(), &[j], None, crate::job::kill::Options::default()).await.unwrap();
         let got = why(&w.ops, &bob(), id).await.unwrap();
         assert_eq!(got["because"], json!([format!("1 jobs ended badly with: killed by alice (latest: job/{j})")]));
         assert_eq!(got["frees"], json!([format!("`panda retry task/{id}` tries the 1 failed files again")]));

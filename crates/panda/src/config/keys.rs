@@ -86,7 +86,6 @@ pub const KEYS: &[Key] = &[
     key("worker.queue", Kind::Text, &[], DEFAULT_QUEUE, "the queue the local worker serves"),
     key("worker.slots", Kind::Int(1, MAX_SLOTS), &[], "", "jobs at a time; default: the number of cores"),
     key("engine.period_s", Kind::Int(1, DAY_S), &[], "5", "longest time between two looks of a loop that nobody woke"),
-    key("engine.lost_heartbeat_s", Kind::Int(60, 7 * DAY_S), &[], "7200", "silence after which a running job counts as lost"),
     key("limits.active_tasks", Kind::Int(1, 10_000_000), &[], "10000", "most active tasks of one person"),
     key("limits.attempts", Kind::Int(1, 100), &[], "3", "attempts of an input when the task does not say"),
     key(

@@ -66,8 +66,6 @@ pub struct WorkerConfig {
 pub struct EngineConfig {
     /// Longest time between two steps of a loop that nobody woke.
     pub period: Duration,
-    /// Silence after which a job counts as lost.
-    pub lost_heartbeat: Duration,
 }
 
 /// `[limits]`
@@ -119,7 +117,7 @@ impl Config {
                 queue: s.text("worker.queue"),
                 slots: usize::try_from(s.int("worker.slots")).unwrap_or(1),
             },
-            engine: EngineConfig { period: positive("engine.period_s"), lost_heartbeat: positive("engine.lost_heartbeat_s") },
+            engine: EngineConfig { period: positive("engine.period_s") },
             limits: LimitsConfig { active_tasks: s.int("limits.active_tasks"), attempts: s.int("limits.attempts") },
             client: ClientConfig { server: s.optional("client.server"), vo: s.optional("client.vo"), user: s.optional("client.user") },
             log: LogConfig { level: s.text("log.level"), json: s.text("log.format") == "json" },

@@ -128,11 +128,7 @@ fn routes(
 
 fn engine_options(config: &Config) -> EngineOptions {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    EngineOptions {
-        period: config.engine.period,
-        lost_heartbeat: config.engine.lost_heartbeat,
-        ..EngineOptions::new(format!("{host}:{}", std::process::id()))
-    }
+    EngineOptions { period: config.engine.period, ..EngineOptions::new(format!("{host}:{}", std::process::id())) }
 }
 
 /// The data folder holds a key and people's files: it is its owner's alone when we make it.

@@ -160,4 +160,38 @@ pub(super) const ROWS: &[Method] = &[
         handler!(task::change_priority::handle),
     )
     .about("Code", "Another priority for a task and its queued jobs."),
+    Method::post("task", "release", Right::TaskSteer, ONE, handler!(task::release::handle))
+        .about("Code", "Drops what a task waits for: its parent, staging, holds."),
+    Method::post("task", "avalanche", Right::TaskSteer, ONE, handler!(task::avalanche::handle))
+        .about("Code", "Lets all jobs of a task be made without waiting for its scouts."),
+    Method::post(
+        "task",
+        "reassign",
+        Right::TaskReassign,
+        &[
+            TASK_ID,
+            optional("site", Kind::Text),
+            optional("cloud", Kind::Text),
+            optional("nucleus", Kind::Text),
+            optional("mode", Kind::Text),
+        ],
+        handler!(task::reassign::handle),
+    )
+    .about("Code", "Moves a task elsewhere; its jobs are closed and made anew."),
+    Method::post(
+        "task",
+        "kill_unfinished_jobs",
+        Right::JobKill,
+        &[TASK_ID, optional("code", Kind::Int), optional("use_email_as_id", Kind::Bool).or(NO)],
+        handler!(task::kill_unfinished_jobs::handle),
+    )
+    .about("Bools", "Ends the jobs of a task that have not ended."),
+    Method::post(
+        "task",
+        "change_modification_time",
+        Right::TaskSteer,
+        &[TASK_ID, required("hour_offset", Kind::Int)],
+        handler!(task::change_modification_time::handle),
+    )
+    .about("Code", "Shifts the instant that time-driven rules of a task count from."),
 ];

@@ -3,7 +3,7 @@
 /// Columns of tables that have a cold twin of the same shape.
 macro_rules! columns {
     (task) => {
-        "id ID NOT NULL PRIMARY KEY, name NAME(255) NOT NULL, state NAME(16) NOT NULL, prev_state NAME(16), vo NAME(40) NOT NULL, label NAME(20) NOT NULL, person_id ID NOT NULL, working_group NAME(60), processing_type NAME(100), priority INT NOT NULL, parent_id ID, attempt INT NOT NULL, command NAME(20), reason NAME(500), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, started_us MICROS, ended_us MICROS, state_us MICROS NOT NULL, share_name NAME(60), nucleus NAME(100), doc_rev INT NOT NULL, n_throttled INT NOT NULL, checked_us MICROS, cold_us MICROS, rev INT NOT NULL"
+        "id ID NOT NULL PRIMARY KEY, name NAME(255) NOT NULL, state NAME(16) NOT NULL, prev_state NAME(16), vo NAME(40) NOT NULL, label NAME(20) NOT NULL, person_id ID NOT NULL, working_group NAME(60), processing_type NAME(100), priority INT NOT NULL, parent_id ID, attempt INT NOT NULL, command NAME(20), reason NAME(500), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, started_us MICROS, ended_us MICROS, state_us MICROS NOT NULL, share_name NAME(60), nucleus NAME(100), doc_rev INT NOT NULL, n_throttled INT NOT NULL, checked_us MICROS, frozen_us MICROS, cold_us MICROS, rev INT NOT NULL"
     };
     (task_doc) => {
         "task_id ID NOT NULL PRIMARY KEY, params DOC NOT NULL, adjust DOC"
@@ -21,7 +21,7 @@ macro_rules! columns {
 
 /// DDL steps.
 pub(super) const STEPS: &[&str] = &[
-    // cold_us: when its jobs were last moved to the archive.
+    // frozen_us: since when it is on hold without making progress; cold_us: when its jobs were last moved to the archive.
     concat!("CREATE TABLE task (", columns!(task), ") {table}"),
     "CREATE INDEX task_state ON task (state, id)",
     "CREATE INDEX task_owner ON task (person_id, modified_us)",

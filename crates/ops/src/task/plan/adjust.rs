@@ -51,6 +51,12 @@ pub struct Adjust {
     /// A person told it not to wait for scouts.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub avalanche: bool,
+    /// Queues that a person sent it to (`reassign`), instead of those of its parameters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<String>,
+    /// Cloud that a person sent it to (`reassign`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<String>,
 }
 
 impl Adjust {
@@ -107,6 +113,13 @@ impl Adjust {
         if let Some(mb) = self.default_ram_mb.filter(|_| p.ram_count.is_none_or(|n| n <= 0)) {
             plan.needs.ram.mb = mb;
             plan.ram_mb = plan.needs.ram.of(plan.cores);
+        }
+        if !self.sites.is_empty() {
+            plan.sites.clone_from(&self.sites);
+            plan.not_sites.retain(|s| !self.sites.contains(s));
+        }
+        if self.cloud.is_some() {
+            plan.needs.cloud.clone_from(&self.cloud);
         }
         if let Some(mb) = self.ram_mb.filter(|mb| *mb > plan.needs.ram.mb) {
             plan.needs.ram.mb = mb;

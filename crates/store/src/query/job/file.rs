@@ -61,6 +61,8 @@ statements! {
     [hot] read OF_DATASET = "job_file.of_dataset", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
     [hot] read GET = "job_file.get", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE id = :id LIMIT 1");
     [hot] read BY_LFN = "job_file.by_lfn", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND lfn = :lfn ORDER BY id DESC LIMIT 1");
+    // Merge jobs that have something to merge.
+    [hot] read FED = "job_file.fed", "SELECT DISTINCT f.used_by FROM job_file f JOIN job j ON j.id = f.job_id WHERE f.used_by IN (:ids*) AND j.state = 'merging' ORDER BY f.used_by LIMIT 1000";
     [hot] read USED_BY = "job_file.used_by", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE used_by = :job ORDER BY id LIMIT 20000");
     [hot] read COUNT = "job_file.count", "SELECT state, COUNT(*), SUM(fsize) FROM job_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     read TOTALS = "job_file.totals", "SELECT f.state, j.state, COUNT(*), SUM(f.n_events) FROM job_file f JOIN job j ON j.id = f.job_id WHERE f.dataset_id = :dataset GROUP BY f.state, j.state ORDER BY f.state, j.state LIMIT 1000";
@@ -128,6 +130,14 @@ pub async fn of_dataset(store: &Store, dataset: i64, states: &[FileState], after
     let binds =
         vec![("dataset", dataset.into()), ("states", states.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
     store.fetch(&OF_DATASET, binds).await?.iter().map(read).collect()
+}
+/// Those of these merge jobs (at most 1,000) that took in files of jobs that still wait for their merge.
+pub async fn with_sources(store: &Store, merges: &[JobId]) -> Result<Vec<JobId>, Error> {
+    if merges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = merges.iter().map(|id| id.0).collect();
+    store.fetch(&FED, vec![("ids", ids.into())]).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
 }
 /// One file.
 pub async fn get(store: &Store, id: i64) -> Result<Option<JobFile>, Error> {

@@ -44,7 +44,11 @@ statements! {
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     // Once at a worker's start: jobs that the database holds for it.
     read HELD = "job.held", "SELECT id, attempt FROM job WHERE state IN (:states*) AND queue_id = :queue AND host = :host ORDER BY id LIMIT :n";
-    [hot] read SILENT = "job.silent", "SELECT j.id FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND j.modified_us < :before AND (l.seen_us IS NULL OR l.seen_us < :before) ORDER BY j.id LIMIT :n";
+    // What may be overdue: made, changed, or last heard of before these instants.
+    [hot] read OVERDUE = "job.overdue", "SELECT j.id, l.seen_us FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND (j.created_us < :created OR j.state_us < :since OR (j.modified_us < :heard AND (l.seen_us IS NULL OR l.seen_us < :heard))) ORDER BY j.id LIMIT :n";
+    [hot] read OF_TASK_AFTER = "job.of_task_after", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
+    // Jobs of a task that a kill of the task has not reached: a job in `merging` has no pilot that could hear.
+    [hot] read TO_KILL = "job.to_kill", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after AND (command IS NULL OR command <> 'tobekilled' OR state = 'merging') ORDER BY id LIMIT :n");
 }
 
 /// One line of a history.
@@ -220,11 +224,35 @@ pub async fn live(store: &Store, id: JobId) -> Result<Option<(i64, i64, Option<S
     let rows = store.fetch(&LIVE, vec![("id", id.into())]).await?;
     rows.first().map(|r| Ok((r.int(0)?, r.int(1)?, r.opt_text(2)?.map(str::to_owned)))).transpose()
 }
-/// Jobs in `state` above `after` that nobody has heard of since `before_us`; at most `n` and 1,000.
-pub async fn silent(store: &Store, state: JobState, after: JobId, before_us: i64, n: i64) -> Result<Vec<JobId>, Error> {
-    let binds =
-        vec![("state", state.as_str().into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
-    store.fetch(&SILENT, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+/// Jobs in `state` above `after` that were made before the first instant, changed their state before the second, or were last heard of before the
+/// third (microseconds UTC; none = not looked at), each with its last heartbeat; at most `n` and 1,000.
+pub async fn overdue(
+    store: &Store,
+    state: JobState,
+    after: JobId,
+    before: [Option<i64>; 3],
+    n: i64,
+) -> Result<Vec<(JobId, Option<i64>)>, Error> {
+    let never = |at: Option<i64>| crate::Value::from(at.unwrap_or(i64::MIN));
+    let binds = vec![
+        ("state", state.as_str().into()),
+        ("after", after.into()),
+        ("created", never(before[0])),
+        ("since", never(before[1])),
+        ("heard", never(before[2])),
+        ("n", n.min(MAX_PAGE).into()),
+    ];
+    store.fetch(&OVERDUE, binds).await?.iter().map(|r| Ok((JobId(r.int(0)?), r.opt_int(1)?))).collect()
+}
+/// Jobs of a task in one of these states above `after`, by id; at most `n` and 1,000.
+pub async fn of_task_after(store: &Store, task: TaskId, states: &[JobState], after: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("task", task.into()), ("states", words(states)), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&OF_TASK_AFTER, binds).await?.iter().map(read).collect()
+}
+/// Jobs of a task in one of these states above `after` whose pilots were not told to stop, by id; at most `n` and 1,000.
+pub async fn to_kill(store: &Store, task: TaskId, states: &[JobState], after: JobId, n: i64) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("task", task.into()), ("states", words(states)), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&TO_KILL, binds).await?.iter().map(read).collect()
 }
 /// Id and attempt of a queue's jobs in one of these states that were handed to this host, by id; at most `n` and 10,000.
 pub async fn held(store: &Store, states: &[JobState], queue: QueueId, host: &str, n: i64) -> Result<Vec<(JobId, i64)>, Error> {

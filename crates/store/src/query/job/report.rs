@@ -7,6 +7,7 @@ use crate::{Batch, Error, Store, Topic, statements};
 statements! {
     insert ADD = "report.add" => job_report (job_id: Int, attempt: Int, at_us: Int, doc: Text), "{skip_dup(job_id,attempt)}";
     read NEXT = "report.next", "SELECT job_id, attempt, at_us, doc FROM job_report WHERE job_id > :after ORDER BY job_id, attempt LIMIT :n";
+    [hot] read OF_JOBS = "report.of_jobs", "SELECT DISTINCT job_id FROM job_report WHERE job_id IN (:ids*) ORDER BY job_id LIMIT 1000";
     write DELETE = "report.delete", "DELETE FROM job_report WHERE job_id = :job AND attempt = :attempt";
     write END = "job_end.set", "INSERT INTO job_end (job_id, doc, meta) VALUES (:job, :doc, :meta) {upsert(job_id): doc,meta}";
     [hot] read END_GET = "job_end.get", "SELECT doc, meta FROM job_end WHERE job_id = :job LIMIT 1";
@@ -39,6 +40,14 @@ pub async fn next(store: &Store, after: JobId, n: i64) -> Result<Vec<Report>, Er
     rows.iter_mut()
         .map(|r| Ok(Report { job_id: JobId(r.int(0)?), attempt: r.int(1)?, at_us: r.int(2)?, doc: r.take_text(3)?.unwrap_or_default() }))
         .collect()
+}
+/// Those of these jobs (at most 1,000) whose report waits to be settled.
+pub async fn of_jobs(store: &Store, jobs: &[JobId]) -> Result<Vec<JobId>, Error> {
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = jobs.iter().map(|id| id.0).collect();
+    store.fetch(&OF_JOBS, vec![("ids", ids.into())]).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
 }
 /// Takes a report out of the inbox; a conflict when it is gone.
 pub fn delete(batch: &mut Batch, job: JobId, attempt: i64) {

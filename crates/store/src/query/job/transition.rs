@@ -90,7 +90,7 @@ pub fn add_common(batch: &mut Batch, id: i64, task: Option<panda_core::id::TaskI
 
 #[expect(clippy::too_many_arguments, reason = "one row's columns")]
 fn event(batch: &mut Batch, id: JobId, rev: i64, from: Option<JobState>, to: JobState, actor: Actor, now_us: i64, reason: Option<&str>) {
-    batch.insert(
+    batch.log(
         &EVENT,
         vec![
             id.into(),

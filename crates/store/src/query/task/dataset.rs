@@ -163,9 +163,10 @@ statements! {
     [hot] write PROGRESS = "task_dataset.progress", "UPDATE task_dataset SET state = :state, is_open = :open, part = :part, part_after = :after, feed = :feed, look_us = :look, checked_us = :now WHERE id = :id AND part = :from_part AND COALESCE(part_after, ' ') = :from_after AND n_files = :from_files";
     [hot] read TO_LOOK = "task_dataset.to_look", "SELECT look_us, id, task_id FROM task_dataset WHERE look_us <= :now ORDER BY look_us LIMIT :n";
     [hot] write LOOK = "task_dataset.look", "UPDATE task_dataset SET look_us = :look WHERE id = :id";
+    [hot] write LOOK_INPUTS = "task_dataset.look_inputs", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND task_id = :id";
     [hot] write LOOK_CHILDREN = "task_dataset.look_children", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND task_id IN (SELECT t.id FROM task t WHERE t.parent_id = :id)",
         mysql: "UPDATE task_dataset d JOIN task t ON t.id = d.task_id SET d.look_us = 0 WHERE t.parent_id = :id AND d.look_us > 0";
-    [hot] write ENDED = "task_dataset.ended", "UPDATE task_dataset SET state = 'done', todo = NULL, look_us = NULL, is_open = 0 WHERE id = :id";
+    [hot] write ENDED = "task_dataset.ended", "UPDATE task_dataset SET state = :state, todo = NULL, look_us = NULL, is_open = 0 WHERE id = :id";
     [hot] read WITH_WORK = "task_dataset.with_work", "SELECT DISTINCT task_id FROM task_dataset WHERE todo = :todo AND task_id > :after ORDER BY task_id LIMIT :n";
     [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
 }
@@ -292,6 +293,11 @@ pub fn progress(batch: &mut Batch, before: &TaskDataset, after: &TaskDataset, d:
 pub fn look(batch: &mut Batch, id: i64, at_us: Option<i64>) {
     batch.exec(&LOOK, vec![("look", at_us.into()), ("id", id.into())]);
 }
+/// The inputs of a task that are waited for, or may grow, are looked at at once.
+pub fn look_at_inputs(batch: &mut Batch, task: TaskId) {
+    batch.exec(&LOOK_INPUTS, vec![("id", task.into())]);
+    batch.wake(crate::Topic::Inputs);
+}
 /// The inputs of a task's children that are waited for, or may grow, are looked at at once.
 pub fn look_at_children(batch: &mut Batch, parent: TaskId) {
     batch.exec(&LOOK_CHILDREN, vec![("id", parent.into())]);
@@ -311,8 +317,8 @@ pub async fn with_work(store: &Store, todo: Todo, after: TaskId, n: i64) -> Resu
 pub fn take_serials(batch: &mut Batch, id: i64, expected: i64, n: i64) {
     batch.guard(&SERIAL, vec![("n", n.into()), ("id", id.into()), ("expected", expected.into())], 1);
 }
-/// Its task has ended: nothing is to be done for it, and it watches no data set any more.
-pub fn ended(batch: &mut Batch, id: i64) {
-    batch.exec(&ENDED, vec![("id", id.into())]);
+/// Its task has ended: nothing is to be done for it, and it watches no data set any more. `state`: `done`, `finished`, `failed`.
+pub fn ended(batch: &mut Batch, id: i64, state: &str) {
+    batch.exec(&ENDED, vec![("state", state.into()), ("id", id.into())]);
     crate::query::dataset::input::end_watch(batch, id);
 }

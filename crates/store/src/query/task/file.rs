@@ -121,11 +121,13 @@ statements! {
     [hot] write TAKE = "task_file.take", "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) / :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'",
         mysql: "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) DIV :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'";
     [hot] write MOVE = "task_file.move", "UPDATE task_file SET state = :state WHERE id IN (:ids*) AND state = :from";
+    [hot] read FAILURES = "task_file.failures", "SELECT COUNT(*), COALESCE(SUM(failed), 0) FROM task_file WHERE dataset_id = :dataset AND state IN ('ready', 'running') LIMIT 1";
     [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RELEASE = "task_file.release", "UPDATE task_file SET state = 'ready', attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf, job_id = NULL, prev_job = :job WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RAISE = "task_file.raise", "UPDATE task_file SET ram_mb = :ram WHERE id IN (:ids*) AND ram_mb < :ram";
     [hot] read RAISED = "task_file.raised", "SELECT COUNT(*) FROM task_file WHERE dataset_id = :dataset AND ram_mb > 0 AND ram_mb > :ram LIMIT 1";
     [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged')";
+    [hot] write RESTART = "task_file.restart", "UPDATE task_file SET state = 'ready' WHERE dataset_id = :dataset AND state = 'failed'";
     [hot] write MORE = "task_file.more_attempts", "UPDATE task_file SET max_attempt = max_attempt + :more WHERE dataset_id = :dataset AND state IN ('ready', 'running', 'failed', 'cancelled', 'skipped', 'notmerged')";
     [hot] write STOP = "task_file.stop", "UPDATE task_file SET state = 'cancelled' WHERE dataset_id = :dataset AND state = 'ready'";
 }
@@ -300,10 +302,18 @@ pub async fn raised(store: &Store, dataset: i64, ram_mb: i64) -> Result<i64, Err
     let rows = store.fetch(&RAISED, vec![("dataset", dataset.into()), ("ram", ram_mb.into())]).await?;
     rows.first().map_or(Ok(0), |r| r.int(0))
 }
+/// Files of a data set that have not ended, and how often they failed altogether.
+pub async fn failures(store: &Store, dataset: i64) -> Result<(i64, i64), Error> {
+    store.fetch(&FAILURES, vec![("dataset", dataset.into())]).await?.first().map_or(Ok((0, 0)), |r| Ok((r.int(0)?, r.int(1)?)))
+}
 /// Makes failed and cancelled files of a data set ready again with `more` further attempts; counters are corrected by the caller, who holds
 /// the task's lease and has counted them before.
 pub fn revive(batch: &mut Batch, dataset: i64, more: i64, expected: u64) {
     batch.guard(&REVIVE, vec![("more", more.into()), ("dataset", dataset.into())], expected);
+}
+/// Makes the failed files of a data set ready again with the attempts that they have; the caller corrects the counters.
+pub fn restart(batch: &mut Batch, dataset: i64, expected: u64) {
+    batch.guard(&RESTART, vec![("dataset", dataset.into())], expected);
 }
 /// Allows `more` attempts for the unfinished files of a data set.
 pub fn more_attempts(batch: &mut Batch, dataset: i64, more: i64) {

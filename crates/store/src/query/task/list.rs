@@ -17,6 +17,12 @@ statements! {
     [hot] read MANY = "task.many", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id IN (:ids*) ORDER BY t.id LIMIT 1000");
     // Tasks that want jobs: only what their turn is decided on.
     [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
+    // Tasks at work that time-driven rules have not looked at lately.
+    [hot] read UNCHECKED = "task.unchecked", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after AND (t.checked_us IS NULL OR t.checked_us < :before) ORDER BY t.id LIMIT :n");
+    // Tasks in the middle of a command that nobody carries out.
+    [hot] read STUCK = "task.stuck", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN ('aborting', 'finishing', 'toretry', 'toincexec', 'toreassign', 'reassigning') AND t.id > :after AND NOT EXISTS (SELECT 1 FROM task_command c WHERE c.task_id = t.id) ORDER BY t.id LIMIT :n");
+    // Tasks that go on although their parent ended badly.
+    [hot] read ORPHANS = "task.orphans", concat!("SELECT ", task_columns!(), " FROM task t JOIN task p ON p.id = t.parent_id WHERE t.state IN (:states*) AND t.id > :after AND p.state IN ('failed', 'broken', 'aborted') ORDER BY t.id LIMIT :n");
     [hot] read OF_PERSON = "task.of_person", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since ORDER BY t.id DESC LIMIT :n");
     [hot] read OF_PERSON_PAGE = "task.of_person_page", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.person_id = :person AND t.modified_us >= :since AND t.id < :before ORDER BY t.id DESC LIMIT :n");
     [hot] read DOCS = "task.docs", "SELECT task_id, params, adjust FROM task_doc WHERE task_id IN (:ids*) ORDER BY task_id LIMIT 1000";
@@ -50,6 +56,23 @@ pub async fn in_states(store: &Store, states: &[TaskState], after: TaskId, n: i6
     let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
     let binds = vec![("states", states.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&IN_STATES, binds).await?.iter().map(read).collect()
+}
+/// Tasks in these states above `after` that time-driven rules have not looked at since `before_us`, by id; at most `n` and 1,000.
+pub async fn unchecked(store: &Store, states: &[TaskState], after: TaskId, before_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
+    let binds = vec![("states", states.into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&UNCHECKED, binds).await?.iter().map(read).collect()
+}
+/// Tasks above `after` in the middle of a command that is not there, by id; at most `n` and 1,000.
+pub async fn stuck(store: &Store, after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&STUCK, binds).await?.iter().map(read).collect()
+}
+/// Tasks in these states above `after` whose parent failed, was broken or killed, by id; at most `n` and 1,000.
+pub async fn orphans(store: &Store, states: &[TaskState], after: TaskId, n: i64) -> Result<Vec<TaskRow>, Error> {
+    let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
+    let binds = vec![("states", states.into()), ("after", after.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&ORPHANS, binds).await?.iter().map(read).collect()
 }
 /// Tasks of these numbers (at most 1,000), by number; unknown ones are left out.
 pub async fn many(store: &Store, ids: &[TaskId]) -> Result<Vec<TaskRow>, Error> {

@@ -63,6 +63,8 @@ pub struct TaskRow {
     pub n_throttled: i64,
     /// Microseconds UTC when a time-driven rule looked at it last.
     pub checked_us: Option<i64>,
+    /// Microseconds UTC since when it is on hold without making progress.
+    pub frozen_us: Option<i64>,
     /// Revision; each change adds one.
     pub rev: i64,
 }
@@ -96,6 +98,7 @@ impl TaskRow {
             doc_rev: 0,
             n_throttled: 0,
             checked_us: None,
+            frozen_us: None,
             rev: 0,
         }
     }
@@ -104,7 +107,7 @@ impl TaskRow {
 /// The select list that [`read`] expects.
 macro_rules! task_columns {
     () => {
-        "t.id, t.name, t.state, t.prev_state, t.vo, t.label, t.person_id, t.working_group, t.processing_type, t.priority, t.parent_id, t.attempt, t.command, t.reason, t.created_us, t.modified_us, t.started_us, t.ended_us, t.state_us, t.share_name, t.nucleus, t.doc_rev, t.n_throttled, t.checked_us, t.rev"
+        "t.id, t.name, t.state, t.prev_state, t.vo, t.label, t.person_id, t.working_group, t.processing_type, t.priority, t.parent_id, t.attempt, t.command, t.reason, t.created_us, t.modified_us, t.started_us, t.ended_us, t.state_us, t.share_name, t.nucleus, t.doc_rev, t.n_throttled, t.checked_us, t.frozen_us, t.rev"
     };
 }
 pub(crate) use task_columns;
@@ -137,6 +140,7 @@ pub(crate) fn read(r: &Row) -> Result<TaskRow, Error> {
         doc_rev: r.int(21)?,
         n_throttled: r.int(22)?,
         checked_us: r.opt_int(23)?,
-        rev: r.int(24)?,
+        frozen_us: r.opt_int(24)?,
+        rev: r.int(25)?,
     })
 }

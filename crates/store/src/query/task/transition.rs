@@ -3,7 +3,7 @@
 
 use panda_core::{
     machine::{Actor, IllegalTransition},
-    task::{state::TaskState, transition},
+    task::{state::TaskState, timers::frozen_after, transition},
 };
 
 use super::TaskRow;
@@ -19,9 +19,11 @@ statements! {
     [hot] read NAME_GET = "task_name.get", "SELECT task_id FROM task_name WHERE person_id = :person AND name = :name LIMIT 1";
     write NAME_MOVE = "task_name.move", "UPDATE task_name SET task_id = :id WHERE person_id = :person AND name = :name AND task_id = :old";
     insert EVENT = "task.event" => task_event (task_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
-    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, frozen_us = :frozen, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write SET = "task.set", "UPDATE task SET priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, rev = rev + 1 WHERE id = :id AND rev = :rev";
-    [hot] write GUARD = "task.guard", "UPDATE task SET modified_us = :now WHERE id = :id AND rev = :rev";
+    [hot] write GUARD = "task.guard", "UPDATE task SET modified_us = :now, frozen_us = NULL WHERE id = :id AND rev = :rev";
+    [hot] write CHECKED = "task.checked", "UPDATE task SET checked_us = :now WHERE id = :id";
+    [hot] write TIMES = "task.times", "UPDATE task SET modified_us = :at, state_us = :at, checked_us = NULL, rev = rev + 1 WHERE id = :id AND rev = :rev";
     write COMMAND_SET = "task_command.set", "INSERT INTO task_command (task_id, command, person_id, at_us, doc) VALUES (:id, :command, :person, :now, :doc) {upsert(task_id): command,person_id,at_us,doc}";
     read COMMANDS = "task_command.list", "SELECT task_id, command, person_id, at_us, doc FROM task_command WHERE task_id > :after ORDER BY task_id LIMIT :n";
     write COMMAND_DONE = "task_command.done", "DELETE FROM task_command WHERE task_id = :id AND at_us = :at";
@@ -137,6 +139,7 @@ pub fn move_to(
             ("nucleus", after.nucleus.as_deref().into()),
             ("throttled", after.n_throttled.into()),
             ("checked", after.checked_us.into()),
+            ("frozen", frozen_after(before.state, before.frozen_us, after.state, now_us).into()),
             ("started", after.started_us.into()),
             ("ended", after.ended_us.into()),
             ("id", before.id.into()),
@@ -168,7 +171,15 @@ pub fn set(batch: &mut Batch, before: &TaskRow, after: &TaskRow, now_us: i64) {
         1,
     );
 }
-/// Makes the batch a conflict when the task has changed since it was read.
+/// Notes that time-driven rules have looked at a task; no change of the task.
+pub fn checked(batch: &mut Batch, id: panda_core::id::TaskId, now_us: i64) {
+    batch.exec(&CHECKED, vec![("now", now_us.into()), ("id", id.into())]);
+}
+/// Sets when a task that still has `before.rev` last changed, and its state: what time-driven rules count from.
+pub fn set_times(batch: &mut Batch, before: &TaskRow, at_us: i64) {
+    batch.guard(&TIMES, vec![("at", at_us.into()), ("id", before.id.into()), ("rev", before.rev.into())], 1);
+}
+/// Makes the batch a conflict when the task has changed since it was read. What follows in the batch is progress: the task is not on hold any more.
 pub fn guard(batch: &mut Batch, t: &TaskRow, now_us: i64) {
     batch.guard(&GUARD, vec![("now", now_us.into()), ("id", t.id.into()), ("rev", t.rev.into())], 1);
 }

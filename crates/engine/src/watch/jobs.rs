@@ -1,0 +1,244 @@
+//! Jobs that stay too long where they are (`spec/engine.md` sections 13.1 and 20.2). Each state is read a page at a time, and only rows that are
+//! older than the shortest limit that counts in it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use panda_core::{
+    id::{JobId, QueueId},
+    job::{
+        error::LOST_HEARTBEAT,
+        kill::{Killer, reason::TASK_REASSIGNED},
+        record::JobKind,
+        state::JobState,
+        timers::{self, Action, Due, View},
+    },
+    machine::Actor,
+    queue::QueueState,
+    setting::{Values, job_timer},
+    time::Micros,
+};
+use panda_ops::{
+    Ops, clock,
+    job::{
+        account::{self, End},
+        ending::Ending,
+        kill::{Options, Outcome, some},
+    },
+    pilot::{seen, update},
+};
+use panda_store::{
+    Batch,
+    query::{
+        job::{self, JobRow},
+        snapshot, task,
+    },
+};
+use serde_json::Value;
+
+use crate::{EngineError, Report, plan};
+
+/// Rows of one page.
+const PAGE: i64 = 480;
+/// Jobs failed by one batch.
+const JOBS_A_BATCH: usize = 40;
+/// Jobs ended by one step; the rest comes in the next.
+const JOBS_A_STEP: usize = 5_000;
+/// States that may hold a great many jobs and whose limits are hours or days: they are read less often.
+const SLOW: &[JobState] = &[JobState::Activated, JobState::Throttled, JobState::Merging];
+/// How often, seconds; a tenth of the shortest of those limits.
+const SLOW_EVERY_S: i64 = 600;
+/// Remembers when that was.
+const SLOW_NAME: &str = "watch:slow";
+/// The engine's name in texts.
+const ENGINE: &str = "the engine";
+
+/// One step.
+pub async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
+    let settings = ops.settings().await?;
+    let slow = snapshot::at(&ops.store, SLOW_NAME).await?.is_none_or(|at| now.0 - at >= SLOW_EVERY_S * 1_000_000);
+    let mut report = Report::default();
+    let mut queues = Queues::default();
+    for state in JobState::LIVE.iter().filter(|s| slow || !SLOW.contains(s)) {
+        report.add(in_state(ops, &settings, &mut queues, *state, now).await?);
+        if report.done >= JOBS_A_STEP {
+            return Ok(Report { more: true, ..report });
+        }
+    }
+    if slow {
+        let mut batch = Batch::new();
+        snapshot::set(&mut batch, SLOW_NAME, now.0, "{}");
+        ops.store.apply(batch).await?;
+    }
+    Ok(report)
+}
+
+async fn in_state(ops: &Ops, settings: &Values, queues: &mut Queues, state: JobState, now: Micros) -> Result<Report, EngineError> {
+    let workflows: Vec<&str> =
+        settings.iter().filter(|(key, _)| key.0 == job_timer::HEARTBEAT_WORKFLOWS.name).map(|(_, v)| v.as_str()).collect();
+    let before = timers::horizon(state, now, &|s| settings.least_int(s), &workflows.join(","));
+    let (mut after, mut report) = (JobId(0), Report::default());
+    loop {
+        let page = job::list::overdue(&ops.store, state, after, before.map(|at| at.map(|m| m.0)), PAGE).await?;
+        let Some((last, _)) = page.last() else { return Ok(report) };
+        after = *last;
+        let seen: HashMap<JobId, i64> = page.iter().filter_map(|(id, at)| Some((*id, (*at)?))).collect();
+        let ids: Vec<JobId> = page.iter().map(|(id, _)| *id).collect();
+        let jobs: Vec<JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().filter(|j| j.state == state).collect();
+        report.done += judge(ops, settings, queues, &jobs, &seen, now).await?;
+        if report.done >= JOBS_A_STEP {
+            return Ok(report);
+        }
+    }
+}
+
+/// Asks the table about each job and does what it says.
+async fn judge(
+    ops: &Ops,
+    settings: &Values,
+    queues: &mut Queues,
+    jobs: &[JobRow],
+    seen: &HashMap<JobId, i64>,
+    now: Micros,
+) -> Result<usize, EngineError> {
+    let holding: Vec<JobId> = jobs.iter().filter(|j| j.state == JobState::Holding).map(|j| j.id).collect();
+    let reported: HashSet<JobId> = job::report::of_jobs(&ops.store, &holding).await?.into_iter().collect();
+    let merges: Vec<JobId> = jobs.iter().filter(|j| j.kind == JobKind::Merge).map(|j| j.id).collect();
+    let fed: HashSet<JobId> = job::file::with_sources(&ops.store, &merges).await?.into_iter().collect();
+    let mut fails: Vec<(&JobRow, Due)> = Vec::new();
+    let mut kills: BTreeMap<i64, Vec<(&JobRow, String)>> = BTreeMap::new();
+    for j in jobs {
+        let queue = match j.queue_id {
+            Some(id) => queues.facts(ops, id).await?,
+            None => Facts::default(),
+        };
+        let idle_s = settings.int(&job_timer::QUEUE_IDLE_S, &j.vo, &j.label);
+        let view = View {
+            state: j.state,
+            kind: j.kind,
+            label: &j.label,
+            of_task: j.task_id.is_some(),
+            waits_for_library: j.wait_job.is_some(),
+            priority: -j.neg_priority,
+            created: Micros(j.created_us),
+            state_since: Micros(j.state_us),
+            heard: Micros(seen.get(&j.id).copied().unwrap_or(0).max(j.modified_us)),
+            reported: reported.contains(&j.id),
+            queue: queue.state,
+            workflow: &queue.workflow,
+            queue_keeps: queue.keeps,
+            queue_dead: queue.state.is_some_and(|s| timers::is_dead(s, queue.last_start, now, idle_s)),
+            sources_gone: !fed.contains(&j.id),
+        };
+        let workflows = settings.text(&job_timer::HEARTBEAT_WORKFLOWS, &j.vo, &j.label);
+        let Some(due) = timers::due(&view, now, &|s| settings.int(s, &j.vo, &j.label), workflows) else { continue };
+        if due.timer.action == Action::Kill(TASK_REASSIGNED) && stays(ops, j).await? {
+            continue;
+        }
+        match due.timer.action {
+            Action::Kill(code) => kills.entry(code).or_default().push((j, due.sentence())),
+            Action::KillOrFail(code) if j.state != JobState::Running => kills.entry(code).or_default().push((j, due.sentence())),
+            Action::Fail | Action::KillOrFail(_) => fails.push((j, due)),
+        }
+    }
+    let mut done = 0;
+    for chunk in fails.chunks(JOBS_A_BATCH) {
+        done += fail(ops, chunk, now).await?;
+    }
+    for (code, group) in kills {
+        done += kill(ops, code, &group).await?;
+    }
+    Ok(done)
+}
+
+/// Whether the job's task wants that nobody sends its jobs elsewhere (DI).
+async fn stays(ops: &Ops, j: &JobRow) -> Result<bool, EngineError> {
+    let Some(id) = j.task_id else { return Ok(false) };
+    match task::list::get(&ops.store, id).await? {
+        Some(t) => Ok(plan::of(ops, &t).await?.plan.behaviour.no_reassign),
+        None => Ok(false),
+    }
+}
+
+/// Kills jobs with a code; the answer is how many ended or were told.
+async fn kill(ops: &Ops, code: i64, group: &[(&JobRow, String)]) -> Result<usize, EngineError> {
+    let jobs: Vec<JobRow> = group.iter().map(|(j, _)| (*j).clone()).collect();
+    let killer = |text| Killer { name: ENGINE, owner: true, production: true, group_roles: &[], code: Some(code), text: Some(text) };
+    let killers: Vec<Killer<'_>> = group.iter().map(|(_, text)| killer(text.as_str())).collect();
+    let outcomes = some(ops, &jobs, &killers, &HashMap::new(), Actor::Watcher, Options::default()).await?;
+    Ok(outcomes.iter().filter(|o| **o == Outcome::Ended).count())
+}
+
+/// Fails jobs as the dispatcher; when somebody else was first with one, each for itself.
+async fn fail(ops: &Ops, group: &[(&JobRow, Due)], now: Micros) -> Result<usize, EngineError> {
+    match fail_together(ops, group, now).await {
+        Ok(()) => Ok(group.len()),
+        Err(e) if e.is_conflict() => {
+            let mut done = 0;
+            for one in group {
+                match fail_together(ops, std::slice::from_ref(one), now).await {
+                    Ok(()) => done += 1,
+                    Err(e) if e.is_conflict() => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(done)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+async fn fail_together(ops: &Ops, group: &[(&JobRow, Due)], now: Micros) -> Result<(), EngineError> {
+    let ids: Vec<JobId> = group.iter().map(|(j, _)| j.id).collect();
+    let (files, inputs) = account::files_of(ops, &ids).await?;
+    let mut ending = Ending::new(ops, now.0).await?;
+    for (j, due) in group {
+        let diag = format!("{}; it is {} and was last seen at {}", due.sentence(), j.state, clock::text(due.since.0));
+        // Should its pilot come back, it still has a payload to stop.
+        let silent = matches!(j.state, JobState::Sent | JobState::Starting | JobState::Running);
+        let after = JobRow {
+            state: JobState::Failed,
+            sub_state: silent.then(|| update::LOST_HEARTBEAT.to_owned()).or_else(|| j.sub_state.clone()),
+            dispatcher_error_code: Some(LOST_HEARTBEAT),
+            diag: Some(diag),
+            ended_us: Some(now.0),
+            ..(*j).clone()
+        };
+        let reads = inputs.get(&j.id).map_or(&[][..], Vec::as_slice);
+        let made = files.get(&j.id).map_or(&[][..], Vec::as_slice);
+        ending.end(End::new(j, after, reads, made, Actor::Watcher)).await?;
+    }
+    ops.store.apply(ending.finish()).await?;
+    Ok(())
+}
+
+/// What time limits need of a queue.
+#[derive(Debug, Clone, Default)]
+struct Facts {
+    state: Option<QueueState>,
+    workflow: String,
+    keeps: bool,
+    last_start: Option<Micros>,
+}
+
+/// Facts of queues, read once a step.
+#[derive(Default)]
+struct Queues(HashMap<QueueId, Facts>);
+
+impl Queues {
+    async fn facts(&mut self, ops: &Ops, id: QueueId) -> Result<Facts, EngineError> {
+        if let Some(known) = self.0.get(&id) {
+            return Ok(known.clone());
+        }
+        let mut facts = Facts::default();
+        if let Some(q) = ops.queues().await?.by_id.get(&id) {
+            let doc: Value = serde_json::from_str(&q.doc).unwrap_or_default();
+            facts.state = QueueState::parse(&q.state).ok();
+            facts.workflow = doc["workflow"].as_str().unwrap_or_default().to_owned();
+            let catchall = doc["catchall"].as_str().unwrap_or_default();
+            facts.keeps = doc["disable_reassign"] == true || catchall.split([',', '|']).any(|w| w.trim() == "disableReassign");
+            facts.last_start = seen::last_start(ops, id).await?.map(Micros);
+        }
+        self.0.insert(id, facts.clone());
+        Ok(facts)
+    }
+}

@@ -1,0 +1,4 @@
+//! What time does to jobs and tasks: finds what may be overdue, asks `core`, carries out what it says.
+
+pub mod jobs;
+pub mod tasks;

@@ -1,0 +1,16 @@
+//! `POST task/reassign`. Moves a task elsewhere.
+
+use super::answer;
+use crate::answer::{Answer, Refusal};
+use crate::args::Args;
+use crate::ctx::Ctx;
+use panda_core::id::TaskId;
+use panda_ops::task::steer::{self, Reassign};
+
+/// The result code; success when it is 0.
+pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
+    let id = TaskId(args.id("task_id"));
+    let text = |key| args.text(key).map(str::to_owned);
+    let to = Reassign { site: text("site"), cloud: text("cloud"), nucleus: text("nucleus"), mode: text("mode"), back_to_old_status: false };
+    Ok(answer(steer::reassign(ctx.ops(), ctx.caller()?, id, &to).await?))
+}

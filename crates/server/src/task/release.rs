@@ -1,0 +1,14 @@
+//! `POST task/release`. Drops what a task waits for.
+
+use super::answer;
+use crate::answer::{Answer, Refusal};
+use crate::args::Args;
+use crate::ctx::Ctx;
+use panda_core::id::TaskId;
+use panda_ops::task::command;
+
+/// The result code; success when it is 0.
+pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
+    let id = TaskId(args.id("task_id"));
+    Ok(answer(command::release(ctx.ops(), ctx.caller()?, id).await?))
+}
