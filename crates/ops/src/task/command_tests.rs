@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
+use crate::task::steer::increase_attempts;
 use crate::testing::{World, alice, bob, prod};
 use panda_core::file::{FileRole, FileState};
+
 use serde_json::json;
 
 async fn row(w: &World) -> TaskCommand {
