@@ -117,8 +117,8 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     ops.move_task(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref()).await?;
     for d in &datasets {
         task::dataset::ended(&mut batch, d.id, end_of_dataset(d.role.is_input(), d.n_files, d.n_finished));
-        // Outputs that never came are none (5.6).
-        if d.role.is_output() && d.n_finished < d.n_files && decision.to != TaskState::Exhausted {
+        // Outputs that never came are none (5.6); what is to be merged is counted with what failed, so that a retry merges again.
+        if d.role.is_output() && !d.role.is_pre_merge() && d.n_finished < d.n_files && decision.to != TaskState::Exhausted {
             task::dataset::count(&mut batch, d.id, Delta { files: d.n_finished - d.n_files, ..Delta::default() });
         }
     }
