@@ -45,9 +45,13 @@ mod retention;
 mod retries;
 #[path = "it/shares.rs"]
 mod shares;
+#[path = "it/steer.rs"]
+mod steer;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tasks.rs"]
 mod tasks;
+#[path = "it/watch.rs"]
+mod watch;
 #[path = "it/world.rs"]
 mod world;

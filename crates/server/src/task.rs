@@ -2,8 +2,8 @@
 
 pub mod avalanche;
 pub mod change_attribute;
-pub mod change_priority;
 pub mod change_modification_time;
+pub mod change_priority;
 pub mod change_split_rule;
 pub mod finish;
 pub mod get_datasets_and_files;
@@ -21,8 +21,8 @@ pub mod kill;
 pub mod kill_unfinished_jobs;
 pub mod pause;
 pub mod reactivate;
-pub mod reassign_global_share;
 pub mod reassign;
+pub mod reassign_global_share;
 pub mod release;
 pub mod reload_input;
 pub mod resume;

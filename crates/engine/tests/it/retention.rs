@@ -253,7 +253,7 @@ async fn merged_files_go(w: &World) {
 
 /// Old decisions, workers, machines and lines of the journal go; those of what lives stay.
 async fn old_records_go(w: &World) {
-    panda_ops::setting::set(&w.ops, &prod(), "task.pending_give_up_s", "", "", "0").await.unwrap();
+    setting::set(&w.ops, &prod(), "task.pending_give_up_s", "", "", "0").await.unwrap();
     let ended = half_done(w, with_output(prun("user.alice.t", 2), "out.txt")).await;
     let live = w.submit(with_input(prun("user.alice.u", 1), "user.bob:user.bob.none/", 1)).await;
     w.settle().await;

@@ -2,10 +2,7 @@
 
 use panda_access::Principal;
 use panda_core::{id::TaskId, task::state::TaskState};
-use panda_engine::{
-    EngineOptions,
-    loops::{self, LoopKind},
-};
+use panda_engine::loops::{self, LoopKind};
 use panda_ops::{setting, share, task};
 use panda_store::query::{decision, job};
 use serde_json::{Value, json};
@@ -13,7 +10,7 @@ use serde_json::{Value, json};
 use crate::world::{World, prod, prun, who, with_output};
 
 async fn step(w: &World, kind: LoopKind) {
-    loops::step(kind, &w.ops, &EngineOptions::new("test"), w.ops.now()).await.unwrap();
+    loops::step(kind, &w.ops, w.ops.now()).await.unwrap();
 }
 
 async fn jobs(w: &World, id: TaskId) -> i64 {

@@ -131,6 +131,10 @@ impl World {
     pub fn pass(&self, seconds: i64) {
         self.clock.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
+    /// The clock goes on by as little as it can.
+    pub fn tick(&self) {
+        self.clock.0.fetch_add(1, Ordering::Relaxed);
+    }
     /// A data set in the catalogue with files of these names; nothing lies on the storage.
     pub async fn dataset(&self, name: &str, files: &[&str]) {
         let id = self.ops.store.id(IdKind::Row).await.unwrap();
