@@ -20,6 +20,14 @@ pub async fn list(ops: &Ops, who: &Principal) -> Result<Vec<Value>, OpsError> {
     Ok(rules.all.iter().map(|r| rule(&rules, r)).collect())
 }
 
+/// One rule.
+pub async fn one(ops: &Ops, who: &Principal, id: i64) -> Result<Value, OpsError> {
+    table::allowed(Right::Read, Some(who), None)?;
+    let rules = ops.reread_retry_rules().await?;
+    let found = rules.all.iter().find(|r| r.id == id).map(|r| rule(&rules, r));
+    found.ok_or_else(|| OpsError::NotFound(format!("there is no retry rule {id}; `panda retry-rule list` shows all")))
+}
+
 /// `{"id", "origin": "shipped" | "changed" | "own", "source", "code", "name", "message", "vo", "label", "architecture", "release", "share", "action",
 /// "params", "active", "expires", "note"}`; what is not given is null.
 #[must_use]

@@ -1,50 +1,89 @@
 //! What the present rules would say of a job: for people who write rules.
 
+use std::collections::BTreeMap;
+
 use panda_access::{Principal, Right, table};
 use panda_core::{
     id::JobId,
     job::error::{Class, Source, known},
     policy::retry::{
         Again,
-        rule::{Error, Rule, pick, verdict},
+        rule::{About, Error, Rule, pick, verdict},
     },
 };
 use panda_store::query::archive;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::show;
+use super::{Rules, show};
 use crate::{
     Ops, OpsError,
     job::{ending::about, judge::Tasks},
 };
 
-/// `{"job", "errors": [{"source", "code", "name", "text", "message"}], "class", "again", "rules": [rule], "dry": [rule]}`: the errors of an ended job,
-/// the rules that count, those that would if they were active, and what follows for its inputs.
+/// An error that nobody had yet, and whose job it would be.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Who says it.
+    pub source: &'a str,
+    /// The code.
+    pub code: i64,
+    /// The text.
+    pub message: &'a str,
+    /// What else rules may ask of a job.
+    pub job: About<'a>,
+}
+
+/// `{"job", "state", "errors": [{"source", "code", "name", "text", "message"}], "class", "counted", "again", "rules": [rule], "dry": [rule]}`: the
+/// errors of an ended job, the rules that count, those that would if they were active, and what follows for its inputs.
 pub async fn trial(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
     let j = archive::job::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
-    let end = archive::job::end(&ops.store, id).await?.and_then(|(doc, _)| doc).unwrap_or_default();
-    let end: Map<String, Value> = serde_json::from_str(&end).unwrap_or_default();
-    let said = end.get("errors").and_then(Value::as_object).cloned().unwrap_or_default();
+    let said = said(ops, id).await?;
     let own = j.diag.clone().unwrap_or_default();
-    let text = |s: Source| said.get(s.diag_key()).and_then(Value::as_str).filter(|t| !t.is_empty()).unwrap_or(&own);
     let codes = j.codes();
+    let text = |s: Source| said.get(&s).unwrap_or(&own).as_str();
     let errors: Vec<Error<'_>> =
         codes.iter().map(|(source, code)| Error { source: *source, code: *code, message: text(*source) }).collect();
     let rules = ops.reread_retry_rules().await?;
-    let candidates = rules.about(&errors);
-    let facts = about(ops, &mut Tasks::default(), &j, &candidates).await?;
-    let picked = pick(&candidates, &errors, &facts.view(&j), ops.now(), &|rule, text| rules.matches(rule, text));
-    let (said, class) = verdict(&picked, &errors);
-    let shown = |list: &[&Rule]| list.iter().map(|r| show::rule(&rules, r)).collect::<Value>();
+    let facts = about(ops, &mut Tasks::default(), &j, &rules.about(&errors)).await?;
+    let mut answer = judged(ops, &rules, &errors, &facts.view(&j));
+    answer["job"] = json!(id.0);
+    answer["state"] = json!(j.state.as_str());
+    Ok(answer)
+}
+
+/// The same without a job and its state: what would follow for a job with this error.
+pub async fn on(ops: &Ops, who: &Principal, ask: &Ask<'_>) -> Result<Value, OpsError> {
+    table::allowed(Right::Read, Some(who), None)?;
+    let source = Source::parse(ask.source).map_err(|e| OpsError::refused(e.to_string()))?;
+    if ask.code == 0 {
+        return Err(OpsError::refused("the code 0 means that nothing went wrong"));
+    }
+    let rules = ops.reread_retry_rules().await?;
+    Ok(judged(ops, &rules, &[Error { source, code: ask.code, message: ask.message }], &ask.job))
+}
+
+/// What the sources of an ended job said of their errors.
+pub(crate) async fn said(ops: &Ops, id: JobId) -> Result<BTreeMap<Source, String>, OpsError> {
+    let end = archive::job::end(&ops.store, id).await?.and_then(|(doc, _)| doc).unwrap_or_default();
+    let end: Value = serde_json::from_str(&end).unwrap_or_default();
+    let text = |s: &Source| end["errors"][s.diag_key()].as_str().filter(|t| !t.is_empty()).map(|t| (*s, t.to_owned()));
+    Ok(Source::ALL.iter().filter_map(text).collect())
+}
+
+fn judged(ops: &Ops, rules: &Rules, errors: &[Error<'_>], job: &About<'_>) -> Value {
+    let candidates = rules.about(errors);
+    let picked = pick(&candidates, errors, job, ops.now(), &|rule, text| rules.matches(rule, text));
+    let (said, class) = verdict(&picked, errors);
+    let shown = |list: &[&Rule]| list.iter().map(|r| show::rule(rules, r)).collect::<Value>();
     let one = |e: &Error<'_>| {
         let k = known(e.source, e.code);
         json!({"source": e.source.as_str(), "code": e.code, "name": k.map(|k| k.name), "text": k.map(|k| k.text), "message": e.message})
     };
-    Ok(json!({
-        "job": id.0, "state": j.state.as_str(), "errors": errors.iter().map(one).collect::<Value>(), "class": class.map(Class::as_str),
+    json!({
+        "errors": errors.iter().map(one).collect::<Value>(), "class": class.map(Class::as_str),
         "counted": !said.not_counted, "again": again(said.again), "rules": shown(&picked.rules), "dry": shown(&picked.dry),
-    }))
+    })
 }
 
 /// A sentence about further attempts.
@@ -95,6 +134,13 @@ mod tests {
         let got = trial(&w.ops, &alice(), id).await.unwrap();
         assert_eq!((&got["again"], &got["rules"][0]["id"], &got["counted"]), (&json!("not again"), &json!(number), &json!(true)));
         assert_eq!(got["errors"][1]["name"], json!("PAYLOADEXECUTIONFAILURE"));
+        let job = About { vo: "amber", ..About::default() };
+        let ask = Ask { source: "pilot", code: 1305, message: "no disk left on vol1", job };
+        let got = on(&w.ops, &alice(), &ask).await.unwrap();
+        assert_eq!((&got["again"], &got["rules"][0]["id"], &got["job"]), (&json!("not again"), &json!(number), &json!(null)));
+        let got = on(&w.ops, &alice(), &Ask { message: "all well", ..ask }).await.unwrap();
+        assert_eq!((&got["again"], &got["rules"]), (&json!("as often as the task allows"), &json!([])));
+        assert!(on(&w.ops, &alice(), &Ask { source: "moon", ..ask }).await.unwrap_err().to_string().contains("unknown error source"));
         assert!(matches!(trial(&w.ops, &alice(), JobId(3)).await, Err(OpsError::NotFound(_))));
     }
 }

@@ -3,6 +3,7 @@
 //! Owns names, help texts and aliases. Must not know how a verb does its work: each has its file in `verb/`.
 
 mod args;
+mod retry_rule;
 mod setting;
 mod share;
 mod submit;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Subcommand};
 
 pub use args::*;
+pub use retry_rule::{RetryRuleTryArgs, RetryRuleVerb};
 pub use setting::{SettingScope, SettingVerb};
 pub use share::ShareVerb;
 pub use submit::{SubmitArgs, WaitArgs};
@@ -87,6 +89,9 @@ enum Verb {
     /// Show and change the shares that VOs, groups and activities have of what runs
     #[command(subcommand)]
     Share(ShareVerb),
+    /// Show, change and try the rules that say whether and how failed work is tried again
+    #[command(subcommand)]
+    RetryRule(RetryRuleVerb),
     /// Register and show data sets
     #[command(subcommand)]
     Dataset(DatasetVerb),
@@ -170,6 +175,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Retention(args) => call(verb::retention::run(&context, args.due)),
         Verb::Setting(args) => call(verb::setting::run(&context, &args)),
         Verb::Share(args) => call(verb::share::run(&context, &args)),
+        Verb::RetryRule(args) => call(verb::retry_rule::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),
         Verb::Selftest(args) => call(verb::selftest::run(&context, &args)),

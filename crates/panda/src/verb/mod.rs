@@ -19,6 +19,7 @@ pub mod pilot;
 pub mod queue;
 pub mod retention;
 pub mod retry;
+pub mod retry_rule;
 pub mod run;
 pub mod selftest;
 pub mod serve;

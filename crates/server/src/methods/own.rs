@@ -9,6 +9,7 @@ const LOG_PIECE: u64 = 4 << 20;
 
 const TASK_ID: Param = required("task_id", Kind::Int).lenient();
 const JOB_ID: Param = required("job_id", Kind::Int).lenient();
+const RULE: Param = required("id", Kind::Int).lenient();
 const NAME: Param = required("name", Kind::Text);
 
 const fn int(name: &'static str) -> Param {
@@ -145,6 +146,40 @@ pub(super) const ROWS: &[Method] = &[
     )
     .own()
     .about("Retention", "What is kept, how much, and until when; with due, what would be removed now."),
+    Method::get("retry_rule", "list", Right::Read, &[], handler!(own::retry_rule_list::handle))
+        .own()
+        .about("RetryRules", "Retry rules: shipped ones, changed ones and those of the site."),
+    Method::get("retry_rule", "show", Right::Read, &[RULE], handler!(own::retry_rule_show::handle))
+        .own()
+        .about("RetryRule", "One retry rule."),
+    Method::post("retry_rule", "add", Right::QueueChange, &[required("values", Kind::Dict)], handler!(own::retry_rule_add::handle))
+        .own()
+        .about("RetryRule", "Adds a retry rule."),
+    Method::post("retry_rule", "set", Right::QueueChange, &[RULE, required("values", Kind::Dict)], handler!(own::retry_rule_set::handle))
+        .own()
+        .about("RetryRule", "Changes a retry rule; null takes a condition away."),
+    Method::post("retry_rule", "remove", Right::QueueChange, &[RULE], handler!(own::retry_rule_remove::handle))
+        .own()
+        .about("RetryRule", "Removes a retry rule of the site; a changed shipped one is as shipped again."),
+    Method::get(
+        "retry_rule",
+        "try",
+        Right::Read,
+        &[
+            int("job_id"),
+            optional("source", Kind::Text).or(Default::Text("pilot")),
+            int("code"),
+            optional("message", Kind::Text),
+            optional("vo", Kind::Text),
+            optional("label", Kind::Text),
+            optional("architecture", Kind::Text),
+            optional("release", Kind::Text),
+            optional("share", Kind::Text),
+        ],
+        handler!(own::retry_rule_try::handle),
+    )
+    .own()
+    .about("RetryTrial", "Which rules act on a job that ended badly, or on an error, and what follows."),
     Method::get("setting", "list", Right::Read, &[optional("filter", Kind::Text)], handler!(own::setting_list::handle))
         .own()
         .about("Settings", "Settings with their defaults and the values that differ."),
