@@ -53,5 +53,7 @@ mod stub;
 mod tasks;
 #[path = "it/watch.rs"]
 mod watch;
+#[path = "it/why.rs"]
+mod why;
 #[path = "it/world.rs"]
 mod world;

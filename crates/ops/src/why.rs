@@ -3,6 +3,7 @@
 //! Shape of an answer: `{"id", "state", "since", "reason", "because": [sentence], "frees": [sentence], "jobs": {state: n}, "decisions": [{"stage",
 //! "at", "doc"}], "history": [{"at", "from", "to", "by", "reason"}]}`; times are `YYYY-MM-DD HH:MM:SS`, UTC.
 
+mod failed;
 pub mod job;
 pub mod task;
 
@@ -63,3 +64,7 @@ async fn queue(ops: &Ops, id: QueueId) -> Result<(String, String), OpsError> {
 fn closed(q: &QueueRow) -> Option<String> {
     matches!(q.state.as_str(), "offline" | "paused").then(|| format!("`panda queue set {} state=online`", q.name))
 }
+
+#[cfg(test)]
+#[path = "why/reasons_tests.rs"]
+mod reasons_tests;

@@ -34,8 +34,8 @@ async fn said(w: &World, job: &Value) -> (String, Vec<i64>) {
     let all = decision::list(&w.ops.store, job["PandaID"].as_i64().unwrap()).await.unwrap();
     let Some(d) = all.iter().find(|d| d.stage == "retry") else { return (String::new(), vec![]) };
     let doc: Value = serde_json::from_str(&d.doc).unwrap();
-    let rules = doc["rules"].as_array().unwrap().iter().map(|r| r["rule"].as_i64().unwrap()).collect();
-    (doc["reason"].as_str().unwrap().to_owned(), rules)
+    let rules = doc["rules"].as_array().into_iter().flatten().map(|r| r["rule"].as_i64().unwrap()).collect();
+    (doc["reason"].as_str().unwrap_or_default().to_owned(), rules)
 }
 async fn end_with(w: &World, job: &Value, pilot_code: i64) {
     w.report(job, Reported::Running, |_| {}).await;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use panda_core::{
     file::{
         FileRole, FileState,
-        account::{self, Deltas as Change, InputUse, JobResult, MergeEnd, OutputUse, Said},
+        account::{self, Deltas as Change, InputOutcome, InputUse, JobResult, MergeEnd, OutputUse, Said},
     },
     id::JobId,
     job::{
@@ -166,15 +166,21 @@ fn attempts((attempt, max_attempt, failed, max_failure): AttemptsKey) -> Attempt
     Attempts { attempt, max_attempt, failed, max_failure }
 }
 
+/// What becomes of the inputs of an ended job.
+pub(super) fn fates<'e>(e: &'e End<'_>, result: JobResult) -> impl Iterator<Item = (&'e TaskFile, InputOutcome)> {
+    e.inputs.iter().filter_map(move |f| {
+        let said = e.said.get(&f.id).copied().unwrap_or_default();
+        let view = InputUse { state: f.state, attempts: f.attempts(), said, events: f.n_events.unwrap_or(0) };
+        Some((f, account::input(&view, result, &e.verdict)?))
+    })
+}
+
 /// Settles the input rows of an ended job; rows that go the same way share a statement.
 fn inputs(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, result: JobResult) {
     let mut ways: BTreeMap<Way, Vec<i64>> = BTreeMap::new();
-    for f in e.inputs {
-        let said = e.said.get(&f.id).copied().unwrap_or_default();
-        let view = InputUse { state: f.state, attempts: f.attempts(), said, events: f.n_events.unwrap_or(0) };
-        let Some(o) = account::input(&view, result, &e.verdict) else { continue };
+    for (f, o) in fates(e, result) {
         deltas.add(Some(f.dataset_id), &o.deltas);
-        ways.entry((o.state, key(view.attempts), key(o.attempts))).or_default().push(f.id);
+        ways.entry((o.state, key(f.attempts()), key(o.attempts))).or_default().push(f.id);
         if o.state == FileState::Ready {
             batch.wake(Topic::Files);
         }

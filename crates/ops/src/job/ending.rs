@@ -4,15 +4,22 @@
 use std::sync::Arc;
 
 use panda_core::{
-    file::account::{JobResult, MergeEnd},
+    file::{
+        FileState,
+        account::{JobResult, MergeEnd, is_lost},
+    },
     policy::retry::rule::{About, Error, Picked, Rule, pick, verdict},
     time::Micros,
 };
-use panda_store::{Batch, query::job::JobRow};
+use panda_store::{
+    Batch,
+    query::{decision, job::JobRow},
+};
+use serde_json::{Map, Value, json};
 
 use super::{
     account::{self, Deltas, End},
-    judge::Tasks,
+    judge::{STAGE, Tasks},
 };
 use crate::{Ops, OpsError, rule::Rules};
 
@@ -42,8 +49,17 @@ impl<'o> Ending<'o> {
     /// As [`Self::end`]; `merge`: what the end means for what a merge job had taken in, when it is known.
     pub async fn end_as(&mut self, mut e: End<'_>, merge: Option<MergeEnd>) -> Result<(), OpsError> {
         let result = JobResult::of(e.after.state, e.after.sub_state.as_deref());
-        if matches!(result, Some(JobResult::Failed | JobResult::Cancelled | JobResult::Closed)) {
-            self.ask_rules(&mut e).await?;
+        let mut record = match result {
+            Some(JobResult::Failed | JobResult::Cancelled | JobResult::Closed) => self.ask_rules(&mut e).await?,
+            _ => Map::new(),
+        };
+        if let Some(result) = result.filter(|r| !matches!(r, JobResult::Finished | JobResult::Merging)) {
+            let fate = fate(&e, result);
+            // A killed job whose inputs nobody takes up is no decision.
+            record.extend(fate.filter(|f| result != JobResult::Cancelled || f["again"] != 0).map(|f| ("inputs".to_owned(), f)));
+        }
+        if !record.is_empty() {
+            decision::set(&mut self.batch, e.before.id.0, STAGE, self.now_us, &Value::Object(record).to_string());
         }
         account::end(&mut self.batch, &mut self.deltas, &e, self.now_us)?;
         match merge {
@@ -59,19 +75,42 @@ impl<'o> Ending<'o> {
         self.batch
     }
 
-    async fn ask_rules(&mut self, e: &mut End<'_>) -> Result<(), OpsError> {
+    async fn ask_rules(&mut self, e: &mut End<'_>) -> Result<Map<String, Value>, OpsError> {
         let errors = errors(e);
         let candidates = self.rules.about(&errors);
         if candidates.is_empty() {
             e.verdict = verdict(&Picked::default(), &errors).0;
-            return Ok(());
+            return Ok(Map::new());
         }
         let facts = about(self.ops, &mut self.tasks, &e.after, &candidates).await?;
         let picked = pick(&candidates, &errors, &facts.view(&e.after), Micros(self.now_us), &|rule, text| self.rules.matches(rule, text));
         let (said, class) = verdict(&picked, &errors);
         e.verdict = said;
-        self.tasks.carry_out(self.ops, &mut self.batch, e, &picked, class, self.now_us).await
+        self.tasks.carry_out(self.ops, &mut self.batch, e, &picked, class).await
     }
+}
+
+/// What becomes of a job's inputs, for its record: how many are tried again and how many are given up, and one of them with its attempts.
+fn fate(e: &End<'_>, result: JobResult) -> Option<Value> {
+    let (mut again, mut given_up, mut shown) = (0, 0, None);
+    for (f, outcome) in account::fates(e, result) {
+        if outcome.state == FileState::Ready {
+            again += 1;
+        } else if is_lost(outcome.state) {
+            given_up += 1;
+        } else {
+            continue;
+        }
+        // One that is tried again says more.
+        if shown.is_none() || (again == 1 && outcome.state == FileState::Ready) {
+            shown = Some((f, outcome.attempts));
+        }
+    }
+    let (f, a) = shown?;
+    Some(json!({
+        "again": again, "given_up": given_up, "dataset": f.dataset_id, "seq": f.seq, "file": f.lfn, "attempt": a.attempt,
+        "max_attempt": a.max_attempt, "failed": a.failed, "max_failure": a.max_failure,
+    }))
 }
 
 /// The errors of a job as rules see them: its codes, each with what its source said, else with the job's own diagnosis.

@@ -21,13 +21,12 @@ use panda_core::{
 use panda_store::{
     Batch,
     query::{
-        decision,
         job::JobRow,
         task::{self, TaskRow},
     },
 };
 use panda_wire::TaskParameters;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::account::End;
 use crate::{
@@ -117,7 +116,7 @@ impl Tasks {
         }
     }
 
-    /// Does what the picked rules want, and records it.
+    /// Does what the picked rules want; the answer is what the record says of it: nothing when no rule matches.
     pub(crate) async fn carry_out(
         &mut self,
         ops: &Ops,
@@ -125,8 +124,7 @@ impl Tasks {
         e: &End<'_>,
         picked: &Picked<'_>,
         class: Option<Class>,
-        now_us: i64,
-    ) -> Result<(), OpsError> {
+    ) -> Result<Map<String, Value>, OpsError> {
         let mut done = Vec::new();
         for rule in &picked.rules {
             let effect = match rule.action {
@@ -138,18 +136,18 @@ impl Tasks {
             done.extend(effect.map(|effect| (*rule, effect)));
         }
         if done.is_empty() && picked.dry.is_empty() {
-            return Ok(());
+            return Ok(Map::new());
         }
         let one = |(rule, effect): &(&Rule, String)| json!({"rule": rule.id, "action": rule.action.as_str(), "effect": effect, "note": rule.note});
         let dry = |rule: &&Rule| json!({"rule": rule.id, "action": rule.action.as_str(), "note": rule.note});
         let reason: Vec<&str> = done.iter().map(|(_, effect)| effect.as_str()).collect();
         let reason = if reason.is_empty() { "only rules that are switched off match".to_owned() } else { reason.join("; ") };
-        let doc = json!({
-            "reason": reason, "class": class.map(Class::as_str), "rules": done.iter().map(one).collect::<Value>(),
-            "dry": picked.dry.iter().map(dry).collect::<Value>(),
-        });
-        decision::set(batch, e.before.id.0, STAGE, now_us, &doc.to_string());
-        Ok(())
+        let mut doc = Map::new();
+        doc.insert("reason".into(), reason.into());
+        doc.insert("class".into(), class.map(Class::as_str).into());
+        doc.insert("rules".into(), done.iter().map(one).collect());
+        doc.insert("dry".into(), picked.dry.iter().map(dry).collect());
+        Ok(doc)
     }
 
     /// A rule that changes files or the task; the answer says what it did, nothing when it is not for this job.

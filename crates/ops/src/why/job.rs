@@ -9,9 +9,11 @@ use panda_store::query::{
 };
 use serde_json::{Value, json};
 
+use super::failed;
 use crate::{Ops, OpsError, clock};
 
-/// The answer for a job, in the shape of [`super`]; `jobs` is left out, `heartbeat` and `ahead` are added.
+/// The answer for a job, in the shape of [`super`]; `jobs` is left out, `heartbeat`, `ahead` and, of a job that ended badly, `error` and `again` are
+/// added: what went wrong, and whether its work is tried again.
 pub async fn why(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
     let j = archive::job::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
@@ -19,17 +21,20 @@ pub async fn why(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsErro
     let events = archive::job::events(&ops.store, id).await?;
     let seen = job::list::live(&ops.store, id).await?.map(|(_, at, _)| at);
     let (mut because, mut frees) = (Vec::new(), Vec::new());
-    let mut ahead = None;
+    let (mut ahead, mut said) = (None, failed::Said::default());
     match j.state {
         JobState::Activated => ahead = Some(waiting(ops, &j, &mut because, &mut frees).await?),
+        state if failed::is_bad(state) => said = failed::of(ops, who, &j, &records).await?,
         _ => by_state(&j, seen, &mut because, &mut frees),
     }
-    because.extend(j.diag.iter().cloned());
+    because.append(&mut said.because);
+    frees.append(&mut said.frees);
+    because.extend(j.diag.iter().filter(|_| !failed::is_bad(j.state)).cloned());
     because.extend(records.iter().filter_map(super::sentence));
     Ok(json!({
         "id": format!("job/{id}"), "name": j.name, "task": j.task_id.map(|t| format!("task/{t}")), "state": j.state.as_str(),
         "since": clock::text(j.state_us), "reason": j.diag, "command": j.command, "because": because, "frees": frees,
-        "heartbeat": seen.map(clock::text), "ahead": ahead,
+        "heartbeat": seen.map(clock::text), "ahead": ahead, "error": said.error, "again": said.again,
         "decisions": super::decisions(&records), "history": super::history(&events),
     }))
 }
@@ -64,7 +69,7 @@ pub(crate) fn too_big(j: &JobRow, q: &QueueRow) -> Vec<String> {
     over.map(|(what, need, limit)| format!("it asks for {need} {what}, a slot of {} has {limit}", q.name)).collect()
 }
 
-fn by_state(j: &JobRow, seen: Option<i64>, because: &mut Vec<String>, frees: &mut Vec<String>) {
+pub(super) fn by_state(j: &JobRow, seen: Option<i64>, because: &mut Vec<String>, frees: &mut Vec<String>) {
     let heard =
         seen.map_or_else(|| "its pilot has not reported yet".into(), |at| format!("its pilot reported last at {}", clock::text(at)));
     let host = j.host.as_deref().unwrap_or("an unnamed node");
@@ -94,9 +99,9 @@ fn by_state(j: &JobRow, seen: Option<i64>, because: &mut Vec<String>, frees: &mu
             because.push("its outputs wait for a merge job".into());
             frees.push("the end of that merge job".into());
         }
-        _ => {
-            because.extend(j.codes().into_iter().map(|(source, code)| format!("{source} code {code}")));
-        }
+        JobState::Finished => because.push("it ended well".into()),
+        // These have more to say.
+        JobState::Activated | JobState::Failed | JobState::Cancelled | JobState::Closed => {}
     }
 }
 

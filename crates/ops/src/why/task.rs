@@ -43,7 +43,7 @@ pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsErr
     }))
 }
 
-fn by_state(t: &TaskRow, datasets: &[TaskDataset], counts: &[(String, i64)]) -> (Vec<String>, Vec<String>) {
+pub(super) fn by_state(t: &TaskRow, datasets: &[TaskDataset], counts: &[(String, i64)]) -> (Vec<String>, Vec<String>) {
     let id = t.id;
     let mut because: Vec<String> = t.reason.iter().cloned().collect();
     let sum = |of: fn(&TaskDataset) -> i64| datasets.iter().filter(|d| d.is_master).map(of).sum::<i64>();
