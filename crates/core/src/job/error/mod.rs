@@ -121,7 +121,7 @@ impl Advice {
             Self::Memory => "ask for more memory (`ramCount`, `prun --memory`), or give a job fewer inputs",
             Self::Time => "ask for more time (`walltime`), or give a job less to do (`nFilesPerJob`, `nEventsPerJob`)",
             Self::Disk => "ask for more scratch space (`workDiskCount`), write less, or give a job fewer inputs",
-            Self::Inputs => "look whether the input is where the data set says (`panda dataset files`), and register it again if not",
+            Self::Inputs => "look whether the input is where the data set says (`panda dataset show NAME`), and register it again if not",
             Self::Outputs => "name exactly the files that the payload makes, or let them be absent (`allowNoOutput`)",
             Self::Names => "use shorter names of letters, digits, dots, dashes and underscores",
             Self::Sources => "submit again with the sources (`--useNewCode`)",
