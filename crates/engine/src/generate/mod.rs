@@ -5,3 +5,8 @@ pub mod build;
 mod extras;
 pub mod gate;
 pub mod job;
+pub mod merge;
+mod place;
+mod secondary;
+pub mod turn;
+mod write;
