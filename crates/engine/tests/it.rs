@@ -37,12 +37,16 @@ mod brake;
 mod effects;
 #[path = "it/feed.rs"]
 mod feed;
+#[path = "it/merge.rs"]
+mod merge;
 #[path = "it/mixed.rs"]
 mod mixed;
 #[path = "it/retention.rs"]
 mod retention;
 #[path = "it/retries.rs"]
 mod retries;
+#[path = "it/split.rs"]
+mod split;
 #[path = "it/stub.rs"]
 mod stub;
 #[path = "it/tasks.rs"]
