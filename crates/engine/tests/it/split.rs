@@ -88,7 +88,7 @@ async fn whole(w: &World, id: TaskId, rows: usize, each: usize) {
 async fn names_of(w: &World, dataset: i64) -> Vec<String> {
     let (mut all, mut after) = (Vec::new(), 0);
     loop {
-        let page = job::file::of_dataset(&w.ops.store, dataset, &FileState::ALL, after, 1_000).await.unwrap();
+        let page = job::file::of_dataset(&w.ops.store, dataset, FileState::ALL, after, 1_000).await.unwrap();
         let Some(last) = page.last() else { return all };
         after = last.id;
         all.extend(page.into_iter().map(|f| f.lfn));
