@@ -288,8 +288,22 @@ async fn a_drain_stops_the_dispatch_only(w: &World) {
     operator::drain(&w.ops, &prod(), Some("LOCAL"), "its disks").await.unwrap();
     assert!(w.job().await.is_none());
     assert!(operator::drain(&w.ops, &prod(), Some("NOWHERE"), "x").await.is_err());
-    operator::undrain(&w.ops, &prod(), Some("LOCAL")).await.unwrap();
-    assert!(w.job().await.is_some());
+    // A worker that waits is told, and finds the queue open.
+    let worker = async {
+        loop {
+            let minute = std::time::Duration::from_secs(60);
+            panda_ops::pilot::wait::wait(&w.ops, "LOCAL", minute).await.unwrap();
+            if w.job().await.is_some() {
+                return;
+            }
+        }
+    };
+    let lifts = prod();
+    let both = async {
+        let ((), lifted) = tokio::join!(worker, operator::undrain(&w.ops, &lifts, Some("LOCAL")));
+        lifted.unwrap()
+    };
+    assert_eq!(tokio::time::timeout(std::time::Duration::from_secs(20), both).await, Ok(1), "the worker sleeps on");
     assert_eq!(told(w, "drain").await, ["server: held", "server: released", "queue LOCAL: held", "queue LOCAL: released"]);
 }
 

@@ -115,7 +115,11 @@ async fn lift(ops: &Ops, who: &Principal, queue: QueueId, name: &str, kinds: &[H
         match ops.store.apply(batch).await {
             Ok(()) => {
                 tracing::info!(queue = name, n, by = who.name, "dispatch released");
-                ops.queues_changed().await?;
+                let queues = ops.queues_changed().await?;
+                // Whoever was woken by the batch may have looked before this process knew: once more, now that it does.
+                for q in queues.by_id.keys().filter(|q| queue == SERVER || **q == queue) {
+                    ops.store.wake().notify(Topic::Ready(*q));
+                }
                 return Ok(n);
             }
             Err(e) if e.is_conflict() => {}
