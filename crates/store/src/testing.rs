@@ -3,7 +3,12 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{Error, Store, statements};
+use panda_core::{
+    id::JobId,
+    job::{record::JobKind, state::JobState},
+};
+
+use crate::{Error, Store, query::job::JobRow, statements};
 
 /// Which backend a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +137,52 @@ impl Drop for TestDb {
         if !wrong.is_empty() && !std::thread::panicking() {
             fail::<()>(&wrong.join("; "));
         }
+    }
+}
+
+/// An activated run job without limits, priority 1,000, in no queue and lane: tests change what matters to them.
+#[must_use]
+pub fn job_row(id: JobId, person_id: i64, now_us: i64) -> JobRow {
+    JobRow {
+        id,
+        task_id: None,
+        state: JobState::Activated,
+        sub_state: None,
+        kind: JobKind::Run,
+        queue_id: None,
+        lane_id: None,
+        neg_priority: -1_000,
+        attempt: 0,
+        max_attempt: 3,
+        vo: "amber".into(),
+        label: "user".into(),
+        person_id,
+        name: None,
+        processing_type: None,
+        resource_type: "SCORE".into(),
+        core_count: 1,
+        ram_mb: 0,
+        disk_mb: 0,
+        walltime_s: 0,
+        command: None,
+        debug: false,
+        host: None,
+        batch_id: None,
+        wait_job: None,
+        trans_exit_code: None,
+        pilot_error_code: None,
+        exe_error_code: None,
+        ddm_error_code: None,
+        sup_error_code: None,
+        dispatcher_error_code: None,
+        server_error_code: None,
+        diag: None,
+        created_us: now_us,
+        modified_us: now_us,
+        state_us: now_us,
+        started_us: None,
+        ended_us: None,
+        rev: 0,
     }
 }
 

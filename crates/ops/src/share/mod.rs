@@ -110,7 +110,7 @@ pub async fn of_task(ops: &Ops, p: &TaskParameters, vo: &str, label: &str, resou
     let (group, kind, campaign, path) = (text(&p.working_group), text(&p.processing_type), text(&p.campaign), text(&p.trans_path));
     let facts =
         Facts { vo, label, working_group: &group, campaign: &campaign, processing_type: &kind, transformation: &path, resource_type, user };
-    of(ops, &facts).await
+    Ok(held.of(&*ops.settings().await?, &facts))
 }
 
 /// Checks shares and compiles their rules; the error holds everything that is wrong.

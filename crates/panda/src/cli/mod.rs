@@ -3,6 +3,7 @@
 //! Owns names, help texts and aliases. Must not know how a verb does its work: each has its file in `verb/`.
 
 mod args;
+mod queue;
 mod retry_rule;
 mod setting;
 mod share;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Subcommand};
 
 pub use args::*;
+pub use queue::*;
 pub use retry_rule::{RetryRuleTryArgs, RetryRuleVerb};
 pub use setting::{SettingScope, SettingVerb};
 pub use share::ShareVerb;

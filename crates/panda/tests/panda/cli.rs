@@ -126,7 +126,7 @@ fn a_dry_run_sends_nothing() {
     ];
     let shown: Value = serde_json::from_str(&program.ok(&[&line[..], &["./run.sh", "%IN", "a b"]].concat())).unwrap();
     assert_eq!(shown["sandbox"]["files"], json!(["run.sh"]));
-    let work = std::fs::canonicalize(program.home.path().join("work")).unwrap();
+    let work = std::fs::canonicalize(program.home.path().join("here")).unwrap();
     assert_eq!(shown["dataset"], json!({ "name": "user.jane.fit.in", "files": [work.join("data/a.csv"), work.join("data/b.csv")] }));
     let params = &shown["task_parameters"];
     assert_eq!((&params["taskName"], &params["vo"]), (&json!("user.jane.fit/"), &json!("local")));

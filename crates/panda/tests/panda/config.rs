@@ -54,7 +54,7 @@ fn origins_are_told() {
     assert_eq!(shown["worker.slots"]["value"], 3);
     assert_eq!(shown["server.listen"], json!({ "value": "127.0.0.1:8", "origin": "$PANDA_LISTEN" }));
     assert_eq!(shown["client.server"], json!({ "value": "http://two", "origin": "$PANDA_URL_SSL" }));
-    assert_eq!(shown["data"], json!({ "value": program.home.path().join("work/d"), "origin": "--data" }));
+    assert_eq!(shown["data"], json!({ "value": program.home.path().join("here/d"), "origin": "--data" }));
     assert_eq!(shown["worker.queue"], json!({ "value": "local", "origin": "default" }));
     assert_eq!(shown["client.vo"]["origin"], "unset");
 }

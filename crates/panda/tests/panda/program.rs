@@ -27,7 +27,7 @@ impl Program {
 
     /// A command that is not run yet; it stands in `work` below the home folder.
     pub fn command(&self, args: &[&str]) -> Command {
-        let work = self.home.path().join("work");
+        let work = self.home.path().join("here");
         std::fs::create_dir_all(&work).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_panda"));
         command.args(args).current_dir(work).env_clear().stdin(Stdio::null());
@@ -58,7 +58,7 @@ impl Program {
 
     /// Writes a file of the user's folder.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.home.path().join("work").join(name);
+        let path = self.home.path().join("here").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         path

@@ -11,7 +11,7 @@ fn a_task_runs_to_its_outputs() {
     let done = program.run(&["run", "--out", "out.txt", "--jobs", "2", "--to", "results", "--", "./my.sh %RNDM:10"]);
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
     assert!(done.out.contains("hello 11") && done.out.contains("hello 12"), "{}", done.out);
-    let mut results: Vec<String> = std::fs::read_dir(program.home.path().join("work/results"))
+    let mut results: Vec<String> = std::fs::read_dir(program.home.path().join("here/results"))
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
@@ -54,7 +54,7 @@ fn local_files_become_a_data_set() {
     let line = ["run", "--in", "data", "--files-per-job", "2", "--name", "join", "--out", "all.txt", "--to", "results", "--"];
     let done = program.run(&[&line[..], &["cat $(echo %IN | tr , ' ') > all.txt"]].concat());
     assert_eq!(done.code, 0, "{}{}", done.out, done.err);
-    let mut results: Vec<String> = std::fs::read_dir(program.home.path().join("work/results"))
+    let mut results: Vec<String> = std::fs::read_dir(program.home.path().join("here/results"))
         .unwrap()
         .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();

@@ -2,7 +2,6 @@
 
 use panda_core::{
     id::{JobId, LaneId, QueueId, TaskId},
-    job::{record::JobKind, state::JobState},
     machine::Actor,
 };
 use panda_store::{
@@ -12,6 +11,7 @@ use panda_store::{
         job::{JobRow, transition},
         queue,
     },
+    testing::job_row,
 };
 
 pub const QUEUE: QueueId = QueueId(5);
@@ -20,45 +20,12 @@ pub const LANE: LaneId = LaneId(10);
 /// An activated job without limits in [`LANE`].
 pub fn job(id: i64) -> JobRow {
     JobRow {
-        id: JobId(id),
-        task_id: None,
-        state: JobState::Activated,
-        sub_state: None,
-        kind: JobKind::Run,
         queue_id: Some(QUEUE),
         lane_id: Some(LANE),
-        neg_priority: -1000,
-        attempt: 0,
-        max_attempt: 3,
-        vo: "amber".into(),
-        label: "user".into(),
-        person_id: 1,
         name: Some(format!("job {id}")),
-        processing_type: None,
-        resource_type: "SCORE".into(),
-        core_count: 1,
-        ram_mb: 0,
-        disk_mb: 0,
-        walltime_s: 0,
-        command: None,
-        debug: false,
-        host: None,
-        batch_id: None,
-        wait_job: None,
-        trans_exit_code: None,
-        pilot_error_code: None,
-        exe_error_code: None,
-        ddm_error_code: None,
-        sup_error_code: None,
-        dispatcher_error_code: None,
-        server_error_code: None,
-        diag: None,
-        created_us: 1_700_000_000_000_000,
         modified_us: 0,
         state_us: 0,
-        started_us: None,
-        ended_us: None,
-        rev: 0,
+        ..job_row(JobId(id), 1, 1_700_000_000_000_000)
     }
 }
 
