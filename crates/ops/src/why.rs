@@ -5,6 +5,7 @@
 
 mod failed;
 pub mod job;
+mod states;
 pub mod task;
 
 use panda_core::id::QueueId;

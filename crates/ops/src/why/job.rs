@@ -69,37 +69,55 @@ pub(crate) fn too_big(j: &JobRow, q: &QueueRow) -> Vec<String> {
     over.map(|(what, need, limit)| format!("it asks for {need} {what}, a slot of {} has {limit}", q.name)).collect()
 }
 
+/// Time limits that end what does not go on by itself.
+const LIMITS: &str = "what stays too long is ended or made anew (`panda setting list job.`)";
+
 pub(super) fn by_state(j: &JobRow, seen: Option<i64>, because: &mut Vec<String>, frees: &mut Vec<String>) {
     let heard =
         seen.map_or_else(|| "its pilot has not reported yet".into(), |at| format!("its pilot reported last at {}", clock::text(at)));
     let host = j.host.as_deref().unwrap_or("an unnamed node");
+    let mut say = |why: String, free: &str| {
+        because.push(why);
+        if !free.is_empty() {
+            frees.push(free.to_owned());
+        }
+    };
     match j.state {
-        JobState::Pending | JobState::Defined | JobState::Assigned | JobState::Waiting => match (j.wait_job, j.queue_id) {
-            (Some(build), _) => {
-                because.push(format!("it waits for the library of job/{build}"));
-                frees.push(format!("the end of job/{build}"));
+        JobState::Pending | JobState::Defined | JobState::Assigned | JobState::Waiting => match (j.wait_job, j.queue_id, j.state) {
+            (Some(build), ..) => say(format!("it waits for the library of job/{build}"), &format!("the end of job/{build}")),
+            (None, None, _) => {
+                say("no queue fits now".into(), "a queue that fits; the decision records say what each one lacks");
             }
-            (None, None) => {
-                because.push("no queue fits now".into());
-                frees.push("a queue that fits; the decision records say what each one lacks".into());
+            (None, Some(_), JobState::Assigned) => {
+                say("its inputs are on their way to its queue".into(), &format!("their arrival; {LIMITS}"));
             }
-            (None, Some(_)) => because.push("its inputs are being made ready".into()),
+            (None, Some(_), JobState::Waiting) => say("its inputs are not there yet".into(), &format!("their arrival; {LIMITS}")),
+            (None, Some(_), _) => say("it has a queue and is let go next".into(), &format!("the engine does it within seconds; {LIMITS}")),
         },
-        JobState::Throttled => {
-            because.push("its task is paused".into());
-            frees.push("resuming its task".into());
-        }
-        JobState::Sent => because.push(format!("it was handed to a pilot on {host}; {heard}")),
-        JobState::Starting | JobState::Running | JobState::Transferring => because.push(format!("it is with a pilot on {host}; {heard}")),
-        JobState::Holding => {
-            because.push("its final report is being checked: stored files are compared with what was reported".into());
-            frees.push("the finisher loop of an engine".into());
-        }
-        JobState::Merging => {
-            because.push("its outputs wait for a merge job".into());
-            frees.push("the end of that merge job".into());
-        }
-        JobState::Finished => because.push("it ended well".into()),
+        JobState::Throttled => match j.sub_state.as_deref() {
+            Some("capped_user") => say("its user has as much running as the cap allows".into(), "the end of jobs of that user"),
+            Some("capped_group") => say("its working group has as much running as the cap allows".into(), "the end of jobs of that group"),
+            Some("capped_vo") => say("its VO has as much running as the cap allows".into(), "the end of jobs of that VO"),
+            _ => say("its task is paused".into(), "resuming its task"),
+        },
+        JobState::Sent => say(
+            format!("it was handed to a pilot on {host}; {heard}"),
+            "the first report of its pilot; without one it is lost after a while (setting job.sent_s)",
+        ),
+        JobState::Starting | JobState::Running => say(
+            format!("it is with a pilot on {host}; {heard}"),
+            "the pilot's report of its end; after a long silence it is lost (setting job.heartbeat_s)",
+        ),
+        JobState::Transferring => say(
+            format!("its payload ended on {host} and its outputs are on their way; {heard}"),
+            "the report that they arrived; after a long silence it fails (setting job.transferring_s)",
+        ),
+        JobState::Holding => say(
+            "its final report is being checked: stored files are compared with what was reported".into(),
+            "the finisher loop of an engine",
+        ),
+        JobState::Merging => say("its outputs wait for a merge job".into(), "the end of that merge job"),
+        JobState::Finished => say("it ended well".into(), ""),
         // These have more to say.
         JobState::Activated | JobState::Failed | JobState::Cancelled | JobState::Closed => {}
     }

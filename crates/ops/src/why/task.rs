@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use panda_access::Principal;
-use panda_core::{id::TaskId, task::state::TaskState};
-use panda_store::query::{
-    archive, decision, job,
-    task::{TaskRow, dataset::TaskDataset},
-};
+use panda_core::id::TaskId;
+use panda_store::query::{archive, decision, job};
 use serde_json::{Value, json};
 
+use super::states;
 use crate::{Ops, OpsError, clock};
 
 /// Diagnoses shown, the most frequent first.
@@ -22,7 +20,7 @@ pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsErr
     let counts = archive::job::count_task(&ops.store, id).await?;
     let records = decision::list(&ops.store, id.0).await?;
     let events = archive::task::events(&ops.store, id).await?;
-    let (mut because, mut frees) = by_state(&t, &datasets, &counts);
+    let (mut because, mut frees) = states::by_state(&t, &datasets, &counts, &*ops.settings().await?);
     because.extend(records.iter().filter_map(super::sentence));
     if !t.state.is_final() {
         for (queue, n) in job::list::count_queues(&ops.store, id).await? {
@@ -41,45 +39,6 @@ pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsErr
         "jobs": counts.into_iter().map(|(state, n)| (state, n.into())).collect::<serde_json::Map<String, Value>>(),
         "decisions": super::decisions(&records), "history": super::history(&events),
     }))
-}
-
-pub(super) fn by_state(t: &TaskRow, datasets: &[TaskDataset], counts: &[(String, i64)]) -> (Vec<String>, Vec<String>) {
-    let id = t.id;
-    let mut because: Vec<String> = t.reason.iter().cloned().collect();
-    let sum = |of: fn(&TaskDataset) -> i64| datasets.iter().filter(|d| d.is_master).map(of).sum::<i64>();
-    let (all, used, finished, failed) = (sum(|d| d.n_files), sum(|d| d.n_used), sum(|d| d.n_finished), sum(|d| d.n_failed));
-    let mut say = |text: String| because.push(text);
-    use TaskState::{
-        Aborting, Broken, Defined, Exhausted, Finishing, Paused, Pending, Prepared, Ready, Registered, Running, Scouting, Waiting,
-    };
-    let frees: Vec<String> = match t.state {
-        Waiting | Registered => {
-            say("its parameters are not read yet".into());
-            vec!["the engine reads them within seconds; if this lasts, no engine is running (`panda doctor`)".into()]
-        }
-        Defined => {
-            say("its input files are being listed".into());
-            vec![]
-        }
-        Ready | Running | Scouting | Prepared => {
-            say(format!("{finished} of {all} input files are done, {failed} failed for good, {} wait for a job", (all - used).max(0)));
-            if counts.is_empty() { vec!["jobs are made next; the decision records say what holds them back".into()] } else { vec![] }
-        }
-        Pending => vec![format!("it is looked at again from time to time; `panda retry task/{id}` asks at once")],
-        Paused => {
-            say("somebody paused it".into());
-            vec![format!("`panda resume task/{id}`, or `resume` of the API")]
-        }
-        Aborting | Finishing => {
-            say("its jobs are being ended".into());
-            vec![]
-        }
-        Exhausted => vec![format!("`panda retry task/{id}` after a look at what went wrong, or `panda kill task/{id}`")],
-        Broken => vec!["submit it again with mended parameters".into()],
-        s if s.is_final() && failed > 0 => vec![format!("`panda retry task/{id}` tries the {failed} failed files again")],
-        _ => vec![],
-    };
-    (because, frees)
 }
 
 /// The most frequent diagnoses of jobs that ended badly.
@@ -102,6 +61,7 @@ mod tests {
     use panda_core::{
         file::{FileRole, FileState},
         job::state::JobState,
+        task::state::TaskState,
     };
 
     #[tokio::test]
@@ -140,7 +100,11 @@ mod tests {
         let j = w.job(&alice(), Some(id), q, JobState::Activated).await;
         crate::job::kill::kill(&w.ops, &alice(), &[j], None, crate::job::kill::Options::default()).await.unwrap();
         let got = why(&w.ops, &bob(), id).await.unwrap();
-        assert_eq!(got["because"], json!([format!("1 jobs ended badly with: killed by alice (latest: job/{j})")]));
+        let want = [
+            "no input file ended well, 1 of 1 failed for good".to_owned(),
+            format!("1 jobs ended badly with: killed by alice (latest: job/{j})"),
+        ];
+        assert_eq!(got["because"], json!(want));
         assert_eq!(got["frees"], json!([format!("`panda retry task/{id}` tries the 1 failed files again")]));
         assert_eq!(got["history"].as_array().unwrap().last().unwrap()["to"], "failed");
         assert_eq!(why(&w.ops, &bob(), TaskId(1)).await.unwrap_err().to_string(), "Task not found");
