@@ -67,10 +67,43 @@ pub async fn of_task(ops: &Ops, task: TaskId, killer: &Killer<'_>, which: Which)
 pub async fn any_left(ops: &Ops, task: TaskId, which: Which) -> Result<bool, EngineError> {
     match which {
         Which::All => Ok(!job::list::of_task_in(&ops.store, task, JobState::LIVE, 1).await?.is_empty()),
-        Which::Queued => {
-            let queued = job::list::of_task_in(&ops.store, task, JobState::QUEUED, JOBS_A_PAGE).await?;
-            Ok(queued.iter().any(|j| j.kind != JobKind::Merge))
-        }
+        Which::Queued => Ok(job::list::any_but_merge(&ops.store, task, JobState::QUEUED).await?),
         Which::None => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use panda_core::id::LaneId;
+    use panda_store::{
+        Batch,
+        testing::{Backend, TestDb, job_row},
+    };
+
+    /// Whatever number of merge jobs stands before it.
+    #[tokio::test]
+    async fn a_queued_job_behind_many_merge_jobs_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = TestDb::fresh(Backend::Sqlite).await;
+        let clock = std::sync::Arc::new(panda_ops::clock::SystemClock);
+        let ops = Ops::new(db.open().await, clock, panda_ops::Options::new("http://127.0.0.1:25080", dir.path().join("data")));
+        let task = TaskId(10_000_000);
+        let add = async |first: i64, n: i64, kind: JobKind| {
+            let mut batch = Batch::new();
+            for id in first..first + n {
+                let row = JobRow { task_id: Some(task), kind, lane_id: Some(LaneId(1)), ..job_row(JobId(1_000_000_000 + id), 1, 1) };
+                job::transition::add(&mut batch, &row, 0, "\"x\":1", Actor::Engine).unwrap();
+            }
+            ops.store.apply(batch).await.unwrap();
+        };
+        for page in 0..3 {
+            add(page * 100, 100, JobKind::Merge).await;
+        }
+        assert!(!any_left(&ops, task, Which::Queued).await.unwrap());
+        assert!(any_left(&ops, task, Which::All).await.unwrap());
+        add(1_000, 1, JobKind::Run).await;
+        assert!(any_left(&ops, task, Which::Queued).await.unwrap());
+        ops.store.close().await;
     }
 }

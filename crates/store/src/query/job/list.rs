@@ -41,6 +41,7 @@ statements! {
     [hot] read AWAITED = "job.awaited", "SELECT DISTINCT b.id FROM job j JOIN job b ON b.id = j.wait_job WHERE j.state IN ('pending', 'defined', 'waiting') AND b.state IN ('finished', 'failed', 'cancelled', 'closed') AND b.id > :after ORDER BY b.id LIMIT :n";
     // Jobs of a task that may still bring pre-merge files.
     [hot] read MAKING = "job.making", "SELECT COUNT(*) FROM job WHERE task_id = :task AND state IN (:states*) AND kind <> 'merge' LIMIT 1";
+    [hot] read ANY_BUT_MERGE = "job.any_but_merge", "SELECT id FROM job WHERE task_id = :task AND state IN (:states*) AND kind <> 'merge' LIMIT 1";
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     // Once at a worker's start: jobs that the database holds for it.
     read HELD = "job.held", "SELECT id, attempt FROM job WHERE state IN (:states*) AND queue_id = :queue AND host = :host ORDER BY id LIMIT :n";
@@ -89,6 +90,10 @@ pub(crate) fn words(states: &[JobState]) -> crate::Value {
 pub async fn of_task_in(store: &Store, task: TaskId, states: &[JobState], n: i64) -> Result<Vec<JobRow>, Error> {
     let binds = vec![("task", task.into()), ("states", words(states)), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&OF_TASK_IN, binds).await?.iter().map(read).collect()
+}
+/// Whether a task has a job in one of these states that is no merge job.
+pub async fn any_but_merge(store: &Store, task: TaskId, states: &[JobState]) -> Result<bool, Error> {
+    Ok(!store.fetch(&ANY_BUT_MERGE, vec![("task", task.into()), ("states", words(states))]).await?.is_empty())
 }
 /// Jobs that wait for the library of `job` in one of these states; at most `n` and 1,000.
 pub async fn waiting_for(store: &Store, job: JobId, states: &[JobState], n: i64) -> Result<Vec<JobRow>, Error> {
