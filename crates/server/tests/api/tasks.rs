@@ -2,6 +2,8 @@
 
 use crate::support::{Server, get, post, server};
 use insta::assert_snapshot;
+use panda_core::{id::TaskId, machine::Actor, task::state::TaskState};
+use panda_store::{Batch, query::task};
 use serde_json::{Value, json};
 
 /// A recorded submission of prun without input.
@@ -202,4 +204,33 @@ async fn a_job_without_a_task_reaches_a_pilot() {
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let stats = get("/api/v1/statistics/active_job_stats_by_site").send(&s).await.json();
     assert_eq!(stats["data"]["Q1"]["running"], 1, "{stats}");
+}
+
+/// engine.md 4.3: with a site, an empty one included, the task goes back to where it was; with a nucleus or a cloud it is assigned anew.
+#[tokio::test]
+async fn a_reassigned_task_goes_back_when_a_site_is_given() {
+    let s = server().await;
+    let store = &s.state.ops.store;
+    let cases = [
+        (json!({"site": "Q1"}), json!({"back_to_old_status": true, "site": "Q1"})),
+        (json!({"site": "", "mode": "soft"}), json!({"back_to_old_status": true, "soft": true})),
+        (json!({"nucleus": "N"}), json!({"nucleus": "N"})),
+        (json!({"cloud": "C", "mode": "nokill"}), json!({"cloud": "C", "nokill": true})),
+        (json!({}), json!({})),
+    ];
+    for (n, (given, stored)) in cases.into_iter().enumerate() {
+        let (id, _) = submit(&s, "alice", &format!("r{n}")).await;
+        let before = task::list::get(store, TaskId(id)).await.unwrap().unwrap();
+        let after = task::TaskRow { state: TaskState::Defined, ..before.clone() };
+        let mut batch = Batch::new();
+        s.state.ops.move_task(&mut batch, &before, &after, Actor::Engine, before.state_us, None).await.unwrap();
+        store.apply(batch).await.unwrap();
+        let mut body = given.clone();
+        body["task_id"] = json!(id);
+        let reply = post("/api/v1/task/reassign").by("prod").json(&body).send(&s).await.json();
+        assert_eq!((&reply["success"], &reply["data"]), (&json!(true), &json!(0)), "{given}: {reply}");
+        let commands = task::transition::commands(store, TaskId(id - 1), 1).await.unwrap();
+        let doc: Value = commands[0].doc.as_deref().map_or(json!({}), |d| serde_json::from_str(d).unwrap());
+        assert_eq!((commands[0].task_id.0, doc), (id, stored), "{given}");
+    }
 }
