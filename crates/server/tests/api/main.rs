@@ -7,6 +7,7 @@ mod files;
 mod holds;
 mod messages;
 mod old_wire;
+mod retry_rules;
 mod sockets;
 mod support;
 mod tasks;
