@@ -42,7 +42,7 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
         }
     }
     let after = TaskRow { state: TaskState::Defined, reason: None, prev_state: None, ..t.clone() };
-    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, None)?;
+    ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, None).await?;
     ops.store.apply(batch).await?;
     Ok(Some(TaskRow { rev: t.rev + 1, ..after }))
 }
@@ -51,7 +51,7 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
 pub(super) async fn broken(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<(), EngineError> {
     let mut batch = Batch::new();
     let after = TaskRow { state: TaskState::Tobroken, reason: Some(reason.to_owned()), ..t.clone() };
-    task::transition::move_to(&mut batch, t, &after, Actor::Engine, now.0, Some(reason))?;
+    ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(reason)).await?;
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;
     Ok(())

@@ -130,7 +130,7 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
             watches(f, &mut batch, listing);
         }
         task::dataset::progress(&mut batch, &before, &after, came(n, rows.events, rows.missing), now);
-        let moved = enter(f, &mut batch, &before, n, over)?;
+        let moved = enter(f, &mut batch, &before, n, over).await?;
         match f.ops.store.apply(batch).await {
             Ok(()) => {
                 if let Some(t) = moved {
@@ -159,7 +159,7 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
 }
 
 /// The task moves on with the first rows of its master; otherwise the batch is guarded by its revision.
-fn enter(f: &Feeding<'_>, batch: &mut Batch, d: &TaskDataset, rows: usize, over: bool) -> Result<Option<TaskRow>, EngineError> {
+async fn enter(f: &Feeding<'_>, batch: &mut Batch, d: &TaskDataset, rows: usize, over: bool) -> Result<Option<TaskRow>, EngineError> {
     if d.is_master && rows > 0 {
         batch.wake(Topic::Files);
     }
@@ -171,11 +171,11 @@ fn enter(f: &Feeding<'_>, batch: &mut Batch, d: &TaskDataset, rows: usize, over:
     if d.is_master && rows > 0 && (waits || t.state == TaskState::Defined) {
         if waits {
             let after = TaskRow { state: TaskState::Defined, prev_state: None, reason: None, ..t.clone() };
-            task::transition::move_to(batch, &t, &after, Actor::Engine, f.now.0, Some("its input is there"))?;
+            f.ops.move_task(batch, &t, &after, Actor::Engine, f.now.0, Some("its input is there")).await?;
             t = TaskRow { rev: t.rev + 1, ..after };
         }
         let after = TaskRow { state: listed_state(f.plan(), &t), reason: None, prev_state: None, ..t.clone() };
-        task::transition::move_to(batch, &t, &after, Actor::Engine, f.now.0, None)?;
+        f.ops.move_task(batch, &t, &after, Actor::Engine, f.now.0, None).await?;
         return Ok(Some(TaskRow { rev: t.rev + 1, ..after }));
     }
     task::transition::guard(batch, &t, f.now.0);

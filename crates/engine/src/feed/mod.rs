@@ -194,7 +194,7 @@ async fn ready(f: &mut Feeding<'_>, empty: bool) -> Result<(), EngineError> {
     for state in steps {
         let after = TaskRow { state: *state, reason: None, prev_state: None, ..t.clone() };
         let why = (*state == TaskState::Finishing).then_some("its input is empty, which it allows");
-        task::transition::move_to(&mut batch, &t, &after, Actor::Engine, now, why)?;
+        f.ops.move_task(&mut batch, &t, &after, Actor::Engine, now, why).await?;
         t = TaskRow { rev: t.rev + 1, ..after };
     }
     batch.wake(Topic::Files);
@@ -209,7 +209,7 @@ async fn ready(f: &mut Feeding<'_>, empty: bool) -> Result<(), EngineError> {
 async fn back(f: &mut Feeding<'_>) -> Result<(), EngineError> {
     let mut batch = Batch::new();
     let after = TaskRow { state: TaskState::Defined, prev_state: None, reason: None, ..f.t.clone() };
-    task::transition::move_to(&mut batch, &f.t, &after, Actor::Engine, f.now.0, Some("its input is there"))?;
+    f.ops.move_task(&mut batch, &f.t, &after, Actor::Engine, f.now.0, Some("its input is there")).await?;
     f.ops.store.apply(batch).await?;
     f.t = TaskRow { rev: f.t.rev + 1, ..after };
     Ok(())
@@ -239,7 +239,7 @@ async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, rea
     let holds = f.t.state == TaskState::Defined;
     if holds {
         let after = TaskRow { state: TaskState::Pending, prev_state: Some(f.t.state), reason: Some(reason.to_owned()), ..f.t.clone() };
-        task::transition::move_to(&mut batch, &f.t, &after, Actor::Engine, now, Some(reason))?;
+        f.ops.move_task(&mut batch, &f.t, &after, Actor::Engine, now, Some(reason)).await?;
     } else {
         task::transition::guard(&mut batch, &f.t, now);
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     stub,
-    world::{World, alice, prod, prun},
+    world::{World, alice, prod, prun, with_input},
 };
 
 fn ann() -> Principal {
@@ -156,7 +156,41 @@ async fn a_kill_between_delivery_and_record_delivers_again(w: &World) {
     assert_eq!(effects(w, id).await[0].state, "done");
 }
 
+/// Moves before the first job are told too: a task that waits for its parent, and one whose inputs are listed.
+async fn every_move_of_a_task_is_told(w: &World) {
+    set(w, &notify::WEBHOOK_URL, "http://127.0.0.1:9/").await;
+    set(w, &notify::WEBHOOK_STATES, "all").await;
+    let parent = w.submit(prun("user.alice.parent", 1)).await;
+    let child = task::submit::submit(&w.ops, &alice(), prun("user.alice.child", 1), Some(parent.0)).await.unwrap().task_id;
+    let broken = w.submit(with_input(prun("user.alice.broken", 1), "user.bob.nothing/", 1)).await;
+    w.settle_without(&[LoopKind::Effect]).await;
+    let told = async |id: TaskId| -> Vec<(String, String)> {
+        let docs = effects(w, id).await.into_iter().map(|e| serde_json::from_str::<Value>(&e.doc.unwrap()).unwrap());
+        let bodies = docs.map(|d| serde_json::from_str::<Value>(d["body"].as_str().unwrap()).unwrap());
+        bodies.map(|b| (b["from"].as_str().unwrap().to_owned(), b["to"].as_str().unwrap().to_owned())).collect()
+    };
+    let step = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    for (id, moves) in [
+        (parent, vec![step("registered", "defined"), step("defined", "ready")]),
+        (child, vec![step("registered", "defined"), step("defined", "pending")]),
+        (broken, vec![step("registered", "defined")]),
+    ] {
+        let told = told(id).await;
+        assert!(moves.iter().all(|m| told.contains(m)), "{} of {told:?}", w.task(id).await.state);
+    }
+    // Each change of the row is told: nothing is moved beside it.
+    for id in [child, broken] {
+        let events = panda_store::query::task::list::events(&w.ops.store, id).await.unwrap();
+        let mut moves: Vec<_> = events.iter().filter_map(|e| Some(step(e.from.as_deref()?, &e.to))).collect();
+        let mut told = told(id).await;
+        moves.sort();
+        told.sort();
+        assert_eq!(told, moves);
+    }
+}
+
 cases!(
+    every_move_of_a_task_is_told,
     an_end_is_told_once_by_mail_and_webhook,
     who_wants_no_mail_gets_none,
     a_relay_that_is_down_holds_up_nothing,
