@@ -75,7 +75,11 @@ mod tests {
         let set = async |text: &str| setting::set(&w.ops, &prod(), RESOURCE_TYPES.name, "", "", text).await;
         set(r#"[{"name": "SMALL", "max_cores": 8}, {"name": "LARGE", "min_cores": 9}]"#).await.unwrap();
         assert_eq!((of(8, 1_000_000).await, of(9, 0).await), ("SMALL".to_owned(), "LARGE".to_owned()));
-        set("nonsense").await.unwrap();
+        assert!(set("nonsense").await.unwrap_err().to_string().contains("no JSON list"));
+        let mut batch = panda_store::Batch::new();
+        panda_store::query::setting::set(&mut batch, RESOURCE_TYPES.name, ANY, ANY, "nonsense", 1);
+        w.ops.store.apply(batch).await.unwrap();
+        w.pass(2);
         assert_eq!(of(8, 1_000).await, "MCORE");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use panda_access::{Principal, Right, table};
-use panda_core::setting::{self, ANY, Setting, Values};
+use panda_core::setting::{self, ANY, Setting, Values, dispatch};
 use panda_store::{Batch, query::setting as rows};
 
 use crate::{Ops, OpsError};
@@ -64,11 +64,14 @@ pub async fn list(ops: &Ops, who: &Principal, filter: &str) -> Result<Vec<Shown>
 /// Changes a setting for a VO and a label (empty = any). Production role.
 pub async fn set(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str, value: &str) -> Result<(), OpsError> {
     table::allowed(Right::QueueChange, Some(who), None)?;
-    known(name)?.check(value).map_err(OpsError::refused)?;
-    let mut batch = Batch::new();
+    let setting = known(name)?;
     if value.is_empty() {
         return Err(OpsError::refused(format!("the value is empty; `panda setting unset {name}` goes back to the shipped value")));
     }
+    setting.check(value).map_err(OpsError::refused)?;
+    setting.check_scope(or_any(vo), or_any(label)).map_err(OpsError::refused)?;
+    check_json(setting, value).map_err(|e| OpsError::refused(format!("`{value}` is no value for {name}: {e}")))?;
+    let mut batch = Batch::new();
     rows::set(&mut batch, name, or_any(vo), or_any(label), value, ops.now().0);
     ops.store.apply(batch).await?;
     tracing::info!(name, vo, label, value, by = who.name, "setting changed");
@@ -83,6 +86,19 @@ pub async fn unset(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str
     ops.store.apply(batch).await?;
     tracing::info!(name, vo, label, by = who.name, "setting back to its default");
     ops.reread_settings().await.map(|_| ())
+}
+
+/// Checks a value in JSON, which `core` cannot read.
+fn check_json(setting: &Setting, value: &str) -> Result<(), String> {
+    if *setting == dispatch::RESOURCE_TYPES {
+        crate::resource::read(value).map(drop)
+    } else if *setting == dispatch::LIMITS {
+        crate::limit::throttle::read(value).map(drop)
+    } else if *setting == dispatch::BOOSTS {
+        crate::job::priority::read(value).map(drop)
+    } else {
+        Ok(())
+    }
 }
 
 fn or_any(text: &str) -> &str {
@@ -114,6 +130,14 @@ mod tests {
         assert!(set(&w.ops, &alice(), name, "", "", "5").await.is_err(), "not for everybody");
         let wrong = set(&w.ops, &prod(), name, "", "", "soon").await.unwrap_err().to_string();
         assert_eq!(wrong, "`soon` is no value for task.pending_retry_s: a whole number is expected");
+        let said = async |name: &str, vo: &str, value: &str| set(&w.ops, &prod(), name, vo, "", value).await.unwrap_err().to_string();
+        assert!(said("broker.weight", "", "speed=1").await.starts_with("`speed=1` is no value for broker.weight: "));
+        assert_eq!(said("share.first", "amber", "Test").await, "share.first holds for all VOs and labels: give neither VO nor label");
+        for name in ["resource.types", "throttle.limits", "priority.boosts"] {
+            assert!(said(name, "", "nonsense").await.starts_with(&format!("`nonsense` is no value for {name}: ")), "{name}");
+        }
+        assert!(said("throttle.limits", "", r#"{"LIMIT_Test": 1}"#).await.contains("NQUEUELIMIT_"));
+        assert!(said("priority.boosts", "", r#"[{"name": "bob", "type": "friend", "prio": 1}]"#).await.contains("`user` or `group`"));
         assert!(set(&w.ops, &prod(), "task.nonsense", "", "", "1").await.unwrap_err().to_string().contains("panda setting list"));
     }
 }

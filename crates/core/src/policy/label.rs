@@ -2,7 +2,7 @@
 //!
 //! It must not know lanes.
 
-use crate::setting::{ANY, Values, dispatch::LABEL_CLASS};
+use crate::setting::{Values, dispatch::LABEL_CLASS};
 
 /// Jobs of users and their builds.
 pub const ANALYSIS: &str = "analysis";
@@ -26,13 +26,13 @@ pub fn class<'a>(values: &'a Values, vo: &str, label: &'a str) -> &'a str {
     }
 }
 
-/// The classes that a request with this label may take.
+/// The classes that a request with this label may take from a VO.
 #[must_use]
-pub fn classes_for<'a>(values: &'a Values, asked: Option<&'a str>) -> Vec<&'a str> {
+pub fn classes_for<'a>(values: &'a Values, vo: &str, asked: Option<&'a str>) -> Vec<&'a str> {
     match asked {
         None | Some("") => vec![PRODUCTION, INSTALL],
         Some("unified") => vec![PRODUCTION, ANALYSIS, INSTALL],
-        Some(label) => match class(values, ANY, label) {
+        Some(label) => match class(values, vo, label) {
             own @ (ANALYSIS | PRODUCTION) => vec![own, INSTALL],
             own => vec![own],
         },
@@ -42,12 +42,13 @@ pub fn classes_for<'a>(values: &'a Values, asked: Option<&'a str>) -> Vec<&'a st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::ANY;
 
     /// engine.md 9.2: the rows of the request's label.
     #[test]
     fn who_takes_what() {
         let none = Values::default();
-        let takes = |asked: Option<&str>, label: &str| classes_for(&none, asked).contains(&class(&none, "amber", label));
+        let takes = |asked: Option<&str>, label: &str| classes_for(&none, "amber", asked).contains(&class(&none, "amber", label));
         assert!(takes(Some("user"), "panda") && takes(Some("user"), "install") && !takes(Some("user"), "managed"));
         for asked in [None, Some("managed"), Some("test")] {
             assert!(takes(asked, "managed") && takes(asked, "prod_test") && takes(asked, "install") && !takes(asked, "user"));
@@ -60,10 +61,13 @@ mod tests {
     /// engine.md 16.3: labels are a table of the site.
     #[test]
     fn a_site_names_classes() {
-        let (values, problems) = Values::new([((LABEL_CLASS.name.into(), ANY.into(), "evgen".into()), "production".into())]);
+        let key = |vo: &str| (LABEL_CLASS.name.into(), vo.into(), "evgen".into());
+        let (values, problems) = Values::new([(key(ANY), "production".into()), (key("flint"), "analysis".into())]);
         assert!(problems.is_empty());
         assert_eq!(class(&values, "amber", "evgen"), PRODUCTION);
-        assert_eq!(classes_for(&values, Some("evgen")), [PRODUCTION, INSTALL]);
+        assert_eq!(classes_for(&values, "amber", Some("evgen")), [PRODUCTION, INSTALL]);
+        assert_eq!(class(&values, "flint", "evgen"), ANALYSIS);
+        assert_eq!(classes_for(&values, "flint", Some("evgen")), [ANALYSIS, INSTALL]);
         assert_eq!(class(&values, "amber", "other"), "other");
     }
 }

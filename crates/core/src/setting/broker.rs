@@ -65,8 +65,9 @@ pub const FAILURE_WINDOW_S: Setting = Setting::int(
     "broker.failure_window_s",
     6 * 3_600,
     "20.11: jedi / anal_jobbroker / TW_DONE_JOB_STAT",
-    "how far back jobs that failed at a queue count against it, seconds; one value for all VOs and labels",
-);
+    "how far back jobs that failed at a queue count against it, seconds",
+)
+.for_all();
 /// Missing input.
 pub const MISSING_FILES: Setting = Setting::int(
     "broker.missing_files",
@@ -129,14 +130,16 @@ pub const WEIGHT: Setting = Setting::text(
     "load=1",
     "8.1, 20.11: the generic weight; 8.2, 8.3 the others",
     "product of terms with exponents: load, production, locality, network, space, success",
-);
+)
+.of(super::Form::Weight);
 /// Labels of tests.
 pub const TEST_LABELS: Setting = Setting::text(
     "broker.test_labels",
     "test,prod_test,ptest,rc_test,rc_test2,rc_alrb",
     "8.1 row 8, 16.1: labels of tests (fixed upstream)",
-    "labels whose jobs go to test queues and need not wait for a pilot to be seen; one value for all VOs and labels",
-);
+    "labels whose jobs go to test queues and need not wait for a pilot to be seen",
+)
+.for_all();
 /// Exclusion after rebrokerage.
 pub const MOVED_S: Setting = Setting::int(
     "broker.moved_s",

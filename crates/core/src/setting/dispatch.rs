@@ -11,7 +11,7 @@ pub const SHARE_DEFAULT: Setting = Setting::text(
 );
 /// Shares that are served before all others.
 pub const SHARE_FIRST: Setting =
-    Setting::text("share.first", "Test", "9.2, 20.4", "leaf shares that are served before all others, by commas; empty = none");
+    Setting::text("share.first", "Test", "9.2, 20.4", "leaf shares that are served before all others, by commas; empty = none").for_all();
 /// Dispatch by age.
 pub const AGE_PERCENT: Setting = Setting::int(
     "dispatch.age_percent",
@@ -19,11 +19,12 @@ pub const AGE_PERCENT: Setting = Setting::int(
     "9.2, 20.4: pandaserver / jobdispatch / SLOPPY_DISPATCH_RATIO (upstream 10, which gives 11)",
     "percent of dispatches that take the oldest job of a queue instead of the one that is due, exactly; 0 = none, since no share starves here",
 )
-.within(0.0, 100.0);
+.within(0.0, 100.0).for_all();
 /// Memory of slots.
 pub const MEMORY_PERCENT: Setting =
     Setting::int("dispatch.memory_percent", 90, "9.3, 20.4: MEMORY_COMPENSATION 0.9", "percent of a job's memory that a slot must have")
-        .within(1.0, 100.0);
+        .within(1.0, 100.0)
+        .for_vos();
 /// Class of a label.
 pub const LABEL_CLASS: Setting = Setting::text(
     "label.class",
@@ -37,7 +38,7 @@ pub const RESOURCE_TYPES: Setting = Setting::text(
     "",
     "9.3, 20.4 (upstream: table resource_types)",
     "resource types as a JSON list of {name, min_cores, max_cores, above_mb, max_mb} (MB for each core); empty = SCORE, MCORE, SCORE_HIMEM, MCORE_HIMEM",
-);
+).for_all();
 /// Queued for each running job.
 pub const THRESHOLD: Setting =
     Setting::float("throttle.threshold", 2.0, "10, 20.10: THROTTLE_THRESHOLD", "queued jobs for each running one of a throttled share");
@@ -121,7 +122,8 @@ pub const EXPRESS_PERCENT: Setting = Setting::int(
     "5.4, 20.6: jedi / dbproxy / SUPER_HIGH_PRIO_TASK_RATIO",
     "percent of the turns of generation that tasks of the express group take while others wait",
 )
-.within(0.0, 100.0);
+.within(0.0, 100.0)
+.for_all();
 
 /// All of this area.
 pub const ALL: &[&Setting] = &[

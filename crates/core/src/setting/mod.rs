@@ -59,6 +59,38 @@ impl Default {
     }
 }
 
+/// For whom a value can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// For a VO, a label, both, or all.
+    Each,
+    /// For a VO, or all: where it is read the label is not known.
+    Vo,
+    /// Only for all: where it is read neither is known.
+    All,
+}
+
+impl Scope {
+    /// As people read it.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Each => "for a VO, a label, both, or all",
+            Self::Vo => "for a VO, or all",
+            Self::All => "for all VOs and labels",
+        }
+    }
+}
+
+/// What a text must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Anything.
+    Free,
+    /// Terms of the broker's weight with their exponents.
+    Weight,
+}
+
 /// A setting.
 #[derive(Debug, PartialEq)]
 pub struct Setting {
@@ -72,43 +104,74 @@ pub struct Setting {
     pub source: &'static str,
     /// One sentence for people.
     pub about: &'static str,
+    /// For whom a value can be given.
+    pub scope: Scope,
+    /// What a text must be.
+    pub form: Form,
 }
 
 impl Setting {
     /// A whole number of at least 0.
     #[must_use]
     pub const fn int(name: &'static str, default: i64, source: &'static str, about: &'static str) -> Self {
-        Self { name, default: Default::Int(default), range: (0.0, 9e15), source, about }
+        Self { name, default: Default::Int(default), range: (0.0, 9e15), source, about, scope: Scope::Each, form: Form::Free }
     }
     /// A whole number of at least 0 that is off until it is given.
     #[must_use]
     pub const fn no_int(name: &'static str, source: &'static str, about: &'static str) -> Self {
-        Self { name, default: Default::NoInt, range: (0.0, 9e15), source, about }
+        Self { name, default: Default::NoInt, range: (0.0, 9e15), source, about, scope: Scope::Each, form: Form::Free }
     }
     /// A number of at least 0.
     #[must_use]
     pub const fn float(name: &'static str, default: f64, source: &'static str, about: &'static str) -> Self {
-        Self { name, default: Default::Float(default), range: (0.0, 9e15), source, about }
+        Self { name, default: Default::Float(default), range: (0.0, 9e15), source, about, scope: Scope::Each, form: Form::Free }
     }
     /// A number of at least 0 that is off until it is given.
     #[must_use]
     pub const fn no_float(name: &'static str, source: &'static str, about: &'static str) -> Self {
-        Self { name, default: Default::NoFloat, range: (0.0, 9e15), source, about }
+        Self { name, default: Default::NoFloat, range: (0.0, 9e15), source, about, scope: Scope::Each, form: Form::Free }
     }
     /// Text.
     #[must_use]
     pub const fn text(name: &'static str, default: &'static str, source: &'static str, about: &'static str) -> Self {
-        Self { name, default: Default::Text(default), range: (0.0, 0.0), source, about }
+        Self { name, default: Default::Text(default), range: (0.0, 0.0), source, about, scope: Scope::Each, form: Form::Free }
     }
     /// Yes or no.
     #[must_use]
     pub const fn flag(name: &'static str, default: bool, source: &'static str, about: &'static str) -> Self {
-        Self { name, default: Default::Flag(default), range: (0.0, 0.0), source, about }
+        Self { name, default: Default::Flag(default), range: (0.0, 0.0), source, about, scope: Scope::Each, form: Form::Free }
     }
     /// The same with other bounds.
     #[must_use]
     pub const fn within(self, least: f64, most: f64) -> Self {
         Self { range: (least, most), ..self }
+    }
+    /// The same with one value for all VOs and labels.
+    #[must_use]
+    pub const fn for_all(self) -> Self {
+        Self { scope: Scope::All, ..self }
+    }
+    /// The same with one value for all labels of a VO.
+    #[must_use]
+    pub const fn for_vos(self) -> Self {
+        Self { scope: Scope::Vo, ..self }
+    }
+    /// The same with a text of this form.
+    #[must_use]
+    pub const fn of(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+    /// Whether a value for this VO and label ([`ANY`] = all) would have an effect.
+    ///
+    /// # Errors
+    /// A sentence that says for whom a value can be given.
+    pub fn check_scope(&self, vo: &str, label: &str) -> Result<(), String> {
+        let what = match self.scope {
+            Scope::Vo if label != ANY => "give no label",
+            Scope::All if vo != ANY || label != ANY => "give neither VO nor label",
+            _ => return Ok(()),
+        };
+        Err(format!("{} holds {}: {what}", self.name, self.scope.text()))
     }
     /// Reads a value strictly.
     ///
@@ -117,7 +180,12 @@ impl Setting {
     pub fn check(&self, value: &str) -> Result<(), String> {
         let wrong = |what: String| Err(format!("`{value}` is no value for {}: {what}", self.name));
         let number = match self.default {
-            Default::Text(_) => return Ok(()),
+            Default::Text(_) => {
+                return match self.form {
+                    Form::Free => Ok(()),
+                    Form::Weight => crate::policy::broker::terms(value).map(drop).or_else(wrong),
+                };
+            }
             Default::Flag(_) if matches!(value, "true" | "false") => return Ok(()),
             Default::Int(_) | Default::NoInt => value.parse::<i64>().ok().map(|n| {
                 #[expect(clippy::cast_precision_loss, reason = "compared with a bound")]
@@ -160,7 +228,7 @@ impl Values {
     pub fn new(given: impl IntoIterator<Item = (Key, String)>) -> (Self, Vec<String>) {
         let (mut kept, mut problems) = (BTreeMap::new(), Vec::new());
         for (key, value) in given {
-            match by_name(&key.0).map(|s| s.check(&value)) {
+            match by_name(&key.0).map(|s| s.check(&value).and_then(|()| s.check_scope(&key.1, &key.2))) {
                 Some(Ok(())) => {
                     kept.insert(key, value);
                 }
@@ -253,6 +321,32 @@ mod tests {
         let key = |name: &str| (name.to_owned(), ANY.to_owned(), ANY.to_owned());
         let (kept, problems) = Values::new([(key("nonsense"), "1".to_owned()), (key(WAIT.name), "soon".to_owned())]);
         assert_eq!((kept.iter().count(), problems.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_value_is_given_for_whom_it_can_hold() {
+        let said = |s: &Setting, vo: &str, label: &str| s.check_scope(vo, label).err();
+        assert_eq!((said(WAIT, "amber", "user"), said(&dispatch::MEMORY_PERCENT, "amber", ANY)), (None, None));
+        let label = said(&dispatch::MEMORY_PERCENT, ANY, "user").unwrap();
+        assert_eq!(label, "dispatch.memory_percent holds for a VO, or all: give no label");
+        let vo = said(&brake::RATE, "amber", ANY).unwrap();
+        assert_eq!(vo, "brake.rate holds for all VOs and labels: give neither VO nor label");
+        assert!(said(&brake::RATE, ANY, "user").is_some() && said(&brake::RATE, ANY, ANY).is_none());
+        let rate = |vo: &str| ((brake::RATE.name.to_owned(), vo.to_owned(), ANY.to_owned()), "0.5".to_owned());
+        let (kept, problems) = Values::new([rate("amber"), rate(ANY)]);
+        assert_eq!((kept.iter().count(), problems), (1, vec![vo]), "what was stored before this was asked");
+        for s in brake::ALL {
+            assert_eq!(s.scope, Scope::All, "{}", s.name);
+        }
+    }
+
+    #[test]
+    fn a_weight_that_makes_no_sense_is_no_value() {
+        let wrong = |value: &str| broker::WEIGHT.check(value).unwrap_err();
+        assert!(wrong("speed=1").starts_with("`speed=1` is no value for broker.weight: unknown term"), "{}", wrong("speed=1"));
+        assert!(wrong("load=x").ends_with("an exponent of at least 0 is expected"));
+        assert!(wrong("load=1,load=2").ends_with("load stands twice") && wrong(",").contains("no term is given"));
+        assert_eq!(broker::WEIGHT.check("load=1, locality=0.5"), Ok(()));
     }
 
     #[test]

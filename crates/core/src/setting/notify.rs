@@ -65,7 +65,9 @@ pub const GIVE_UP_S: Setting =
     Setting::int("notify.give_up_s", 3 * 86_400, "ours", "a delivery that fails for so long is given up, seconds").within(60.0, 1e8);
 /// How long records are kept.
 pub const KEEP_S: Setting =
-    Setting::int("notify.keep_s", 7 * 86_400, "ours", "how long records of deliveries are kept after their end, seconds").within(0.0, 1e9);
+    Setting::int("notify.keep_s", 7 * 86_400, "ours", "how long records of deliveries are kept after their end, seconds")
+        .within(0.0, 1e9)
+        .for_all();
 
 /// All of this area.
 pub const ALL: &[&Setting] = &[

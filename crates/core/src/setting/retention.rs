@@ -37,14 +37,16 @@ pub const SANDBOX_DAYS: Setting = Setting::int(
     30,
     "13.1: sandbox deletion 30 d",
     "days without use until a sandbox is removed, unless a task that can run or be retried names it; 0 = never",
-);
+)
+.for_vos();
 /// Days without use after which another uploaded file is removed.
 pub const CACHE_DAYS: Setting = Setting::int(
     "retention.cache_days",
     7,
     "13.1: cache files > 7 d deleted",
     "days without use until an uploaded file that is no sandbox is removed; 0 = never",
-);
+)
+.for_vos();
 /// Days after the last byte when a live log is removed.
 pub const LOG_DAYS: Setting = Setting::int(
     "retention.log_days",
@@ -72,17 +74,20 @@ pub const WORKER_DAYS: Setting = Setting::int(
     30,
     "2.3: workers in monthly partitions",
     "days until the record of a worker that ended is removed; 0 = never",
-);
+)
+.for_all();
 /// Days when a machine that no worker spoke of is forgotten.
 pub const NODE_DAYS: Setting = Setting::int(
     "retention.node_days",
     90,
     "ours",
     "days until the description of a machine that no worker spoke of is removed; 0 = never",
-);
+)
+.for_all();
 /// Days when a line of the journal is removed.
 pub const JOURNAL_DAYS: Setting =
-    Setting::int("retention.journal_days", 365, "ours", "days until a line of the journal (holds, drains, removals) is removed; 0 = never");
+    Setting::int("retention.journal_days", 365, "ours", "days until a line of the journal (holds, drains, removals) is removed; 0 = never")
+        .for_all();
 
 /// All of this area.
 pub const ALL: &[&Setting] = &[

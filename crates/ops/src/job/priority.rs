@@ -69,7 +69,7 @@ impl Standing {
 
 /// Extra priority of a user or a working group.
 #[derive(Debug, Deserialize)]
-struct Boost {
+pub(crate) struct Boost {
     name: String,
     #[serde(rename = "type")]
     kind: String,
@@ -78,12 +78,21 @@ struct Boost {
     expire: Option<String>,
 }
 
+/// Reads a list of extra priorities.
+pub(crate) fn read(text: &str) -> Result<Vec<Boost>, String> {
+    let boosts: Vec<Boost> = serde_json::from_str(text).map_err(|e| format!("no JSON list of name, type, prio and expire: {e}"))?;
+    match boosts.iter().find(|b| !matches!(b.kind.as_str(), "user" | "group")) {
+        Some(b) => Err(format!("type `{}`; `user` or `group` is expected", b.kind)),
+        None => Ok(boosts),
+    }
+}
+
 /// The extra priority that a setting gives at this moment.
 fn offset(text: &str, user: &str, group: &str, now: Micros) -> i64 {
     if text.is_empty() {
         return 0;
     }
-    let boosts: Vec<Boost> = serde_json::from_str(text).unwrap_or_else(|e| {
+    let boosts = read(text).unwrap_or_else(|e| {
         tracing::error!("setting {}: {e}; nobody has extra priority", BOOSTS.name);
         Vec::new()
     });

@@ -76,9 +76,26 @@ pub async fn ask(ops: &Ops, t: &TaskRow, resource_type: &str) -> Result<Answer, 
     })
 }
 
+/// Reads limits: a JSON object of upstream's keys with numbers; empty = none.
+pub(crate) fn read(text: &str) -> Result<BTreeMap<String, i64>, String> {
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let keys: BTreeMap<String, i64> = serde_json::from_str(text).map_err(|e| format!("no JSON object of whole numbers: {e}"))?;
+    let words = [Tag::QueueLimit, Tag::RunningCap, Tag::QueueCap].map(Tag::word);
+    let known = |key: &str| words.iter().any(|w| key.strip_prefix(w).is_some_and(|rest| rest.len() > 1 && rest.starts_with('_')));
+    match keys.keys().find(|key| !known(key)) {
+        Some(key) => Err(format!("key `{key}`; keys are {}_ and the name of a share", words.join("_, "))),
+        None => Ok(keys),
+    }
+}
+
 /// The limits in force.
 fn limits(settings: &Values, vo: &str, label: &str, share: &str, resource_type: &str) -> Limits {
-    let keys: BTreeMap<String, i64> = serde_json::from_str(settings.text(&LIMITS, vo, label)).unwrap_or_default();
+    let keys = read(settings.text(&LIMITS, vo, label)).unwrap_or_else(|e| {
+        tracing::error!("setting {}: {e}; there are no limits", LIMITS.name);
+        BTreeMap::new()
+    });
     let find = |key: &str| keys.get(key).copied();
     let at = |tag| throttle::limit(&find, tag, share, resource_type);
     let usual = settings.float(&THRESHOLD, vo, label);

@@ -4,7 +4,7 @@ use panda_access::{Principal, Right, table};
 use panda_core::{
     id::{LaneId, TaskId},
     policy::{label, resource},
-    setting::{ANY, dispatch::MEMORY_PERCENT},
+    setting::{ANY, Values, dispatch::MEMORY_PERCENT},
 };
 use panda_store::{
     driver::{Claim, Claimed},
@@ -82,24 +82,11 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         Gate::Trial(hold) => Some(hold),
     };
     let settings = ops.settings().await?;
-    let classes = label::classes_for(&settings, ask.label.as_deref());
-    // As the broker lets go to a queue (20.4).
-    let memory_mb = resource::fits_in(ask.memory_mb, settings.int(&MEMORY_PERCENT, ANY, ANY));
-    let lanes: Vec<&LaneRow> = queues
-        .lanes
-        .get(&queue.id)
-        .into_iter()
-        .flatten()
-        .map(AsRef::as_ref)
-        .filter(|l| classes.contains(&l.label.as_str()))
-        .filter(|l| memory_mb <= 0 || l.ram_step - RAM_STEP_MB < memory_mb)
-        .filter(|l| kind.is_none_or(|k| k == l.resource_type))
-        .collect();
-    let limit = |v: i64| (v > 0).then_some(v);
+    let lanes = open(&settings, queues.lanes.get(&queue.id).into_iter().flatten(), ask, kind);
     let claim = Claim {
         lanes: Vec::new(),
         n: if trial.is_some() { 1 } else { ask.n.clamp(1, MAX_JOBS) },
-        max_ram_mb: limit(memory_mb),
+        max_ram_mb: None,
         max_disk_mb: limit(ask.disk_mb),
         max_walltime_s: limit(ask.remaining_s),
         person_id,
@@ -128,6 +115,35 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
     Ok(answers)
 }
 
+const fn limit(v: i64) -> Option<i64> {
+    if v > 0 { Some(v) } else { None }
+}
+
+/// The lanes that an asker may take from, each with the memory that a job of its VO may ask for there, MB; 0 or less = any. Classes and memory are
+/// those of the VO (`spec/engine.md` sections 9.2, 16.3 and 20.4).
+fn open<'a>(
+    settings: &Values,
+    lanes: impl Iterator<Item = &'a std::sync::Arc<LaneRow>>,
+    ask: &Ask,
+    kind: Option<&str>,
+) -> Vec<(&'a LaneRow, i64)> {
+    let mut vos: Vec<(&str, Vec<&str>, i64)> = Vec::new();
+    let mut out = Vec::new();
+    for lane in lanes.map(AsRef::as_ref).filter(|l| kind.is_none_or(|k| k == l.resource_type)) {
+        let at = vos.iter().position(|(vo, ..)| *vo == lane.vo).unwrap_or_else(|| {
+            // As the broker lets go to a queue.
+            let memory_mb = resource::fits_in(ask.memory_mb, settings.int(&MEMORY_PERCENT, &lane.vo, ANY));
+            vos.push((&lane.vo, label::classes_for(settings, &lane.vo, ask.label.as_deref()), memory_mb));
+            vos.len() - 1
+        });
+        let Some((_, classes, memory_mb)) = vos.get(at) else { continue };
+        if classes.contains(&lane.label.as_str()) && (*memory_mb <= 0 || lane.ram_step - RAM_STEP_MB < *memory_mb) {
+            out.push((lane, *memory_mb));
+        }
+    }
+    out
+}
+
 /// The queue that is asked for and the resource type, if only one is wanted; a pseudo queue `QUEUE/TYPE` names both (`spec/engine.md` section 9.3).
 fn asked<'a>(queues: &'a Snapshot, ask: &'a Ask) -> Option<(&'a QueueRow, Option<&'a str>)> {
     let kind = ask.resource_type.as_deref().filter(|r| !r.is_empty());
@@ -143,10 +159,10 @@ async fn claim_in_order(
     ops: &Ops,
     queues: &Snapshot,
     queue: &QueueRow,
-    lanes: &[&LaneRow],
+    open: &[(&LaneRow, i64)],
     claim: Claim,
 ) -> Result<Vec<Claimed>, OpsError> {
-    let ids: Vec<LaneId> = lanes.iter().map(|l| l.id).collect();
+    let (lanes, ids): (Vec<&LaneRow>, Vec<LaneId>) = open.iter().map(|(l, _)| (*l, l.id)).unzip();
     for fresh in [false, true] {
         if ids.is_empty() {
             break;
@@ -155,10 +171,10 @@ async fn claim_in_order(
         if heads.is_empty() {
             continue;
         }
-        let turn = order::rank(ops, queue.id, lanes, &heads).await?;
-        let claimed = match by_age(ops, &turn, &claim).await {
+        let turn = order::rank(ops, queue.id, &lanes, &heads).await?;
+        let claimed = match by_age(ops, &turn, open, &claim).await {
             Ok(Some(claimed)) => Ok(claimed),
-            Ok(None) => ops.store.claim(Claim { lanes: turn.lanes.clone(), ..claim.clone() }).await.map_err(OpsError::from),
+            Ok(None) => in_parts(ops, &turn.lanes, open, &claim).await,
             Err(e) => Err(e),
         };
         let taken: Vec<(LaneId, i64)> = claimed.iter().flatten().map(|j| (j.lane_id, j.cores)).collect();
@@ -171,13 +187,40 @@ async fn claim_in_order(
     Ok(Vec::new())
 }
 
+/// The memory that a job of this lane may ask for.
+fn memory_of(open: &[(&LaneRow, i64)], lane: LaneId) -> i64 {
+    open.iter().find(|(l, _)| l.id == lane).map_or(0, |(_, mb)| *mb)
+}
+
+/// Claims from lanes in their order: together, but for lanes of VOs with other limits of memory.
+async fn in_parts(ops: &Ops, lanes: &[LaneId], open: &[(&LaneRow, i64)], claim: &Claim) -> Result<Vec<Claimed>, OpsError> {
+    let same = open.windows(2).all(|two| two[0].1 == two[1].1);
+    let mut claimed = Vec::new();
+    for part in lanes.chunk_by(|a, b| same || memory_of(open, *a) == memory_of(open, *b)) {
+        let n = claim.n - u32::try_from(claimed.len()).unwrap_or(claim.n).min(claim.n);
+        let Some(first) = part.first().filter(|_| n > 0) else { break };
+        let one = Claim { lanes: part.to_vec(), n, max_ram_mb: limit(memory_of(open, *first)), ..claim.clone() };
+        match ops.store.claim(one).await {
+            Ok(more) => claimed.extend(more),
+            Err(e) if claimed.is_empty() => return Err(e.into()),
+            // What is claimed is handed out.
+            Err(e) => {
+                tracing::warn!("claiming more jobs: {e}");
+                break;
+            }
+        }
+    }
+    Ok(claimed)
+}
+
 /// The oldest job of the asker's lanes, when this dispatch is one that goes by age and one is to be had (`spec/engine.md` section 9.2).
-async fn by_age(ops: &Ops, turn: &order::Turn, claim: &Claim) -> Result<Option<Vec<Claimed>>, OpsError> {
+async fn by_age(ops: &Ops, turn: &order::Turn, open: &[(&LaneRow, i64)], claim: &Claim) -> Result<Option<Vec<Claimed>>, OpsError> {
     if !turn.by_age || claim.task_id.is_some() || claim.person_id.is_some() {
         return Ok(None);
     }
     let Some((lane, ids)) = order::oldest(ops, &turn.lanes).await? else { return Ok(None) };
-    let claimed = ops.store.claim(Claim { lanes: vec![lane], ids: ids.clone(), ..claim.clone() }).await?;
+    let max_ram_mb = limit(memory_of(open, lane));
+    let claimed = ops.store.claim(Claim { lanes: vec![lane], ids: ids.clone(), max_ram_mb, ..claim.clone() }).await?;
     order::looked_at(ops, lane, &ids, claimed.iter().map(|j| j.job_id.0).max());
     Ok(Some(claimed).filter(|c| !c.is_empty()))
 }
@@ -200,3 +243,7 @@ async fn dictionary(ops: &Ops, job: Claimed) -> Result<String, OpsError> {
     }
     Ok(json::join(&[&head, &job.common, &job.doc]))
 }
+
+#[cfg(test)]
+#[path = "acquire_tests.rs"]
+mod tests;

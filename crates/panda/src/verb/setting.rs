@@ -54,7 +54,12 @@ async fn list(context: &Context, filter: &str) -> Result<u8, Failure> {
     }
     let mut rows = Vec::new();
     for s in data.as_array().map_or(&[][..], Vec::as_slice) {
-        rows.push(vec![view::text(s, "name"), view::text(s, "default"), "shipped".into(), view::text(s, "about")]);
+        rows.push(vec![
+            view::text(s, "name"),
+            view::text(s, "default"),
+            format!("shipped, {}", view::text(s, "scope")),
+            view::text(s, "about"),
+        ]);
         for given in s.get("given").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
             let place = format!("VO {}, label {}", view::text(given, "vo"), view::text(given, "label"));
             rows.push(vec![view::text(s, "name"), view::text(given, "value"), place, String::new()]);

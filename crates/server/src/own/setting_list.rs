@@ -19,6 +19,7 @@ fn shown(s: &Shown) -> Value {
         "default": s.setting.default.text(),
         "about": s.setting.about,
         "source": s.setting.source,
+        "scope": s.setting.scope.text(),
         "given": s.given.iter().map(|(vo, label, value)| json!({"vo": vo, "label": label, "value": value})).collect::<Value>(),
     })
 }

@@ -1,6 +1,6 @@
 //! Thresholds and weights of the broker, from the settings of a VO and label.
 
-use crate::setting::{ANY, Values, broker as s, dispatch::MEMORY_PERCENT};
+use crate::setting::{Values, broker as s, dispatch::MEMORY_PERCENT};
 use crate::words::word_enum;
 
 word_enum! {
@@ -77,8 +77,7 @@ impl Limits {
         let int = |setting| v.int(setting, vo, label);
         let opt = |setting| v.opt_int(setting, vo, label);
         Self {
-            // The same for all: whoever hands out jobs does not know whose they are.
-            memory_percent: v.int(&MEMORY_PERCENT, ANY, ANY),
+            memory_percent: int(&MEMORY_PERCENT),
             min_space_gb: int(&s::MIN_SPACE_GB),
             pilot_window_s: opt(&s::PILOT_WINDOW_S),
             inactive_s: opt(&s::INACTIVE_S).filter(|n| *n > 0),
