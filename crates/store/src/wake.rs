@@ -23,6 +23,8 @@ pub enum Topic {
     Ready(QueueId),
     /// An external effect is due.
     Effects,
+    /// A queue that was held or drained is free again.
+    Holds,
 }
 
 impl Topic {
@@ -37,6 +39,7 @@ impl Topic {
             Self::Ended => "ended".into(),
             Self::Ready(q) => format!("ready:{}", q.0),
             Self::Effects => "effects".into(),
+            Self::Holds => "holds".into(),
         }
     }
     /// Reads [`Self::encode`]'s text; None for a text of a newer program.
@@ -49,6 +52,7 @@ impl Topic {
             "reports" => Self::Reports,
             "ended" => Self::Ended,
             "effects" => Self::Effects,
+            "holds" => Self::Holds,
             _ => Self::Ready(QueueId(text.strip_prefix("ready:")?.parse().ok()?)),
         })
     }

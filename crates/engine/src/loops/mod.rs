@@ -103,7 +103,8 @@ impl LoopKind {
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
             Self::Effect => &[Topic::Effects],
-            Self::Watch | Self::Count | Self::Brake | Self::Balance | Self::Archive | Self::Sweep => &[],
+            Self::Watch => &[Topic::Holds],
+            Self::Count | Self::Brake | Self::Balance | Self::Archive | Self::Sweep => &[],
         }
     }
     /// The longest time between two steps.

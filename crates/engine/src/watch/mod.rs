@@ -1,4 +1,5 @@
 //! What time does to jobs and tasks: finds what may be overdue, asks `core`, carries out what it says.
 
 pub mod jobs;
+mod released;
 pub mod tasks;

@@ -25,6 +25,7 @@ use panda_store::{
 };
 use serde_json::{Map, json};
 
+use super::released;
 use crate::{EngineError, Report, feed::PARENT_STAGE, plan};
 
 /// Rows of one page.
@@ -44,7 +45,12 @@ pub async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
         let page = task::list::in_states(&ops.store, WAITING, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.id;
+        let released = released::among(ops, &page).await?;
         for t in &page {
+            if let Some(reason) = released.get(&t.id) {
+                report.done += usize::from(watch.look_again(t, reason).await?);
+                continue;
+            }
             // Most are not due, which the row alone says.
             if watch.due(t, &View { commanded: true, ..watch.bare(t) }).is_some() {
                 watch.look(t, &mut report).await?;

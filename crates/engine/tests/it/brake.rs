@@ -11,7 +11,7 @@ use panda_ops::{
     pilot::acquire::{Ask, acquire},
     setting, task, why,
 };
-use panda_store::query::{decision, hold as rows, hold::HoldRow, journal};
+use panda_store::query::{decision, hold as rows, hold::HoldRow, journal, task::list as task_list};
 use serde_json::{Value, json};
 
 use crate::world::{World, alice, pilot, prod, prun, who, with_output};
@@ -329,7 +329,38 @@ async fn an_operator_holds_and_releases_a_queue(w: &World) {
     assert!(operator::release(&w.ops, &alice(), "LOCAL").await.is_err());
 }
 
+/// Tasks whose only queue was held or drained do not wait for the next look when it is free again.
+async fn what_waited_for_a_held_queue_goes_on_at_once(w: &World) {
+    for drained in [false, true] {
+        if drained {
+            operator::drain(&w.ops, &prod(), Some("LOCAL"), "new disks").await.unwrap();
+        } else {
+            operator::hold(&w.ops, &prod(), "LOCAL", "new disks").await.unwrap();
+        }
+        let id = w.submit(prun(&format!("user.alice.{drained}"), 1)).await;
+        w.settle().await;
+        let t = w.task(id).await;
+        assert_eq!(t.state, TaskState::Pending);
+        w.settle().await;
+        assert_eq!(w.task(id).await.rev, t.rev, "nobody looks before it is free");
+        let topic = panda_engine::loops::LoopKind::Watch.topics()[0];
+        let mut woken = w.ops.store.wake().subscribe(topic);
+        woken.mark_unchanged();
+        let freed = if drained {
+            operator::undrain(&w.ops, &prod(), Some("LOCAL")).await.unwrap()
+        } else {
+            operator::release(&w.ops, &prod(), "LOCAL").await.unwrap()
+        };
+        assert_eq!((freed, woken.has_changed().unwrap()), (1, true), "the loop is woken");
+        w.settle().await;
+        assert_eq!(w.task(id).await.state, TaskState::Running);
+        let events = task_list::events(&w.ops.store, id).await.unwrap();
+        assert!(events.iter().any(|e| e.reason.as_deref() == Some("queue LOCAL is not held any more")), "{events:?}");
+    }
+}
+
 cases!(
+    what_waited_for_a_held_queue_goes_on_at_once,
     a_failing_queue_is_held_until_a_canary_ends_well,
     a_canary_is_made_where_no_job_waits,
     one_user_s_broken_code_holds_nothing,

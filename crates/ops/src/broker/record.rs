@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use panda_core::policy::broker::{Decision, Relaxation};
+use panda_core::policy::broker::{Criterion, Decision, Relaxation};
 use panda_store::{Batch, Store, query::decision};
 use serde_json::{Map, Value, json};
 
@@ -53,6 +53,14 @@ pub async fn last(store: &Store, task: i64, stage: &str) -> Result<Last, OpsErro
     let doc: Value = serde_json::from_str(&doc).unwrap_or_default();
     let used = doc["used"].as_array().into_iter().flatten().filter_map(|u| u.as_str().map(str::to_owned)).collect();
     Ok(Last { used, content: Some(content(&doc)) })
+}
+
+/// The queues that a record leaves out because they were held, as far as it names them.
+#[must_use]
+pub fn held(doc: &str) -> Vec<String> {
+    let doc: Value = serde_json::from_str(doc).unwrap_or_default();
+    let funnel = doc["funnel"].as_array().into_iter().flatten().filter(|r| r["criterion"] == Criterion::Held.as_str());
+    funnel.flat_map(|r| r["queues"].as_array().into_iter().flatten()).filter_map(|q| q.as_str().map(str::to_owned)).collect()
 }
 
 /// What of a record counts as its content: the filters with what they took out, and the queues kept; not weights and what was drawn.

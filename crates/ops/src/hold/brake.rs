@@ -225,7 +225,7 @@ async fn settle(ops: &Ops, settings: &Values, batch: &mut Batch, h: &HoldRow, na
             note(ops, batch, h, name, "released", doc("the canary job ended well")).await?;
             tracing::info!(queue = name, node = h.node, "a canary job ended well: released");
             batch.wake(Topic::Ready(h.queue_id));
-            batch.wake(Topic::Files);
+            batch.wake(Topic::Files).wake(Topic::Holds);
         }
         Verdict::Badly(diag) => {
             let held = again(brake::next_wait(h.wait_s, int(settings, &set::MOST_WAIT_S)), h.tries + 1, false);

@@ -111,7 +111,7 @@ async fn lift(ops: &Ops, who: &Principal, queue: QueueId, name: &str, kinds: &[H
         for q in queues.by_id.keys().filter(|q| queue == SERVER || **q == queue) {
             batch.wake(Topic::Ready(*q));
         }
-        batch.wake(Topic::Files);
+        batch.wake(Topic::Files).wake(Topic::Holds);
         match ops.store.apply(batch).await {
             Ok(()) => {
                 tracing::info!(queue = name, n, by = who.name, "dispatch released");

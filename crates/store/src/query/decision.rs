@@ -6,6 +6,7 @@ statements! {
     write SET = "decision.set", "INSERT INTO decision (subject_id, stage, at_us, doc) VALUES (:subject, :stage, :at, :doc) {upsert(subject_id,stage): at_us,doc}";
     [hot] read LIST = "decision.list", "SELECT stage, at_us, doc FROM decision WHERE subject_id = :subject ORDER BY stage LIMIT 50";
     [hot] read GET = "decision.get", "SELECT at_us, doc FROM decision WHERE subject_id = :subject AND stage = :stage LIMIT 1";
+    [hot] read OF_STAGE = "decision.of_stage", "SELECT subject_id, at_us, doc FROM decision WHERE subject_id IN (:ids*) AND stage = :stage LIMIT 1000";
     // The present record as a past one.
     [hot] write KEEP = "decision_history.keep", "INSERT INTO decision_history (subject_id, stage, at_us, doc) SELECT subject_id, stage, at_us, doc FROM decision WHERE subject_id = :subject AND stage = :stage {skip_dup(subject_id,stage,at_us)}",
         // There the columns of both tables would be meant.
@@ -37,6 +38,11 @@ pub const MAX_HISTORY: usize = 20;
 pub async fn get(store: &Store, subject: i64, stage: &str) -> Result<Option<(i64, String)>, Error> {
     let rows = store.fetch(&GET, vec![("subject", subject.into()), ("stage", stage.into())]).await?;
     rows.first().map(|r| Ok((r.int(0)?, r.text(1)?.to_owned()))).transpose()
+}
+/// The latest records of a stage of these subjects (at most 1,000): subject, time and document.
+pub async fn of_stage(store: &Store, subjects: &[i64], stage: &str) -> Result<Vec<(i64, i64, String)>, Error> {
+    let rows = store.fetch(&OF_STAGE, vec![("ids", subjects.to_vec().into()), ("stage", stage.into())]).await?;
+    rows.iter().map(|r| Ok((r.int(0)?, r.int(1)?, r.text(2)?.to_owned()))).collect()
 }
 /// Keeps the present record of a stage as a past one; [`set`] follows in the same batch.
 pub fn keep(batch: &mut Batch, subject: i64, stage: &str) {
