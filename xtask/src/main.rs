@@ -25,7 +25,8 @@ usage: cargo xtask <command>
                    --mysql    run the store's tests against a real MySQL, made with debootstrap on first use
                    --profile  the nextest profile of .config/nextest.toml (`ci` reports at the end)
   prepare        make ready what the tests need and print it as shell variables
-  bench NAME ...  run a benchmark of the optimised build: `dispatch` (rates per backend) or `latency` (submit to first line)
+  bench NAME ...  run a benchmark of the optimised build: `dispatch` (rates per backend), `feed` (inputs to jobs) or
+                   `latency` (submit to first line)
   fuzz [TARGET] [--seconds N]
                  fuzz one target, or each in turn (300 seconds each unless told otherwise)
   dist           build the static programs and pack them with checksum into target/dist

@@ -1,7 +1,6 @@
 //! Rates of the hot operations.
 
 use std::{
-    process::Command,
     sync::{
         Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -9,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use clap::ValueEnum;
+use anyhow::bail;
 use serde_json::json;
 
 use crate::{
     cpu,
+    database::{self, Backend},
     http::{Connection, Head, find},
     jobs,
     server::Server,
@@ -23,17 +22,6 @@ use crate::{
 
 /// Jobs of one `job/submit` call.
 const JOBS_A_CALL: usize = 100;
-
-/// A database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Backend {
-    /// Embedded.
-    Sqlite,
-    /// PostgreSQL on loopback.
-    Postgres,
-    /// MariaDB on loopback.
-    Mariadb,
-}
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -56,22 +44,8 @@ pub struct Args {
     /// Seconds of each measurement that is not bounded by its jobs.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// PostgreSQL server.
-    #[arg(long, env = "PANDA_TEST_POSTGRES", default_value = "postgres://postgres@127.0.0.1:5432")]
-    postgres: String,
-    /// MariaDB server.
-    #[arg(long, env = "PANDA_TEST_MYSQL", default_value = "mysql://root@127.0.0.1:3306")]
-    mysql: String,
-}
-
-impl std::fmt::Display for Backend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-            Self::Mariadb => "mariadb",
-        })
-    }
+    #[command(flatten)]
+    servers: database::Servers,
 }
 
 /// Runs it and prints a table a backend.
@@ -85,52 +59,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn database(args: &Args, backend: Backend) -> anyhow::Result<Option<String>> {
-    let name = format!("panda_bench_{}", std::process::id());
-    let sql = |program: &str, arguments: &[&str]| -> anyhow::Result<()> {
-        let out = Command::new(program).args(arguments).output().with_context(|| format!("running {program}"))?;
-        if out.status.success() { Ok(()) } else { bail!("{program}: {}", String::from_utf8_lossy(&out.stderr)) }
-    };
-    match backend {
-        Backend::Sqlite => Ok(None),
-        Backend::Postgres => {
-            let base = args.postgres.trim_end_matches('/');
-            let base = if base.matches('/').count() > 2 { base.rsplit_once('/').map_or(base, |(b, _)| b) } else { base };
-            sql(
-                "psql",
-                &[
-                    "-q",
-                    &format!("{base}/postgres"),
-                    "-c",
-                    &format!("DROP DATABASE IF EXISTS {name}"),
-                    "-c",
-                    &format!("CREATE DATABASE {name}"),
-                ],
-            )?;
-            Ok(Some(format!("{base}/{name}")))
-        }
-        Backend::Mariadb => {
-            let base = args.mysql.trim_end_matches('/');
-            let base = if base.matches('/').count() > 2 { base.rsplit_once('/').map_or(base, |(b, _)| b) } else { base };
-            let host = base.rsplit_once('@').map_or("127.0.0.1:3306", |(_, h)| h);
-            let (host, port) = host.split_once(':').unwrap_or((host, "3306"));
-            sql(
-                "mariadb",
-                &["-h", host, "-P", port, "-u", "root", "-e", &format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}")],
-            )?;
-            Ok(Some(format!("{base}/{name}")))
-        }
-    }
-}
-
-fn process_name(backend: Backend) -> Option<&'static str> {
-    match backend {
-        Backend::Sqlite => None,
-        Backend::Postgres => Some("postgres"),
-        Backend::Mariadb => Some("mariadbd"),
-    }
-}
-
 struct Bench {
     server: Server,
     pilot: Head,
@@ -140,12 +68,12 @@ struct Bench {
 }
 
 fn one(args: &Args, backend: Backend, n_queues: usize) -> anyhow::Result<()> {
-    let url = database(args, backend)?;
-    let server = Server::start(url.as_deref(), false)?;
+    let place = database::fresh(&args.servers, backend)?;
+    let server = Server::start(Some(&place.url), false)?;
     let bench = Bench {
         pilot: server.head("robot", Some("production"))?,
         user: server.head("alice", None)?,
-        database: process_name(backend),
+        database: backend.process(),
         queues: (0..n_queues).map(|i| format!("BENCH_{i}")).collect(),
         server,
     };

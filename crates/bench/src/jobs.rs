@@ -63,3 +63,24 @@ pub fn task_body(name: &str, jobs: usize) -> String {
             {"type": "constant", "value": "true", "padding": false}, {"type": "constant", "value": "\""}]}, "parent_tid": null})
     .to_string()
 }
+
+/// The body of a `task/submit` call: jobs of so many files each of a data set, with one output.
+#[must_use]
+pub fn input_task_body(name: &str, dataset: &str, each: usize) -> String {
+    let mut body: Value = serde_json::from_str(&task_body(name, 1)).unwrap_or_default();
+    let params = &mut body["task_parameters"];
+    if let Some(map) = params.as_object_mut() {
+        for key in ["noInput", "nEvents", "nEventsPerJob"] {
+            map.remove(key);
+        }
+        map.insert("nFilesPerJob".into(), json!(each));
+        map.insert("dsForIN".into(), json!(dataset));
+    }
+    let template = "user.alice.$JEDITASKID._${SN/P}.out.root";
+    if let Some(items) = params["jobParameters"].as_array_mut() {
+        items.push(json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": dataset, "expand": true}));
+        items.push(json!({"type": "template", "param_type": "output", "value": template, "dataset": format!("{name}_out/"), "container": format!("{name}_out/"), "hidden": true}));
+        items.push(json!({"type": "constant", "value": format!("-o \"{{'out.root': '{template}'}}\"")}));
+    }
+    body.to_string()
+}

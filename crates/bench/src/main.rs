@@ -1,8 +1,10 @@
 //! Load generator and figures. It speaks plain HTTP over kept connections and nothing else of ours, so that what it measures is what a peer
-//! would see. Never part of a test: figures go into `docs/performance.md` with the command that made them.
+//! would see; only the catalogue of `feed` is filled beforehand. Never part of a test: figures go into `docs/performance.md` with the command that made them.
 
 mod cpu;
+mod database;
 mod dispatch;
+mod feed;
 mod http;
 mod jobs;
 mod latency;
@@ -23,6 +25,8 @@ struct Cli {
 enum What {
     /// Rates of `acquire_jobs`, `update_job`, `job/submit`, `task/submit` and `task/get_details`.
     Dispatch(dispatch::Args),
+    /// From inputs to activated jobs: one very large task, a backlog of small ones.
+    Feed(feed::Args),
     /// Time from submission to the payload's first line and to the verified outputs.
     Latency(latency::Args),
 }
@@ -30,6 +34,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::Dispatch(args) => dispatch::run(&args),
+        What::Feed(args) => feed::run(&args),
         What::Latency(args) => latency::run(&args),
     }
 }

@@ -1,4 +1,4 @@
-//! A `panda up` of this build, started for one run and ended with it.
+//! A `panda` of this build, started for one run and ended with it.
 
 use std::{
     net::TcpListener,
@@ -33,21 +33,31 @@ pub fn program() -> anyhow::Result<PathBuf> {
 }
 
 impl Server {
-    /// Starts `panda up` over the database at `url` (`sqlite` = a file in a fresh directory).
+    /// Starts `panda up` over the database at `url` (None = a file in its directory).
     pub fn start(url: Option<&str>, worker: bool) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("panda-bench").tempdir()?;
+        let mut arguments = vec!["up"];
+        if !worker {
+            arguments.push("--no-worker");
+        }
+        Self::run(dir, url, &arguments)
+    }
+    /// Ends it and starts another over the same directory: one that takes calls and leaves the rest alone, or a whole one.
+    pub fn again(mut self, url: &str, engine: bool) -> anyhow::Result<Self> {
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir()?);
+        drop(self);
+        Self::run(dir, Some(url), if engine { &["up", "--no-worker"] } else { &["serve", "--role", "server"] })
+    }
+    fn run(dir: tempfile::TempDir, url: Option<&str>, arguments: &[&str]) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(program()?);
-        command.args(["up", "--listen", &address, "--data"]).arg(dir.path());
+        command.args(arguments).args(["--listen", &address, "--data"]).arg(dir.path());
         if let Some(url) = url {
             command.args(["--db", url]);
         }
-        if !worker {
-            command.arg("--no-worker");
-        }
         let log = std::fs::File::create(dir.path().join("up.log"))?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("starting `panda up`")?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("starting `panda`")?;
         let mut server = Self { child, dir, address };
         let started = Instant::now();
         loop {
@@ -61,7 +71,7 @@ impl Server {
                 return Ok(server);
             }
             if started.elapsed() > START || server.child.try_wait()?.is_some() {
-                bail!("`panda up` did not answer: {}", std::fs::read_to_string(server.dir.path().join("up.log")).unwrap_or_default());
+                bail!("`panda` did not answer: {}", std::fs::read_to_string(server.dir.path().join("up.log")).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -37,6 +37,8 @@ mod brake;
 mod effects;
 #[path = "it/feed.rs"]
 mod feed;
+#[path = "it/merge.rs"]
+mod merge;
 #[path = "it/mixed.rs"]
 mod mixed;
 #[path = "it/retention.rs"]
@@ -45,6 +47,8 @@ mod retention;
 mod retries;
 #[path = "it/shares.rs"]
 mod shares;
+#[path = "it/split.rs"]
+mod split;
 #[path = "it/steer.rs"]
 mod steer;
 #[path = "it/stub.rs"]

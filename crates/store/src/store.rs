@@ -52,12 +52,29 @@ impl IdKind {
     }
 }
 
+/// Ids that this process has taken from the database and not handed out yet.
+#[derive(Default)]
+struct Ids {
+    held: Mutex<BTreeMap<IdKind, std::ops::Range<i64>>>,
+    refill: tokio::sync::Mutex<()>,
+}
+
+impl Ids {
+    /// Adds to `out` until it has `n`, or there are none; whether it has.
+    fn take(&self, kind: IdKind, n: usize, out: &mut Vec<i64>) -> bool {
+        let mut held = self.held.lock();
+        let range = held.entry(kind).or_insert(0..0);
+        out.extend(range.by_ref().take(n - out.len()));
+        out.len() == n
+    }
+}
+
 /// A database, open and of the right schema. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     driver: Arc<dyn Driver>,
     wake: Wake,
-    ids: Arc<Mutex<BTreeMap<IdKind, std::ops::Range<i64>>>>,
+    ids: Arc<Ids>,
     heads: Arc<Heads>,
 }
 
@@ -127,31 +144,18 @@ impl Store {
     /// Takes `n` fresh ids, in rising order; they are never handed out again.
     pub async fn ids(&self, kind: IdKind, n: usize) -> Result<Vec<i64>, Error> {
         let mut out = Vec::with_capacity(n);
-        loop {
-            {
-                let mut held = self.ids.lock();
-                let range = held.entry(kind).or_insert(0..0);
-                while out.len() < n {
-                    match range.next() {
-                        Some(id) => out.push(id),
-                        None => break,
-                    }
-                }
-            }
-            if out.len() == n {
-                return Ok(out);
-            }
+        if self.ids.take(kind, n, &mut out) {
+            return Ok(out);
+        }
+        // One caller at a time: blocks that several took at once would make later ids smaller than earlier ones.
+        let _one = self.ids.refill.lock().await;
+        if !self.ids.take(kind, n, &mut out) {
             let want = ID_BLOCK.max(i64::try_from(n - out.len()).unwrap_or(i64::MAX));
             let block = self.driver.id_block(kind, want).await?;
-            let mut held = self.ids.lock();
-            let range = held.entry(kind).or_insert(0..0);
-            if range.is_empty() {
-                *range = block;
-            } else {
-                // Another caller refilled meanwhile: use this block for ourselves, the rest becomes a gap.
-                out.extend(block.take(n - out.len()));
-            }
+            self.ids.held.lock().insert(kind, block);
+            self.ids.take(kind, n, &mut out);
         }
+        Ok(out)
     }
     /// Takes one fresh id.
     pub async fn id(&self, kind: IdKind) -> Result<i64, Error> {

@@ -25,6 +25,29 @@ pub fn lfn(template: &str, task: i64, job: i64, serial: i64) -> String {
     numbers(&template.replace("${SN/P}", &padded).replace("${SN}", &padded), task, job)
 }
 
+/// The fields of a dotted name (1 = the first) that go into names of outputs (rules AN, UF), joined by dots; those that it does not have are
+/// left out.
+#[must_use]
+pub fn fields(name: &str, which: &[usize]) -> String {
+    let all: Vec<&str> = name.split('.').collect();
+    let picked: Vec<&str> = which.iter().filter_map(|n| all.get(n.checked_sub(1)?).copied()).collect();
+    picked.join(".")
+}
+
+/// A template with `${MIDDLENAME}` replaced by a field of its own: a dot is set before it when there is none, and none is left over without it.
+#[must_use]
+pub fn with_middle(template: &str, middle: &str) -> String {
+    const MARK: &str = "${MIDDLENAME}";
+    let Some(at) = template.find(MARK) else { return template.to_owned() };
+    let (head, tail) = (&template[..at], &template[at + MARK.len()..]);
+    match (middle.is_empty(), head.ends_with('.') || head.is_empty()) {
+        (false, true) => format!("{head}{middle}{tail}"),
+        (false, false) => format!("{head}.{middle}{tail}"),
+        (true, true) => format!("{head}{}", tail.strip_prefix('.').unwrap_or(tail)),
+        (true, false) => format!("{head}{tail}"),
+    }
+}
+
 /// A text with `$JEDITASKID`, `$JOBSETID` (the task's number serves as job set) and `$PANDAID` replaced.
 #[must_use]
 pub fn numbers(text: &str, task: i64, job: i64) -> String {
@@ -106,6 +129,21 @@ mod tests {
         assert_eq!(scope("user.alice.10000101._000001.out.root"), "user.alice");
         assert_eq!(scope("panda.um.user.alice.x"), "panda");
         assert_eq!(scope("mc23"), "mc23");
+    }
+
+    #[test]
+    fn fields_of_names() {
+        assert_eq!(fields("mc23.601229.e8514.s4162", &[2, 4]), "601229.s4162");
+        assert_eq!(fields("a.b", &[3, 1]), "a");
+        for (template, middle, expected) in [
+            ("u.$JEDITASKID.${MIDDLENAME}._${SN}.o", "x.y", "u.$JEDITASKID.x.y._${SN}.o"),
+            ("u.$JEDITASKID${MIDDLENAME}._${SN}.o", "x", "u.$JEDITASKID.x._${SN}.o"),
+            ("u.$JEDITASKID.${MIDDLENAME}._${SN}.o", "", "u.$JEDITASKID._${SN}.o"),
+            ("u.$JEDITASKID${MIDDLENAME}._${SN}.o", "", "u.$JEDITASKID._${SN}.o"),
+            ("plain", "x", "plain"),
+        ] {
+            assert_eq!(with_middle(template, middle), expected);
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
 }
 
 /// Moves the task to where only its parameters help.
-pub(super) async fn broken(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<(), EngineError> {
+pub(crate) async fn broken(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<(), EngineError> {
     let mut batch = Batch::new();
     let after = TaskRow { state: TaskState::Tobroken, reason: Some(reason.to_owned()), ..t.clone() };
     ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(reason)).await?;

@@ -6,7 +6,7 @@
 mod begin;
 mod define;
 mod input;
-mod known;
+pub(crate) mod known;
 mod listing;
 mod parts;
 mod reconcile;
@@ -26,6 +26,7 @@ use panda_store::{
 };
 use serde_json::json;
 
+pub(crate) use define::broken;
 pub use input::forget;
 
 use crate::{
@@ -156,7 +157,7 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
                 fed.changed = true;
                 if none && d.is_master && !f.plan().feed.allow_empty && f.t.state == TaskState::Defined {
                     let reason = format!("no file of {} matches; check the data set and the filters", d.name);
-                    define::broken(ops, &f.t, &reason, now).await?;
+                    broken(ops, &f.t, &reason, now).await?;
                     return Ok(fed);
                 }
                 empty |= none && d.is_master;
@@ -165,7 +166,7 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
             Listed::Gone => return Ok(fed),
             Listed::Wait(reason) => return hold(&mut f, &all, INPUT_STAGE, &reason).await,
             Listed::Broken(reason) => {
-                define::broken(ops, &f.t, &reason, now).await?;
+                broken(ops, &f.t, &reason, now).await?;
                 return Ok(Fed { changed: true, more: false });
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use panda_core::{
+    machine::Actor,
     policy::{
         broker::{Decision, Needs, Work},
         resource::Types,
@@ -13,6 +14,8 @@ use panda_core::{
         hardware::{CpuNeed, GpuNeed},
     },
     setting::broker::MOVED_S,
+    task::state::TaskState,
+    time::{Micros, SplitMix64},
 };
 use panda_ops::{
     Ops,
@@ -20,6 +23,7 @@ use panda_ops::{
         Ask, Broker, locality,
         record::{self, Last, STAGE},
     },
+    queue::Snapshot,
     task::plan::Plan,
 };
 use panda_store::{
@@ -27,7 +31,7 @@ use panda_store::{
     query::task::{TaskRow, moved},
 };
 
-use crate::EngineError;
+use crate::{EngineError, Report};
 
 /// What a task's jobs need of a queue; `input_mb` is what one of them is expected to copy.
 #[must_use]
@@ -109,8 +113,11 @@ pub struct Choice {
     pub needs: Needs,
     /// The decision.
     pub decision: Decision,
-    /// The queue chosen, if any.
-    pub queue: Option<Arc<Queue>>,
+    /// Queues as they were when it was made.
+    queues: Arc<Snapshot>,
+    /// Draws after the first.
+    random: SplitMix64,
+    drawn: bool,
     last: Last,
 }
 
@@ -120,6 +127,12 @@ impl Choice {
     pub fn sentence(&self) -> String {
         let frees = self.decision.frees.first().map(|f| format!("; {}", f.sentence())).unwrap_or_default();
         format!("{}{frees}", self.decision.sentence())
+    }
+    /// The queue for the next jobs, if there is any: drawn by weight among those that are kept (`spec/engine.md` section 6.1).
+    pub fn draw(&mut self) -> Option<Arc<Queue>> {
+        let first = !std::mem::replace(&mut self.drawn, true);
+        let name = if first { self.decision.chosen() } else { self.decision.draw(&mut self.random) };
+        name.and_then(|name| self.queues.facts.iter().find(|q| q.name == name)).cloned()
     }
 }
 
@@ -140,11 +153,21 @@ pub async fn choose(ops: &Ops, t: &TaskRow, plan: &Plan, input_mb: i64, seed: i6
     #[expect(clippy::cast_sign_loss, reason = "numbers of rows, mixed to a seed")]
     let seed = (t.id.0 as u64).rotate_left(20) ^ seed as u64;
     let decision = broker.decide(&Ask { needs: &needs, input: input.as_ref(), used: &last.used, seed });
-    let queue = decision.chosen().and_then(|name| broker.snapshot().facts.iter().find(|q| q.name == name)).cloned();
-    Ok(Choice { needs, decision, queue, last })
+    Ok(Choice { needs, decision, queues: broker.snapshot().clone(), random: SplitMix64::new(!seed), drawn: false, last })
 }
 
 /// Writes the choice as the latest record of its task.
 pub async fn record(ops: &Ops, batch: &mut Batch, t: &TaskRow, choice: &Choice, now_us: i64) -> Result<(), EngineError> {
     Ok(record::write(&ops.store, batch, t.id.0, &choice.decision, &choice.last, now_us).await?)
+}
+
+/// Puts a task on hold that no queue can take.
+pub async fn hold(ops: &Ops, t: &TaskRow, choice: &Choice, now: Micros) -> Result<Report, EngineError> {
+    let reason = choice.sentence();
+    let mut batch = Batch::new();
+    record(ops, &mut batch, t, choice, now.0).await?;
+    let after = TaskRow { state: TaskState::Pending, prev_state: Some(t.state), reason: Some(reason.clone()), ..t.clone() };
+    ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(&reason)).await?;
+    ops.store.apply(batch).await?;
+    Ok(Report { done: 1, more: false })
 }

@@ -2,10 +2,10 @@
 
 use panda_core::{
     file::{FileRole, FileState},
-    id::{JobId, LaneId},
+    id::{JobId, LaneId, QueueId},
     job::{record::JobKind, state::JobState},
     policy::{
-        feed::Cut,
+        feed::{Cut, Order},
         names, params, priority,
         resource::Types,
         share::UNDEFINED,
@@ -18,7 +18,6 @@ use panda_ops::{
         dictionary::{self, DictFile, DictInput},
         priority::Standing,
     },
-    json,
     queue::LaneOf,
     task::plan::Plan,
 };
@@ -86,10 +85,21 @@ pub struct Made {
     pub row: JobRow,
     /// Its own document fragment.
     pub doc: String,
-    /// The common fragment (the same for all jobs of a kind, task and queue).
-    pub common: String,
     /// Its outputs.
     pub files: Vec<JobFile>,
+}
+
+/// Numbers and texts of one run job.
+#[derive(Debug, Clone, Copy)]
+pub struct JobValues<'a> {
+    /// Serial number, offset included.
+    pub serial: i64,
+    /// What sequence numbers and random seeds count from.
+    pub number: i64,
+    /// `${MIDDLENAME}`.
+    pub middle: &'a str,
+    /// Library, if it has one.
+    pub library: Option<&'a str>,
 }
 
 impl Setting<'_> {
@@ -109,9 +119,7 @@ impl Setting<'_> {
     }
     /// The lane of jobs of this label, cores and memory.
     pub async fn lane(&self, ops: &Ops, label: &str, cores: i64, ram_mb: i64) -> Result<LaneId, EngineError> {
-        let share = self.task.share_name.as_deref().unwrap_or(UNDEFINED);
-        let of = LaneOf { queue: self.queue.id, vo: &self.task.vo, label, share, resource_type: self.types.of(cores, ram_mb), ram_mb };
-        Ok(ops.lane(&of).await?)
+        lane(ops, self.task, self.types, self.queue.id, label, (cores, ram_mb)).await
     }
     /// The address of a payload runner: the queue's script base when it has one, else this server.
     #[must_use]
@@ -183,47 +191,51 @@ impl Setting<'_> {
             rev: 0,
         }
     }
-    /// Writes documents for a row: its command line, what it reads, what it makes.
+    /// The document fragment that the jobs of a kind, task, queue and memory share; `row` is one of them.
     #[must_use]
-    pub fn documents(&self, row: JobRow, runner: &str, job_pars: &str, reads: &[Reads], files: Vec<JobFile>) -> Made {
-        let names: Vec<(String, String)> =
-            files.iter().map(|f| (f.lfn.clone(), self.dataset_name(f.dataset_id).unwrap_or_else(|| f.lfn.clone()))).collect();
-        let (extra_common, extra_own) = self.extras(row.kind, job_pars, reads);
-        let input = DictInput {
+    pub fn common(&self, row: &JobRow, runner: &str) -> String {
+        let (extra_common, _) = self.extras(row.kind, "", &[]);
+        dictionary::common_text(&DictInput { transformation: &self.transformation(runner), extra_common, ..self.input(row) })
+    }
+    /// A job's own document fragment: its command line, what it reads, what it makes.
+    #[must_use]
+    pub fn own(&self, row: &JobRow, job_pars: &str, reads: &[Reads], files: &[JobFile]) -> String {
+        let (_, extra_own) = self.extras(row.kind, job_pars, reads);
+        let inputs = reads.iter().map(|r| DictFile {
+            lfn: &r.lfn,
+            scope: &r.scope,
+            guid: r.guid.as_deref(),
+            fsize: r.fsize,
+            checksum: r.checksum.as_deref(),
+            dataset: &r.dataset,
+            token: r.local.then_some("local"),
+            rse: &self.rse.name,
+            ..DictFile::default()
+        });
+        let outputs = files.iter().map(|f| DictFile {
+            lfn: &f.lfn,
+            scope: f.scope.as_deref().unwrap_or_default(),
+            guid: f.guid.as_deref(),
+            dataset: self.dataset_name(f.dataset_id).unwrap_or(&f.lfn),
+            rse: &self.rse.name,
+            is_log: f.role.is_log(),
+            optional: f.optional,
+            ..DictFile::default()
+        });
+        dictionary::own_text(&DictInput {
+            job_pars: &self.with_image(row.kind, job_pars),
+            inputs: inputs.collect(),
+            outputs: outputs.collect(),
+            extra_own,
+            ..self.input(row)
+        })
+    }
+    fn input<'s>(&'s self, row: &'s JobRow) -> DictInput<'s> {
+        DictInput {
             task_id: Some(self.task.id.0),
             name: row.name.as_deref().unwrap_or_default(),
             label: &row.label,
             processing_type: row.processing_type.as_deref().unwrap_or_default(),
-            transformation: &self.transformation(runner),
-            job_pars: &self.with_image(row.kind, job_pars),
-            inputs: reads
-                .iter()
-                .map(|r| DictFile {
-                    lfn: &r.lfn,
-                    scope: &r.scope,
-                    guid: r.guid.as_deref(),
-                    fsize: r.fsize,
-                    checksum: r.checksum.as_deref(),
-                    dataset: &r.dataset,
-                    token: r.local.then_some("local"),
-                    rse: &self.rse.name,
-                    ..DictFile::default()
-                })
-                .collect(),
-            outputs: files
-                .iter()
-                .zip(&names)
-                .map(|(f, (lfn, dataset))| DictFile {
-                    lfn,
-                    scope: f.scope.as_deref().unwrap_or_default(),
-                    guid: f.guid.as_deref(),
-                    dataset,
-                    rse: &self.rse.name,
-                    is_log: f.role.is_log(),
-                    optional: f.optional,
-                    ..DictFile::default()
-                })
-                .collect(),
             queue: &self.queue.name,
             owner: self.owner,
             core_count: row.core_count,
@@ -236,12 +248,8 @@ impl Setting<'_> {
             transfer_type: self.transfer_type(row.kind),
             use_secrets: self.params.use_secrets == Some(true) && row.kind == JobKind::Run,
             no_looping_check: self.params.no_looping_check == Some(true),
-            extra_common,
-            extra_own,
             ..DictInput::default()
-        };
-        let (common, doc) = (json::members(&dictionary::common(&input)), json::members(&dictionary::own(&input)));
-        Made { doc, common, files, row }
+        }
     }
     /// The image as an option of our own that official pilots leave alone (`spec/payload_runners.md` section 9.3).
     fn with_image(&self, kind: JobKind, job_pars: &str) -> String {
@@ -250,16 +258,39 @@ impl Setting<'_> {
             _ => job_pars.to_owned(),
         }
     }
-    fn dataset_name(&self, id: Option<i64>) -> Option<String> {
+    fn dataset_name(&self, id: Option<i64>) -> Option<&str> {
         let id = id?;
-        self.datasets.iter().find(|d| d.id == id).map(|d| d.name.clone())
+        self.datasets.iter().find(|d| d.id == id).map(|d| d.name.as_str())
     }
 }
 
-/// The scope of a file: the catalogue's, else by the field rule.
+/// The lane of a task's jobs of a label on a queue, of so many cores and so much memory (MB a job).
+pub async fn lane(
+    ops: &Ops,
+    task: &TaskRow,
+    types: &Types,
+    queue: QueueId,
+    label: &str,
+    (cores, ram_mb): (i64, i64),
+) -> Result<LaneId, EngineError> {
+    let share = task.share_name.as_deref().unwrap_or(UNDEFINED);
+    let of = LaneOf { queue, vo: &task.vo, label, share, resource_type: types.of(cores, ram_mb), ram_mb };
+    Ok(ops.lane(&of).await?)
+}
+
+/// What a job reads of a row of an input.
 #[must_use]
-pub fn scope_of(file: &TaskFile) -> String {
-    file.scope.clone().unwrap_or_else(|| names::scope(&file.lfn))
+pub fn reads_of(f: &TaskFile, stream: &str, dataset: &str) -> Reads {
+    Reads {
+        stream: stream.to_owned(),
+        lfn: f.lfn.clone(),
+        scope: f.scope.clone().unwrap_or_else(|| names::scope(&f.lfn)),
+        guid: f.guid.clone(),
+        fsize: f.fsize,
+        checksum: f.checksum.clone(),
+        dataset: dataset.to_owned(),
+        local: false,
+    }
 }
 
 /// A file row for an output of a new job.
@@ -298,57 +329,57 @@ pub fn output_row(
 
 /// The values that replace the placeholders of a run job.
 #[must_use]
-pub fn values(
-    setting: &Setting<'_>,
-    master: &[&TaskFile],
-    reads: &[Reads],
-    outputs: &[(String, String)],
-    serial: i64,
-    lib: Option<&str>,
-) -> Values {
+pub fn values(setting: &Setting<'_>, master: &[TaskFile], reads: &[Reads], outputs: &[(&str, String)], job: &JobValues<'_>) -> Values {
+    let plan = setting.plan;
     let mut v = Values::default();
-    for input in &setting.plan.inputs {
+    for input in &plan.inputs {
         v.streams.insert(input.stream.clone(), Vec::new());
         v.datasets.insert(input.stream.clone(), input.datasets.first().cloned().unwrap_or_default());
     }
     for r in reads.iter().filter(|r| !r.stream.is_empty()) {
-        let names = v.streams.entry(r.stream.clone()).or_default();
-        if !names.contains(&r.lfn) {
-            names.push(r.lfn.clone());
+        match v.streams.get_mut(&r.stream) {
+            Some(names) => names.push(r.lfn.clone()),
+            None => drop(v.streams.insert(r.stream.clone(), vec![r.lfn.clone()])),
         }
     }
-    // De-duplicated and sorted by name, as upstream hands them over.
-    for names in v.streams.values_mut() {
-        names.sort();
+    // Each once and sorted by name, as upstream hands them over, unless the task orders its input.
+    for (stream, names) in &mut v.streams {
+        let ordered = plan.inputs.iter().any(|i| i.stream == *stream && (i.random || (i.master && plan.feed.order != Order::Name)));
+        if ordered {
+            let mut seen = std::collections::BTreeSet::new();
+            names.retain(|n| seen.insert(n.clone()));
+        } else {
+            *names = params::ordered(std::mem::take(names));
+        }
     }
     for (stream, lfn) in outputs {
-        v.streams.insert(stream.clone(), vec![lfn.clone()]);
+        v.streams.insert((*stream).to_owned(), vec![lfn.clone()]);
     }
     let mut word = |k: &str, text: String| v.words.insert(k.to_owned(), text);
-    word("SN", serial.to_string());
+    word("SN", job.serial.to_string());
     word("SURL", setting.source_url());
-    if let Some(lib) = lib {
+    word("MIDDLENAME", job.middle.to_owned());
+    if let Some(lib) = job.library {
         word("LIB", lib.to_owned());
     }
+    for (key, offset) in [("SEQNUMBER", plan.sequence), ("RNDMSEED", plan.random_seed)] {
+        if let Some(offset) = offset {
+            word(key, (offset + job.number).to_string());
+        }
+    }
     let first = master.first();
-    let number = match (&setting.plan.pseudo, setting.plan.limits.files) {
-        (Some(_), _) => first.map_or(serial, |f| f.seq),
-        (None, Some(n)) => first.map_or(serial, |f| (f.seq - 1) / i64::try_from(n).unwrap_or(1).max(1) + 1),
-        (None, None) => serial,
-    };
-    if let Some(offset) = setting.plan.sequence {
-        word("SEQNUMBER", (offset + number).to_string());
-    }
-    if let Some(offset) = setting.plan.random_seed {
-        word("RNDMSEED", (offset + number).to_string());
-    }
     let events: Option<i64> = master.iter().map(|f| f.n_events).sum();
     let skip = first.and_then(|f| f.first_event).unwrap_or(0);
-    word("MAXEVENTS", if setting.plan.cut != Cut::No { events.unwrap_or(-1).to_string() } else { "-1".into() });
+    word("MAXEVENTS", if plan.cut != Cut::No { events.unwrap_or(-1).to_string() } else { "-1".into() });
     word("SKIPEVENTS", skip.to_string());
-    word("FIRSTEVENT", (setting.params.first_event.unwrap_or(0) + skip).to_string());
+    // Numbered over the whole input where the task says where to begin and the events are known (5.3), else within the file.
+    let before = match (plan.split.first_event, first.and_then(|f| f.event_no)) {
+        (Some(_), Some(before)) => before,
+        _ => skip,
+    };
+    word("FIRSTEVENT", (plan.split.first_event.unwrap_or(0) + before).to_string());
     word("ATTEMPTNR", first.map_or(0, |f| f.attempt).to_string());
-    for k in ["MIDDLENAME", "SEGMENT_ID", "SEGMENT_NAME"] {
+    for k in ["SEGMENT_ID", "SEGMENT_NAME"] {
         word(k, String::new());
     }
     v

@@ -1,45 +1,325 @@
-//! Whose turn it is to get jobs (`spec/engine.md` section 5.4).
+//! One task's turn: reads ready rows, asks gate and broker, splits, and has the jobs written (`spec/engine.md` sections 5.5 and 6.1).
+
+use std::{hash::Hasher, ops::Range, sync::Arc};
 
 use panda_core::{
-    id::TaskId,
+    file::FileState,
+    machine::Actor,
     policy::{
-        share::UNDEFINED,
-        turn::{self, Candidate},
+        names,
+        resource::Types,
+        split::{self, Row, Stop},
     },
-    setting::{
-        ANY,
-        dispatch::{EXPRESS_PERCENT, JUMP_OVER},
-    },
+    setting::feed as settings,
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::Ops;
-use panda_store::query::task;
+use panda_ops::{
+    Ops,
+    job::priority::{self, Standing},
+};
+use panda_store::{
+    Batch,
+    query::{
+        decision,
+        task::{
+            self, TaskRow,
+            dataset::{Delta, TaskDataset},
+            file::TaskFile,
+        },
+    },
+};
+use serde_json::json;
 
-use crate::EngineError;
+use super::{
+    broker,
+    gate::{self, Gate},
+    place::{Place, Places},
+    secondary::{self, Set},
+    write,
+};
+use crate::{
+    EngineError, Report,
+    feed::INPUT_STAGE,
+    plan::{self, Refined},
+};
 
-/// Waiting tasks that are put into an order; those beyond them, with larger numbers, wait until some of these have their jobs.
-const MAX_WAITING: i64 = 10_000;
+/// Ready rows read at a time.
+const WINDOW: i64 = 1_000;
+/// Jobs of one turn: a task that comes meanwhile waits until they are written.
+const JOBS: usize = 1_000;
 
-/// The tasks that wait for jobs, in the order of their turns.
-pub async fn order(ops: &Ops, now: Micros) -> Result<Vec<TaskId>, EngineError> {
-    let waiting = task::list::waiting(&ops.store, TaskId(0), MAX_WAITING).await?;
-    let settings = ops.settings().await?;
-    let candidates: Vec<Candidate<'_>> = waiting
-        .iter()
-        .map(|w| Candidate {
-            id: w.id,
-            vo: &w.vo,
-            share: w.share_name.as_deref().unwrap_or(UNDEFINED),
-            group: w.person_id,
-            priority: w.priority,
-            // Merge jobs have a loop of their own, which nothing holds back.
-            merges: false,
-            scouting: w.state == TaskState::Scouting,
-        })
-        .collect();
-    let (express_from, percent) = (settings.int(&JUMP_OVER, ANY, ANY), settings.int(&EXPRESS_PERCENT, ANY, ANY));
-    // Successive rounds begin elsewhere; milliseconds are as good a number as any.
-    let seed = usize::try_from(now.as_millis().unsigned_abs()).unwrap_or(0);
-    Ok(turn::order(&candidates, express_from, percent, seed, usize::MAX))
+/// A job to be made.
+#[derive(Debug)]
+pub struct Job {
+    /// Where it goes: index into [`Turn::places`].
+    pub place: usize,
+    /// Its rows: indices into [`Turn::files`].
+    pub rows: Range<usize>,
+    /// Files of each secondary set.
+    pub picks: Vec<Vec<usize>>,
+}
+
+/// A task's turn.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// Operations.
+    pub ops: &'a Ops,
+    /// The task.
+    pub t: &'a TaskRow,
+    /// Its parameters and plan.
+    pub refined: &'a Arc<Refined>,
+    /// Its data sets.
+    pub datasets: Vec<TaskDataset>,
+    /// Shown name of the owner.
+    pub owner: String,
+    /// How the owner stands, for priorities.
+    pub standing: Standing,
+    /// Resource types.
+    pub types: Arc<Types>,
+    /// Ready rows of the master, those of one memory together.
+    pub files: Vec<TaskFile>,
+    /// Secondary sets.
+    pub sets: Vec<Set>,
+    /// Queues drawn.
+    pub places: Vec<Place>,
+    /// The present time.
+    pub now: Micros,
+}
+
+/// What splitting came to.
+#[derive(Debug, Default)]
+struct Cut {
+    jobs: Vec<Job>,
+    /// Where each secondary set stands.
+    next: Vec<usize>,
+    /// Why rows are left.
+    stop: Option<Stop>,
+    /// Rows that no job will have (`skipShortOutput`).
+    short: Option<Range<usize>>,
+}
+
+/// Makes jobs of at most `windows` windows of rows.
+pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, now: Micros) -> Result<Report, EngineError> {
+    let refined = plan::of(ops, t).await?;
+    if let Some(reason) = &refined.plan.hold {
+        return hold(ops, t, None, reason, now).await;
+    }
+    let datasets = task::dataset::of_task(&ops.store, t.id).await?;
+    let Some(master) = datasets.iter().find(|d| d.is_master && d.n_used + d.n_missing < d.n_files) else { return Ok(Report::default()) };
+    let master = master.clone();
+    let (files, more) = rows(ops, &master, windows).await?;
+    if files.is_empty() {
+        return Ok(Report::default());
+    }
+    let task_mb = refined.plan.needs.ram.mb;
+    let least = files.iter().map(|f| memory(f, task_mb)).min().unwrap_or(task_mb);
+    let at_most = match gate::gate(ops, t, &refined.clone().with_memory(least), now).await? {
+        Gate::Go { at_most } => at_most,
+        Gate::Hold { reason, stage, doc } => return hold(ops, t, Some((stage, doc)), &reason, now).await,
+    };
+    let sets = match secondary::load(ops, &refined.plan, &datasets, files.len()).await? {
+        Ok(sets) => sets,
+        Err(reason) => return crate::feed::broken(ops, t, &reason, now).await.map(|()| Report { done: 1, more: false }),
+    };
+    let owner = ops.person_by_id(t.person_id).await?;
+    let standing = priority::standing(ops, &owner, &t.vo, &t.label, t.working_group.as_deref().unwrap_or_default()).await?;
+    let types = ops.resource_types().await?;
+    let owner = owner.name.clone();
+    let mut turn = Turn { ops, t, refined: &refined, datasets, owner, standing, types, files, sets, places: Vec::new(), now };
+    let grows = master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling);
+    turn.files.sort_by_key(|f| memory(f, task_mb));
+    if grows && refined.plan.feed.release_per_lumiblock {
+        turn.keep_whole_lumiblocks();
+    }
+    let mut places = Places::new(master.n_used);
+    let cut = turn.cut(&mut places, !more && !grows, at_most.min(JOBS)).await?;
+    let waits = grows && refined.plan.feed.chunks_to_wait.is_some_and(|n| (cut.jobs.len() as i64) < n);
+    if let Some(held) = places.held().filter(|_| cut.jobs.is_empty()) {
+        return broker::hold(ops, t, held, now).await;
+    }
+    if cut.jobs.is_empty() || waits {
+        return turn.none(&master, &cut, waits).await;
+    }
+    let done = write::write(&turn, &master, &cut.jobs, &cut.next, places.first()).await?;
+    if let Some(short) = cut.short {
+        turn.skip(&master, short).await?;
+    }
+    let limited = cut.stop == Some(Stop::Enough) && at_most <= cut.jobs.len();
+    Ok(Report { done: done.jobs, more: !limited && (more || cut.stop.is_some_and(|s| s != Stop::Grows) || done.conflict) })
+}
+
+/// Memory of a file's job, MB in the task's unit: retries give some files more than the task's, less is the task's.
+fn memory(f: &TaskFile, task_mb: i64) -> i64 {
+    f.ram_mb.max(task_mb)
+}
+
+/// Ready rows, and whether there are more.
+async fn rows(ops: &Ops, d: &TaskDataset, windows: usize) -> Result<(Vec<TaskFile>, bool), EngineError> {
+    let mut files: Vec<TaskFile> = Vec::new();
+    for _ in 0..windows.max(1) {
+        let page = task::file::ready(&ops.store, d.id, files.last().map_or(0, |f| f.seq), WINDOW).await?;
+        let full = page.len() as i64 == WINDOW;
+        files.extend(page);
+        if !full {
+            return Ok((files, false));
+        }
+    }
+    Ok((files, true))
+}
+
+/// Puts a task on hold, with the reason as text and, from whoever holds it, as data.
+async fn hold(ops: &Ops, t: &TaskRow, record: Option<(&'static str, String)>, reason: &str, now: Micros) -> Result<Report, EngineError> {
+    let mut batch = Batch::new();
+    if let Some((stage, doc)) = record {
+        decision::set(&mut batch, t.id.0, stage, now.0, &doc);
+    }
+    let after = TaskRow { state: TaskState::Pending, prev_state: Some(t.state), reason: Some(reason.to_owned()), ..t.clone() };
+    ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(reason)).await?;
+    ops.store.apply(batch).await?;
+    Ok(Report { done: 1, more: false })
+}
+
+impl Turn<'_> {
+    /// Leaves out the rows of the last lumiblock: more of it may come (RP).
+    fn keep_whole_lumiblocks(&mut self) {
+        let Some(last) = self.files.last().map(|f| f.lumiblock) else { return };
+        while self.files.last().is_some_and(|f| f.lumiblock == last) {
+            self.files.pop();
+        }
+    }
+    /// Which fields of names go into names of outputs (AN).
+    pub fn fields(&self) -> Vec<usize> {
+        let text = self.refined.params.add_nth_field_to_lfn.as_deref().unwrap_or_default();
+        text.split(',').filter_map(|n| n.trim().parse().ok()).collect()
+    }
+    /// The part of a job's output names that comes from its input.
+    pub fn middle(&self, fields: &[usize], first: Option<&TaskFile>) -> String {
+        if fields.is_empty() {
+            return String::new();
+        }
+        let of_file = self.refined.params.use_file_as_source_lfn == Some(true);
+        let set = self.refined.plan.inputs.iter().find(|i| i.master).and_then(|i| i.datasets.first());
+        match (of_file, first, set) {
+            (true, Some(f), _) => names::fields(&f.lfn, fields),
+            (_, _, Some(name)) => names::fields(crate::finish::catalogue::plain_name(name), fields),
+            _ => String::new(),
+        }
+    }
+    fn row(&self, f: &TaskFile, fields: &[usize]) -> Row {
+        let field = if fields.is_empty() {
+            0
+        } else {
+            let mut h = std::hash::DefaultHasher::new();
+            h.write(self.middle(fields, Some(f)).as_bytes());
+            h.finish()
+        };
+        Row {
+            file: f.file_no,
+            bytes: f.fsize.unwrap_or(0),
+            events: f.n_events.unwrap_or(0),
+            range: f.first_event.zip(f.last_event),
+            boundary: f.boundary,
+            lumiblock: f.lumiblock,
+            ram_mb: memory(f, self.refined.plan.needs.ram.mb),
+            field,
+            set: 0,
+        }
+    }
+    /// Draws queues and splits for each as many jobs as it gets before the next is drawn.
+    async fn cut(&mut self, places: &mut Places, complete: bool, at_most: usize) -> Result<Cut, EngineError> {
+        let fields = self.fields();
+        let rows: Vec<Row> = self.files.iter().map(|f| self.row(f, &fields)).collect();
+        let mut hands: Vec<split::Secondary> = self.sets.iter().map(|s| s.hand.clone()).collect();
+        let mut cut = Cut { next: hands.iter().map(|h| h.next).collect(), ..Cut::default() };
+        let usual = self.ops.settings().await?.int(&settings::JOBS_A_DRAW, &self.t.vo, &self.t.label);
+        let usual = usize::try_from(usual).unwrap_or(1).max(1);
+        let mut at = 0;
+        while at < rows.len() && cut.jobs.len() < at_most {
+            let ram = rows[at].ram_mb;
+            let end = at + rows[at..].iter().take_while(|r| r.ram_mb == ram).count();
+            let complete = complete || end < rows.len();
+            let Some(place) = places.draw(self, ram).await? else {
+                // Rows of another memory may find a queue; these wait until they are all that is left.
+                at = end;
+                continue;
+            };
+            let rules = self.refined.plan.rules(&self.places[place].site, false);
+            let most = self.places[place].jobs_a_draw.unwrap_or(usual).min(at_most - cut.jobs.len());
+            let found = split::split(&rows[at..end], &hands, &rules, complete, most);
+            let n = found.chunks.len();
+            for c in found.chunks {
+                cut.jobs.push(Job { place, rows: c.master.start + at..c.master.end + at, picks: c.secondary });
+            }
+            for (hand, next) in hands.iter_mut().zip(&found.next) {
+                hand.next = *next;
+            }
+            cut.next = found.next;
+            at += found.left;
+            let short = n > 0 && at == end && complete && self.is_short(&rows, cut.jobs.last().map(|j| j.rows.clone()));
+            if short {
+                cut.short = cut.jobs.pop().map(|j| j.rows);
+            }
+            if let Some(stop) = found.stop.filter(|s| *s != Stop::Enough || cut.jobs.len() >= at_most) {
+                cut.stop = Some(stop);
+                // Rows of another memory do not wait for these.
+                if end == rows.len() || stop != Stop::Grows || n > 0 {
+                    break;
+                }
+                at = end;
+            }
+        }
+        if cut.stop.is_none() && (at < rows.len() || places.held().is_some()) {
+            cut.stop = Some(Stop::Enough);
+        }
+        Ok(cut)
+    }
+    /// Whether a last job has fewer files or events than each job is to have, and the task wants none of those.
+    fn is_short(&self, rows: &[Row], job: Option<Range<usize>>) -> bool {
+        let l = &self.refined.plan.limits;
+        let Some(job) = job.filter(|_| self.refined.plan.split.skip_short_output) else { return false };
+        let events: i64 = rows[job.clone()].iter().map(|r| r.events).sum();
+        l.files.is_some_and(|n| job.len() < n) || (l.files.is_none() && l.events.is_some_and(|n| events < n))
+    }
+    /// No job can be made now: says why when nothing will change that by itself.
+    async fn none(&self, master: &TaskDataset, cut: &Cut, waits: bool) -> Result<Report, EngineError> {
+        if let Some(short) = &cut.short {
+            self.skip(master, short.clone()).await?;
+            return Ok(Report { done: 1, more: false });
+        }
+        match cut.stop {
+            Some(Stop::Starved(i)) if !waits => {
+                let set = self.sets[i].name();
+                let reason = format!(
+                    "secondary input {set} has no files left for the next job; add files to it, or let it start again (`reusable`, `reuseSecOnDemand`)"
+                );
+                let doc = json!({"reason": reason}).to_string();
+                hold(self.ops, self.t, Some((INPUT_STAGE, doc)), &reason, self.now).await
+            }
+            Some(Stop::TooMany) => {
+                let most = split::MAX_TOTAL_FILES;
+                let reason = format!("the next job would read more than {most} files, whatever is done; use fewer secondary files a job");
+                crate::feed::broken(self.ops, self.t, &reason, self.now).await?;
+                Ok(Report { done: 1, more: false })
+            }
+            _ => {
+                // The first job may still grow: until then the task is left alone.
+                let mut batch = Batch::new();
+                task::dataset::rest(&mut batch, master);
+                self.ops.store.apply(batch).await?;
+                Ok(Report::default())
+            }
+        }
+    }
+    /// Rows that no job will have count as failed.
+    async fn skip(&self, master: &TaskDataset, rows: Range<usize>) -> Result<(), EngineError> {
+        let mut batch = Batch::new();
+        let ids: Vec<i64> = self.files[rows.clone()].iter().map(|f| f.id).collect();
+        let n = i64::try_from(ids.len()).unwrap_or(0);
+        let events_used = self.files[rows].iter().filter_map(|f| f.n_events).sum();
+        task::file::move_all(&mut batch, &ids, FileState::Ready, FileState::Skipped);
+        task::dataset::count(&mut batch, master.id, Delta { used: n, failed: n, events_used, ..Delta::default() });
+        batch.wake(panda_store::Topic::Ended);
+        Ok(self.ops.store.apply(batch).await?)
+    }
 }

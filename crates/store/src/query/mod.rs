@@ -44,6 +44,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::claim::ALL,
         job::count::ALL,
         job::file::ALL,
+        job::library::ALL,
         job::list::ALL,
         job::page::ALL,
         job::report::ALL,

@@ -64,6 +64,7 @@ statements! {
     // Merge jobs that have something to merge.
     [hot] read FED = "job_file.fed", "SELECT DISTINCT f.used_by FROM job_file f JOIN job j ON j.id = f.job_id WHERE f.used_by IN (:ids*) AND j.state = 'merging' ORDER BY f.used_by LIMIT 1000";
     [hot] read USED_BY = "job_file.used_by", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE used_by = :job ORDER BY id LIMIT 20000");
+    [hot] read FREE_OF = "job_file.free_of", concat!("SELECT ", job_file_columns!(), " FROM job_file WHERE dataset_id = :dataset AND state = 'ready' AND used_by IS NULL ORDER BY job_id, id LIMIT :n");
     [hot] read COUNT = "job_file.count", "SELECT state, COUNT(*), SUM(fsize) FROM job_file WHERE dataset_id = :dataset GROUP BY state ORDER BY state LIMIT 100";
     read TOTALS = "job_file.totals", "SELECT f.state, j.state, COUNT(*), SUM(f.n_events) FROM job_file f JOIN job j ON j.id = f.job_id WHERE f.dataset_id = :dataset GROUP BY f.state, j.state ORDER BY f.state, j.state LIMIT 1000";
     [hot] write SETTLE = "job_file.settle", "UPDATE job_file SET state = :state, guid = :guid, fsize = :fsize, checksum = :checksum, surl = :surl, n_events = :events WHERE id = :id AND state = :from";
@@ -150,6 +151,11 @@ pub async fn by_lfn(store: &Store, dataset: i64, lfn: &str) -> Result<Option<Job
 /// Pre-merge files that a merge job takes in.
 pub async fn used_by(store: &Store, job: JobId) -> Result<Vec<JobFile>, Error> {
     store.fetch(&USED_BY, vec![("job", job.into())]).await?.iter().map(read).collect()
+}
+/// Pre-merge files of a data set that no merge job takes in, by job; at most `n` and 1,000.
+pub async fn free_of(store: &Store, dataset: i64, n: i64) -> Result<Vec<JobFile>, Error> {
+    let binds = vec![("dataset", dataset.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
+    store.fetch(&FREE_OF, binds).await?.iter().map(read).collect()
 }
 /// Files and bytes of a data set by state.
 pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64, i64)>, Error> {

@@ -3,6 +3,7 @@
 pub mod claim;
 pub mod count;
 pub mod file;
+pub mod library;
 pub mod list;
 pub mod page;
 pub mod report;

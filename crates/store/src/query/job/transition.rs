@@ -21,6 +21,7 @@ statements! {
     ), "";
     insert DOC_ADD = "job.doc_add" => job_doc (job_id: Int, common_id: Int, doc: Text), "";
     insert COMMON_ADD = "job.common_add" => job_common (id: Int, task_id: Int, doc: Text), "";
+    insert RETRY_ADD = "job_retry.add" => job_retry (new_id: Int, old_id: Int, relation: Text), "";
     insert EVENT = "job.event" => job_event (job_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
     [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, ddm_error_code = :ddm, sup_error_code = :sup, dispatcher_error_code = :dispatcher, server_error_code = :server, diag = :diag, modified_us = :now, state_us = :now, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
@@ -81,6 +82,14 @@ pub fn add(batch: &mut Batch, job: &JobRow, common_id: i64, doc: &str, actor: Ac
         batch.wake(Topic::Ready(queue));
     }
     Ok(())
+}
+
+/// The relation of a job to the one whose files it tries again.
+pub const RETRY: &str = "retry";
+
+/// Notes that a new job takes up the work of another, and how.
+pub fn add_retry(batch: &mut Batch, new: JobId, old: JobId, relation: &str) {
+    batch.insert(&RETRY_ADD, vec![new.into(), old.into(), relation.into()]);
 }
 
 /// Adds the part of the job document that a task's jobs share.

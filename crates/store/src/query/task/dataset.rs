@@ -162,6 +162,7 @@ statements! {
     [hot] write SERIAL = "task_dataset.serial", "UPDATE task_dataset SET next_serial = next_serial + :n WHERE id = :id AND next_serial = :expected";
     [hot] write PROGRESS = "task_dataset.progress", "UPDATE task_dataset SET state = :state, is_open = :open, part = :part, part_after = :after, feed = :feed, look_us = :look, checked_us = :now WHERE id = :id AND part = :from_part AND COALESCE(part_after, ' ') = :from_after AND n_files = :from_files";
     [hot] read TO_LOOK = "task_dataset.to_look", "SELECT look_us, id, task_id FROM task_dataset WHERE look_us <= :now ORDER BY look_us LIMIT :n";
+    [hot] write REST = "task_dataset.rest", "UPDATE task_dataset SET todo = NULL WHERE id = :id AND n_files = :files AND n_used = :used AND is_open = :open AND state = :state";
     [hot] write LOOK = "task_dataset.look", "UPDATE task_dataset SET look_us = :look WHERE id = :id";
     [hot] write LOOK_INPUTS = "task_dataset.look_inputs", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND task_id = :id";
     [hot] write LOOK_CHILDREN = "task_dataset.look_children", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND task_id IN (SELECT t.id FROM task t WHERE t.parent_id = :id)",
@@ -288,6 +289,17 @@ pub fn progress(batch: &mut Batch, before: &TaskDataset, after: &TaskDataset, d:
     );
     // What there is to do follows from the state as well.
     add_up(batch, before.id, d);
+}
+/// Nothing is to be made of an input until it changes; touches nothing when it has changed already.
+pub fn rest(batch: &mut Batch, d: &TaskDataset) {
+    let binds = vec![
+        ("id", d.id.into()),
+        ("files", d.n_files.into()),
+        ("used", d.n_used.into()),
+        ("open", d.is_open.into()),
+        ("state", (&d.state).into()),
+    ];
+    batch.exec(&REST, binds);
 }
 /// When to look at an input again; none = never.
 pub fn look(batch: &mut Batch, id: i64, at_us: Option<i64>) {

@@ -1,0 +1,85 @@
+//! Merging (`spec/engine.md` 6.3): every pre-merge file goes into one merge job, with the others of its job, whatever happens between.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use panda_core::{id::TaskId, task::state::TaskState};
+use panda_engine::loops::{self, LoopKind};
+use serde_json::{Value, json};
+
+use crate::world::{World, prun, with_output};
+
+fn merged(name: &str, jobs: i64, files: i64) -> Value {
+    let mut params = with_output(with_output(prun(name, jobs), "out.txt"), "hist.txt");
+    params["mergeOutput"] = json!(true);
+    params["nMaxFilesPerMergeJob"] = json!(files);
+    params["mergeSpec"] =
+        json!({"useLocalIO": 1, "jobParameters": "-r . -a jobO.x.tar.gz --sourceURL ${SURL} ${TRN_OUTPUT:OUTPUT} ${TRN_LOG:LOG}"});
+    params
+}
+/// Finishes every job that is there; the input of those that merge.
+async fn run_all(w: &World) -> Vec<Vec<String>> {
+    let mut merges = Vec::new();
+    while let Some(job) = w.job().await {
+        if job["processingType"] == json!("pmerge") {
+            merges.push(job["inFiles"].as_str().unwrap().split(',').map(str::to_owned).collect());
+        }
+        w.finish(&job, "x").await;
+    }
+    merges
+}
+/// Every file once, and those of a job together: their names have one serial number.
+fn whole(merges: &[Vec<String>], jobs: usize, each: usize) {
+    let all: Vec<&String> = merges.iter().flatten().collect();
+    let once: BTreeSet<&&String> = all.iter().collect();
+    assert_eq!((all.len(), once.len()), (jobs * each, jobs * each), "{merges:?}");
+    let mut where_is: BTreeMap<&str, usize> = BTreeMap::new();
+    for (n, files) in merges.iter().enumerate() {
+        for f in files {
+            let serial = f.split(['.', '_']).find(|p| p.len() == 6 && p.bytes().all(|b| b.is_ascii_digit())).unwrap();
+            assert_eq!(*where_is.entry(serial).or_insert(n), n, "job {serial} is torn: {merges:?}");
+        }
+    }
+}
+async fn done(w: &World, id: TaskId, jobs: i64) {
+    assert_eq!(w.task(id).await.state, TaskState::Done);
+    let counters = w.counters(id).await;
+    assert_eq!(counters[0], ("pseudo_input".into(), "pseudo".into(), jobs, jobs, 0));
+    for stream in ["OUTPUT0", "OUTPUT1"] {
+        assert!(counters.contains(&("trn_output".into(), stream.into(), jobs, jobs, 0)), "{counters:?}");
+    }
+}
+
+async fn every_file_is_merged_once_with_its_job(w: &World) {
+    let id = w.submit(merged("user.alice.t", 7, 2)).await;
+    w.settle().await;
+    assert_eq!(run_all(w).await, Vec::<Vec<String>>::new());
+    w.settle().await;
+    let merges = run_all(w).await;
+    whole(&merges, 7, 3);
+    assert!(merges.len() > 1 && merges.iter().all(|m| m.len() <= 6), "two jobs of three files each: {merges:?}");
+    w.settle().await;
+    done(w, id, 7).await;
+}
+
+/// A process that dies at any moment while merge jobs are written.
+async fn merging_goes_on_after_a_crash(w: &World) {
+    let id = w.submit(merged("user.alice.t", 20, 3)).await;
+    w.settle().await;
+    run_all(w).await;
+    w.settle_without(&[LoopKind::Merge]).await;
+    for ms in [1, 3, 6, 10, 15] {
+        let _ = tokio::time::timeout(Duration::from_millis(ms), loops::step(LoopKind::Merge, &w.ops, w.ops.now())).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    w.settle().await;
+    let merges = run_all(w).await;
+    whole(&merges, 20, 3);
+    w.settle().await;
+    done(w, id, 20).await;
+    assert_eq!(w.broken().await, Vec::<String>::new());
+}
+
+cases!(every_file_is_merged_once_with_its_job, merging_goes_on_after_a_crash);
