@@ -59,6 +59,8 @@ pub struct Batch {
     pub ops: Vec<Op>,
     /// Topics woken after the commit.
     pub wakes: Vec<Topic>,
+    /// Whether its commit need not wait for the disk.
+    pub relaxed: bool,
 }
 
 impl Batch {
@@ -66,6 +68,12 @@ impl Batch {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+    /// The commit need not wait for the disk, where a database can do that for one transaction (PostgreSQL: `synchronous_commit`): for what the
+    /// engine makes anew when it is not there. After a crash of the database server the last of it may be gone, whole batches, the newest first;
+    /// never what a later batch that is not relaxed builds on. A crash of this process loses nothing.
+    pub fn relax(&mut self) {
+        self.relaxed = true;
     }
     /// Adds a statement that may touch any number of rows.
     pub(crate) fn exec(&mut self, stmt: &'static Stmt, binds: Binds) -> &mut Self {

@@ -43,6 +43,7 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
     }
     let after = TaskRow { state: TaskState::Defined, reason: None, prev_state: None, ..t.clone() };
     ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, None).await?;
+    batch.relax();
     ops.store.apply(batch).await?;
     Ok(Some(TaskRow { rev: t.rev + 1, ..after }))
 }

@@ -131,6 +131,7 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
         }
         task::dataset::progress(&mut batch, &before, &after, came(n, rows.events, rows.missing), now);
         let moved = enter(f, &mut batch, &before, n, over).await?;
+        batch.relax();
         match f.ops.store.apply(batch).await {
             Ok(()) => {
                 if let Some(t) = moved {

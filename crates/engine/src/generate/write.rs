@@ -106,11 +106,13 @@ pub async fn write(
         shared.add(&mut first, jobs, only.clone()).await?;
         enter(turn.ops, &mut first, turn.t, turn.now.0).await?;
         shared.wake(&mut first, &jobs[only.clone()]);
+        first.relax();
         turn.ops.store.apply(first).await?;
         shared.note(jobs);
         return Ok(Done { jobs: jobs.len(), conflict: false });
     }
     let t = enter(turn.ops, &mut first, turn.t, turn.now.0).await?;
+    first.relax();
     turn.ops.store.apply(first).await?;
     let (shared, t) = (&shared, &t);
     let work = parts.into_iter().map(|part| async move {
@@ -119,6 +121,7 @@ pub async fn write(
         shared.add(&mut batch, jobs, part.clone()).await?;
         task::transition::guard(&mut batch, t, turn.now.0);
         shared.wake(&mut batch, &jobs[part.clone()]);
+        batch.relax();
         turn.ops.store.apply(batch).await?;
         shared.note(&jobs[part]);
         Ok::<usize, EngineError>(n)

@@ -3,5 +3,9 @@
 
 mod cli;
 mod config;
+#[path = "../peer/http.rs"]
+#[allow(dead_code, reason = "the client suite uses more of it")]
+mod http;
+mod payloads;
 mod program;
 mod up;

@@ -37,6 +37,8 @@ pub(crate) const MAKE_DIRECTORY: i64 = 1199;
 pub(crate) const SIGTERM: i64 = 1201;
 /// Reached the time limit.
 pub(crate) const WALL_TIME: i64 = 1213;
+/// The payload used more memory than it may.
+pub(crate) const MEMORY: i64 = 1235;
 /// The job's description cannot be understood.
 pub(crate) const BAD_JOB: i64 = 1302;
 /// Failed to execute payload.

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::codes::{INTERNAL, JobFailure, KILLED_BY_SERVER, LOG_ARCHIVE, MAKE_DIRECTORY, SIGTERM, STAGE_OUT, WALL_TIME};
+use super::codes::{INTERNAL, JobFailure, LOG_ARCHIVE, MAKE_DIRECTORY, STAGE_OUT};
+use super::ending::{End, killed, memory_limit_kb, stopping};
 use super::heartbeat::Heartbeats;
 use super::job::{self, Job, REGEX_PREFIX};
 use super::journal::{Entry, Journal, Spooled};
@@ -28,7 +29,7 @@ use super::{Context, archive, report, steps};
 
 /// When memory is sampled first, and how often then.
 const FIRST_SAMPLE: Duration = Duration::from_millis(300);
-const SAMPLE_PERIOD: Duration = Duration::from_secs(5);
+const SAMPLE_PERIOD: Duration = Duration::from_secs(1);
 
 const SECRETS: &str = "panda_secrets.json";
 
@@ -277,6 +278,9 @@ impl<'a> Work<'a> {
                 }
                 () = tokio::time::sleep_until(sample_at) => {
                     running.sample();
+                    if let Some(used) = running.beyond(memory_limit_kb(&self.job)) {
+                        break End::Memory(used);
+                    }
                     sample_at += SAMPLE_PERIOD;
                 }
             }
@@ -355,35 +359,6 @@ impl<'a> Work<'a> {
         self.entry.files.retain(is_log);
         report::remove_files(stray).await;
     }
-}
-
-/// How a payload ended.
-enum End {
-    Exited,
-    Killed,
-    Stopped,
-    WallTime,
-}
-
-impl End {
-    fn failure(&self, job: &Job, outcome: &mut Outcome) -> JobFailure {
-        match self {
-            Self::Stopped => stopping(outcome),
-            Self::WallTime => {
-                JobFailure::new(WALL_TIME, format!("Reached batch system time limit: the job may run {} s", job.max_wall_time_s))
-            }
-            Self::Killed | Self::Exited => killed(),
-        }
-    }
-}
-
-fn killed() -> JobFailure {
-    JobFailure::new(KILLED_BY_SERVER, "This job was killed by panda server")
-}
-
-fn stopping(outcome: &mut Outcome) -> JobFailure {
-    outcome.sub_status = Some("lost_worker");
-    JobFailure::new(SIGTERM, "Job killed by signal: SIGTERM: the worker was stopped")
 }
 
 fn names_in(dir: &std::path::Path) -> BTreeSet<String> {

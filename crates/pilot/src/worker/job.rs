@@ -70,6 +70,8 @@ pub(crate) struct Job {
     pub(crate) cores: i64,
     /// Seconds; 0 is no limit.
     pub(crate) max_wall_time_s: u64,
+    /// Memory that the job asked for, MB of all its processes; 0 is no limit.
+    pub(crate) memory_mb: u64,
     /// Outputs that may be absent.
     pub(crate) may_be_absent: Vec<String>,
     /// JSON text for the payload.
@@ -99,6 +101,7 @@ impl Job {
             log_guid: text(value, "logGUID"),
             cores: int(value, "coreCount").filter(|n| *n > 0).unwrap_or(1),
             max_wall_time_s: int(value, "maxWalltime").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+            memory_mb: int(value, "minRamCount").and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
             may_be_absent: allowed,
             secrets: text(value, "secrets"),
         })

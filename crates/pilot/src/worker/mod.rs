@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 mod archive;
 mod codes;
+mod ending;
 mod execute;
 mod heartbeat;
 mod job;

@@ -93,6 +93,15 @@ impl Running {
         }
     }
 
+    /// What the process tree uses now, kB, when that is more than `limit_kb`
+    /// (0: no limit). Pages that processes share count once, where the kernel tells.
+    pub(crate) fn beyond(&self, limit_kb: u64) -> Option<u64> {
+        if limit_kb == 0 || procfs::tree_rss_kb(self.pid) <= limit_kb {
+            return None;
+        }
+        Some(procfs::tree_pss_kb(self.pid)).filter(|used| *used > limit_kb)
+    }
+
     /// Reaps the ended process and ends what it left in its group.
     pub(crate) async fn reap(mut self) -> io::Result<(ExitStatus, Usage)> {
         if self.exit.is_some() {

@@ -51,20 +51,33 @@ pub(crate) fn boot_id() -> String {
 
 /// Resident memory in kB of a process and its descendants.
 pub(crate) fn tree_rss_kb(pid: u32) -> u64 {
-    let mut total = 0;
-    let mut todo = vec![pid];
-    let mut seen = 0;
-    while let Some(pid) = todo.pop() {
-        seen += 1;
-        if seen > MAX_TREE {
-            break;
-        }
-        total += stat(pid).map_or(0, |stat| stat.rss_kb);
+    tree(pid).into_iter().filter_map(stat).map(|stat| stat.rss_kb).sum()
+}
+
+/// Memory in kB of a process and its descendants, pages that several share in
+/// equal parts; resident memory where the kernel does not tell.
+pub(crate) fn tree_pss_kb(pid: u32) -> u64 {
+    let of = |pid| pss_kb(pid).or_else(|| stat(pid).map(|stat| stat.rss_kb));
+    tree(pid).into_iter().filter_map(of).sum()
+}
+
+fn pss_kb(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+}
+
+/// A process and its descendants, [`MAX_TREE`] at most.
+fn tree(pid: u32) -> Vec<u32> {
+    let (mut found, mut todo) = (Vec::new(), vec![pid]);
+    while let Some(pid) = todo.pop()
+        && found.len() < MAX_TREE
+    {
+        found.push(pid);
         if let Ok(children) = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
             todo.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
     }
-    total
+    found
 }
 
 /// Processes whose environment carries the mark.
@@ -140,6 +153,7 @@ mod tests {
         assert!(marked(&mark).is_empty());
         assert!(pid_of(0).is_none() && pid_of(1).is_none());
         assert!(stat(std::process::id()).unwrap().start > 0 && !boot_id().is_empty());
-        assert!(tree_rss_kb(std::process::id()) > 0);
+        let (rss, pss) = (tree_rss_kb(std::process::id()), tree_pss_kb(std::process::id()));
+        assert!(rss > 0 && pss > 0, "{rss} {pss}");
     }
 }

@@ -185,7 +185,8 @@ impl Inner {
 
     /// Sends everything behind one another and reads the answers; the first failure counts.
     async fn in_transaction(&self, client: &Object, batch: &Batch, prepared: &[Statement]) -> Result<(), Error> {
-        let begin = async { client.batch_execute("BEGIN").await.map(|()| 0).map_err(|e| failure("BEGIN", &e)) };
+        let begin = if batch.relaxed { "BEGIN; SET LOCAL synchronous_commit = off" } else { "BEGIN" };
+        let begin = async { client.batch_execute(begin).await.map(|()| 0).map_err(|e| failure("BEGIN", &e)) };
         let mut units: Vec<BoxFuture<'_, Result<u64, Error>>> = vec![Box::pin(begin)];
         let (mut first, mut done) = (true, 0);
         while done < batch.ops.len() {
