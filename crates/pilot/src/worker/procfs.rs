@@ -73,7 +73,9 @@ fn tree(pid: u32) -> Vec<u32> {
         && found.len() < MAX_TREE
     {
         found.push(pid);
-        if let Ok(children) = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) {
+        // A child belongs to the thread that started it.
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
             todo.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
     }
@@ -155,5 +157,18 @@ mod tests {
         assert!(stat(std::process::id()).unwrap().start > 0 && !boot_id().is_empty());
         let (rss, pss) = (tree_rss_kb(std::process::id()), tree_pss_kb(std::process::id()));
         assert!(rss > 0 && pss > 0, "{rss} {pss}");
+    }
+
+    #[test]
+    fn children_of_threads_are_found() {
+        let started = std::thread::spawn(|| {
+            let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+            let found = tree(std::process::id()).contains(&child.id());
+            (child, found)
+        });
+        let (mut child, found) = started.join().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found);
     }
 }
