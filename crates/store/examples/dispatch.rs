@@ -12,57 +12,27 @@ use std::{
 
 use panda_core::{
     id::{JobId, LaneId, QueueId},
-    job::{record::JobKind, state::JobState},
     machine::Actor,
 };
 use panda_store::{
     Batch, Store,
     driver::{Beat, BeatAnswer, Claim},
     query::job::{JobRow, transition},
+    testing::job_row,
 };
 
 fn job(id: i64, queues: i64) -> JobRow {
     let queue = 1 + id % queues;
     JobRow {
-        id: JobId(id),
         task_id: Some(panda_core::id::TaskId(10_000_000 + queue)),
-        state: JobState::Activated,
-        sub_state: None,
-        kind: JobKind::Run,
         queue_id: Some(QueueId(queue)),
         lane_id: Some(LaneId(queue)),
-        neg_priority: -1000,
-        attempt: 0,
-        max_attempt: 3,
-        vo: "amber".into(),
-        label: "user".into(),
-        person_id: 1,
         name: Some(format!("job {id}")),
         processing_type: Some("panda-client-1.5.83-jedi-run".into()),
-        resource_type: "SCORE".into(),
-        core_count: 1,
         ram_mb: 2_000,
         disk_mb: 1_000,
         walltime_s: 3_600,
-        command: None,
-        debug: false,
-        host: None,
-        batch_id: None,
-        wait_job: None,
-        trans_exit_code: None,
-        pilot_error_code: None,
-        exe_error_code: None,
-        ddm_error_code: None,
-        sup_error_code: None,
-        dispatcher_error_code: None,
-        server_error_code: None,
-        diag: None,
-        created_us: 1,
-        modified_us: 1,
-        state_us: 1,
-        started_us: None,
-        ended_us: None,
-        rev: 0,
+        ..job_row(JobId(id), 1, 1)
     }
 }
 

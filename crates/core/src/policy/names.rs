@@ -63,22 +63,22 @@ pub fn pre_merge(name: &str) -> String {
     format!("{PRE_MERGE}{name}")
 }
 
-/// The data set of a task's libraries. Libraries and build logs share it, as nothing but the task's own jobs reads them.
+/// The data set of the libraries that a task has on a queue, named by the first build job there.
 #[must_use]
-pub fn library_dataset(task: i64) -> String {
-    format!("panda.{task}.lib")
+pub fn library_dataset(task: i64, job: i64) -> String {
+    format!("panda.{task}.{job}.lib")
 }
 
 /// The library that a build job makes. `.lib.` and the ending `.lib.tgz` tell pilots that it is a build job (section 4).
 #[must_use]
-pub fn library(task: i64, serial: i64) -> String {
-    format!("panda.{task}.lib._{serial:0SERIAL_DIGITS$}.lib.tgz")
+pub fn library(task: i64, job: i64, row: i64) -> String {
+    format!("panda.{task}.{job}.lib._{task}.{row}.lib.tgz")
 }
 
 /// The log of a build job.
 #[must_use]
-pub fn build_log(task: i64, serial: i64) -> String {
-    format!("panda.{task}.lib._{serial:0SERIAL_DIGITS$}.log.tgz")
+pub fn build_log(task: i64, job: i64) -> String {
+    format!("panda.{task}.{job}.log.tgz")
 }
 
 /// Where a file lies below the root of a storage endpoint: scope with dots as slashes, two levels from the digest, the name.
@@ -148,8 +148,9 @@ mod tests {
 
     #[test]
     fn libraries_twins_and_places() {
-        assert!(library(10_000_101, 1).contains(".lib.") && library(10_000_101, 1).ends_with(".lib.tgz"));
-        assert_eq!(scope(&library(10_000_101, 1)), "panda");
+        let lib = library(10_000_101, 7, 1);
+        assert!(lib.contains(".lib.") && lib.ends_with(".lib.tgz") && lib.starts_with(&library_dataset(10_000_101, 7)), "{lib}");
+        assert_eq!(scope(&lib), "panda");
         assert_eq!(pre_merge("user.alice.x"), "panda.um.user.alice.x");
         // Seen in a pilot's report (section 12.5).
         let digest = "52be0000000000000000000000000000";

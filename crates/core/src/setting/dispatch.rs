@@ -118,7 +118,7 @@ pub const JUMP_OVER: Setting = Setting::int(
 /// Part of the express group in generation.
 pub const EXPRESS_PERCENT: Setting = Setting::int(
     "generate.express_percent",
-    30,
+    crate::policy::turn::EXPRESS_PERCENT,
     "5.4, 20.6: jedi / dbproxy / SUPER_HIGH_PRIO_TASK_RATIO",
     "percent of the turns of generation that tasks of the express group take while others wait",
 )

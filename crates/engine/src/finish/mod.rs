@@ -5,3 +5,4 @@ pub mod kill;
 pub mod release;
 pub mod report;
 pub mod verify;
+pub mod view;

@@ -5,7 +5,10 @@ use panda_core::{
     id::JobId,
     job::record::JobKind,
     machine::Actor,
-    policy::text::{self, Values},
+    policy::{
+        names,
+        text::{self, Values},
+    },
     setting::feed::LIBRARY_DAYS,
 };
 use panda_ops::{Ops, task::plan::Build};
@@ -111,7 +114,6 @@ async fn make(
     let ids = ops.store.ids(IdKind::Row, 4).await?;
     let id = JobId(ops.store.id(IdKind::Job).await?);
     let task = setting.task.id;
-    let base = format!("panda.{task}.{id}");
     let lib_dataset = match known {
         Some(d) => d.clone(),
         None => {
@@ -119,15 +121,14 @@ async fn make(
                 id: ids[0],
                 pattern: Some(setting.queue.name.clone()),
                 seq: 500,
-                ..TaskDataset::new(task, FileRole::Lib, format!("{base}.lib"), "LIB")
+                ..TaskDataset::new(task, FileRole::Lib, names::library_dataset(task.0, id.0), "LIB")
             };
             dataset::add(batch, &d);
             d
         }
     };
-    let lib =
-        output_row(ids[1], id, setting, Some(lib_dataset.id), FileRole::Lib, 0, format!("{base}.lib._{task}.{}.lib.tgz", ids[1]), false);
-    let log = output_row(ids[2], id, setting, None, FileRole::Log, 1, format!("{base}.log.tgz"), true);
+    let lib = output_row(ids[1], id, setting, Some(lib_dataset.id), FileRole::Lib, 0, names::library(task.0, id.0, ids[1]), false);
+    let log = output_row(ids[2], id, setting, None, FileRole::Log, 1, names::build_log(task.0, id.0), true);
     let mut words = Values::default();
     words.words.insert("IN".into(), build.archive.clone());
     words.words.insert("OUT".into(), lib.lfn.clone());

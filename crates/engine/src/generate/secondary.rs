@@ -110,11 +110,10 @@ fn wanted(take: Take, rows: usize) -> usize {
 async fn ring(ops: &Ops, d: &TaskDataset) -> Result<Result<(Vec<TaskFile>, usize, usize), String>, EngineError> {
     let total = usize::try_from(d.n_files - d.n_missing).unwrap_or(0);
     if total <= WINDOW {
-        let all = pages(ops, d, 0, WINDOW).await?;
+        let mut all = pages(ops, d, 0, WINDOW).await?;
         let n = all.len();
         let at = usize::try_from(d.next_serial - 1).unwrap_or(0);
         let at = if n == 0 { 0 } else { at % n };
-        let mut all = all;
         all.rotate_left(at);
         return Ok(Ok((all, at, n)));
     }
@@ -135,9 +134,8 @@ async fn ring(ops: &Ops, d: &TaskDataset) -> Result<Result<(Vec<TaskFile>, usize
 }
 
 /// At most `n` ready rows behind `after`.
-async fn pages(ops: &Ops, d: &TaskDataset, after: i64, n: usize) -> Result<Vec<TaskFile>, EngineError> {
+async fn pages(ops: &Ops, d: &TaskDataset, mut after: i64, n: usize) -> Result<Vec<TaskFile>, EngineError> {
     let mut files: Vec<TaskFile> = Vec::new();
-    let mut after = after;
     while files.len() < n {
         let want = PAGE.min(i64::try_from(n - files.len()).unwrap_or(PAGE));
         let page = task::file::ready(&ops.store, d.id, after, want).await?;
@@ -160,21 +158,14 @@ impl Set {
     pub fn reads(&self, picks: &[usize]) -> impl Iterator<Item = Reads> {
         picks.iter().map(|i| reads_of(&self.files[*i], &self.stream, &self.dataset.name))
     }
-    /// Rows that jobs take by so many statements.
-    pub fn statements(&self, jobs: &[(JobId, &[usize])]) -> usize {
-        if self.recurs { 0 } else { self.runs(jobs).len() }
-    }
-    fn runs(&self, jobs: &[(JobId, &[usize])]) -> Vec<take::Run> {
-        let takers: Vec<Taker> =
-            jobs.iter().map(|(id, picks)| Taker { job: id.0, seqs: picks.iter().map(|i| self.files[*i].seq).collect() }).collect();
-        take::runs(&takers)
-    }
     /// Gives the rows to their jobs.
     pub fn take(&self, batch: &mut Batch, jobs: &[(JobId, &[usize])]) {
         if self.recurs {
             return;
         }
-        for run in self.runs(jobs) {
+        let takers: Vec<Taker> =
+            jobs.iter().map(|(id, picks)| Taker { job: id.0, seqs: picks.iter().map(|i| self.files[*i].seq).collect() }).collect();
+        for run in take::runs(&takers) {
             task::file::take(batch, self.dataset.id, &run);
         }
         let picked = || jobs.iter().flat_map(|(_, picks)| picks.iter());

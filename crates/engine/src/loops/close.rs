@@ -7,23 +7,20 @@ use panda_core::{
     machine::Actor,
     task::{
         command::Command,
-        finish::{FinishView, Parent, decide, end_of_dataset},
+        finish::{Parent, decide, end_of_dataset},
         state::TaskState,
         transition::KILLABLE,
     },
     time::Micros,
 };
-use panda_ops::{
-    Ops,
-    task::{plan::Plan, steer},
-};
+use panda_ops::{Ops, task::steer};
 use panda_store::{
     Batch, Topic,
     query::{
-        archive, job,
+        job,
         task::{
             self, TaskRow,
-            dataset::{Delta, TaskDataset, Todo},
+            dataset::{Delta, Todo},
         },
     },
 };
@@ -31,7 +28,7 @@ use panda_store::{
 use serde_json::Map;
 
 use super::TASKS_A_STEP;
-use crate::{EngineError, Report, feed::PARENT_STAGE, plan};
+use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan};
 
 /// States that wait for their end.
 const ENDING: &[TaskState] = &[TaskState::Prepared, TaskState::Passed, TaskState::Toabort, TaskState::Tobroken];
@@ -93,7 +90,8 @@ async fn prepare(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineErro
 async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     let refined = plan::of(ops, t).await?;
-    let view = view(ops, t, &datasets, &refined.plan).await?;
+    let parent = view::parent(ops, t, !refined.plan.feed.no_wait_parent).await?;
+    let view = view::of(t, &datasets, &refined.plan, parent);
     let Some(decision) = decide(&view) else { return Ok(false) };
     let mut batch = Batch::new();
     // A task that was finished or killed early leaves files that no job will take: they count as failed, so that a retry finds them.
@@ -131,29 +129,6 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     }
     plan::forget(ops, t.id);
     Ok(true)
-}
-
-async fn view(ops: &Ops, t: &TaskRow, datasets: &[TaskDataset], plan: &Plan) -> Result<FinishView, EngineError> {
-    let masters: Vec<&TaskDataset> = datasets.iter().filter(|d| d.is_master).collect();
-    let sum = |of: fn(&TaskDataset) -> i64| masters.iter().map(|d| of(d)).sum::<i64>();
-    let parent = match t.parent_id.filter(|_| !plan.feed.no_wait_parent) {
-        Some(id) => archive::task::find(&ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
-        None => Parent::None,
-    };
-    Ok(FinishView {
-        state: t.state,
-        files: sum(|d| d.n_files),
-        files_finished: sum(|d| d.n_finished),
-        events: sum(|d| d.n_events),
-        events_finished: sum(|d| d.n_events_finished),
-        parent,
-        mutable_input: masters.iter().any(|d| d.is_open),
-        allow_empty: plan.feed.allow_empty,
-        goal: plan.behaviour.goal_permille,
-        use_exhausted: plan.behaviour.may_exhaust,
-        fail_goal_unreached: plan.behaviour.fail_below_goal,
-        hpo_with_results: false,
-    })
 }
 
 /// Ends the children that wait for a task that ended badly (5.6). A crash before this is mended by the watch loop.

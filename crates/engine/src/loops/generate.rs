@@ -16,6 +16,7 @@ const TURNS: usize = 64;
 const AT_ONCE: usize = 16;
 /// Windows of rows of a task's turn when nobody else waits.
 const WINDOWS: usize = 8;
+
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
     let order = order::of_waiting(ops, now).await?;

@@ -9,7 +9,7 @@ use panda_core::{
     setting::{Values, task_timer},
     task::{
         command::Command,
-        finish::{FinishView, Parent, completeness},
+        finish::{Parent, completeness},
         state::TaskState,
         timers::{self, Action, Limits, Met, View},
     },
@@ -19,14 +19,14 @@ use panda_ops::{Ops, task::steer};
 use panda_store::{
     Batch, Topic,
     query::{
-        archive, job,
+        job,
         task::{self, TaskRow, dataset::TaskDataset},
     },
 };
 use serde_json::{Map, json};
 
 use super::released;
-use crate::{EngineError, Report, feed::PARENT_STAGE, plan};
+use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan};
 
 /// Rows of one page.
 const PAGE: i64 = 200;
@@ -173,29 +173,13 @@ impl Watch<'_> {
         let counts: HashMap<String, i64> = job::list::count_task(&self.ops.store, t.id).await?.into_iter().collect();
         let n = |word: &str| counts.get(word).copied().unwrap_or(0);
         let ended = n("finished") + n("failed") + n("cancelled") + n("closed");
-        let parent = match t.parent_id.filter(|_| !plan.feed.no_wait_parent && !refined.adjust.is_released(PARENT_STAGE)) {
-            Some(id) => archive::task::find(&self.ops.store, id).await?.map_or(Parent::None, |p| Parent::of(p.state)),
-            None => Parent::None,
-        };
-        let finish = FinishView {
-            state: t.state,
-            files: masters.iter().map(|d| d.n_files).sum(),
-            files_finished: masters.iter().map(|d| d.n_finished).sum(),
-            events: masters.iter().map(|d| d.n_events).sum(),
-            events_finished: masters.iter().map(|d| d.n_events_finished).sum(),
-            parent,
-            mutable_input: masters.iter().any(|d| d.is_open),
-            allow_empty: plan.feed.allow_empty,
-            goal: plan.behaviour.goal_permille,
-            use_exhausted: plan.behaviour.may_exhaust,
-            fail_goal_unreached: plan.behaviour.fail_below_goal,
-            hpo_with_results: false,
-        };
+        let minds = !plan.feed.no_wait_parent && !refined.adjust.is_released(PARENT_STAGE);
+        let finish = view::of(t, &datasets, plan, view::parent(self.ops, t, minds).await?);
         Ok(View {
             auto_finish: !plan.behaviour.no_auto_finish,
             auto_pause: !plan.behaviour.no_auto_pause,
             use_exhausted: finish.use_exhausted,
-            parent,
+            parent: finish.parent,
             goal: if finish.mutable_input { None } else { finish.goal },
             completeness: completeness(&finish),
             files: finish.files,

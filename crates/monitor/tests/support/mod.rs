@@ -29,6 +29,7 @@ use panda_store::{
         queue::{self, QueueRow, RseRow},
         task::{self, TaskRow, dataset::TaskDataset, file::TaskFile},
     },
+    testing::job_row,
 };
 
 /// 2026-01-02 03:04:05 UTC.
@@ -263,45 +264,16 @@ impl World {
         let alice = self.ops.person(&who("alice", &[])).await.unwrap().id;
         let (first, first_actor, _) = s.path[0];
         let mut j = JobRow {
-            id: JobId(self.ops.store.id(IdKind::Job).await.unwrap()),
             task_id: s.task.map(|t| t.id),
             state: first,
-            sub_state: None,
             kind: s.kind,
             queue_id: s.queue,
             lane_id: lane,
-            neg_priority: -1_000,
-            attempt: 0,
-            max_attempt: 3,
-            vo: "amber".into(),
-            label: "user".into(),
-            person_id: s.task.map_or(alice, |t| t.person_id),
             name: Some(s.task.map_or_else(|| "hello".to_owned(), |t| format!("{}._000001", t.name.trim_end_matches('/')))),
             processing_type: Some("panda-client-2.2.0-jedi-run".into()),
-            resource_type: "SCORE".into(),
-            core_count: 1,
             ram_mb: 2_000,
-            disk_mb: 0,
             walltime_s: 3_600,
-            command: None,
-            debug: false,
-            host: None,
-            batch_id: None,
-            wait_job: None,
-            trans_exit_code: None,
-            pilot_error_code: None,
-            exe_error_code: None,
-            ddm_error_code: None,
-            sup_error_code: None,
-            dispatcher_error_code: None,
-            server_error_code: None,
-            diag: None,
-            created_us: at,
-            modified_us: at,
-            state_us: at,
-            started_us: None,
-            ended_us: None,
-            rev: 0,
+            ..job_row(JobId(self.ops.store.id(IdKind::Job).await.unwrap()), s.task.map_or(alice, |t| t.person_id), at)
         };
         let mut batch = Batch::new();
         job::transition::add(&mut batch, &j, 0, s.doc, first_actor).unwrap();

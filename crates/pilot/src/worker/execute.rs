@@ -277,7 +277,6 @@ impl<'a> Work<'a> {
                     break End::WallTime;
                 }
                 () = tokio::time::sleep_until(sample_at) => {
-                    running.sample();
                     if let Some(used) = running.beyond(memory_limit_kb(&self.job)) {
                         break End::Memory(used);
                     }

@@ -85,18 +85,23 @@ impl Running {
         }
     }
 
-    /// Takes a sample of memory and CPU.
-    pub(crate) fn sample(&mut self) {
-        self.usage.max_rss_kb = self.usage.max_rss_kb.max(procfs::tree_rss_kb(self.pid));
+    /// Takes a sample of memory and CPU; the resident memory of the process
+    /// tree, kB.
+    pub(crate) fn sample(&mut self) -> u64 {
+        let rss_kb = procfs::tree_rss_kb(self.pid);
+        self.usage.max_rss_kb = self.usage.max_rss_kb.max(rss_kb);
         if let Some(stat) = procfs::stat(self.pid) {
             self.usage.cpu_s = self.usage.cpu_s.max(stat.cpu_s);
         }
+        rss_kb
     }
 
-    /// What the process tree uses now, kB, when that is more than `limit_kb`
-    /// (0: no limit). Pages that processes share count once, where the kernel tells.
-    pub(crate) fn beyond(&self, limit_kb: u64) -> Option<u64> {
-        if limit_kb == 0 || procfs::tree_rss_kb(self.pid) <= limit_kb {
+    /// Takes a sample; what the process tree uses, kB, when that is more than
+    /// `limit_kb` (0: no limit). Pages that processes share count once, where the
+    /// kernel tells, which is asked only when it matters.
+    pub(crate) fn beyond(&mut self, limit_kb: u64) -> Option<u64> {
+        let rss_kb = self.sample();
+        if limit_kb == 0 || rss_kb <= limit_kb {
             return None;
         }
         Some(procfs::tree_pss_kb(self.pid)).filter(|used| *used > limit_kb)
