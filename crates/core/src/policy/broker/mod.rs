@@ -4,6 +4,8 @@
 //! It must not know how queues are described, where counts come from, or what a VO is.
 
 mod criterion;
+#[cfg(test)]
+mod edge_tests;
 mod limits;
 mod needs;
 mod relax;

@@ -9,19 +9,19 @@ use crate::queue::{Capability, PilotFamily, Queue, QueueKind, QueueState};
 use crate::time::{Micros, SplitMix64};
 
 /// The present time of these tests.
-const NOW: Micros = Micros::from_hours(100);
+pub(super) const NOW: Micros = Micros::from_hours(100);
 
 /// Queues with what is on them, and all that the broker knows.
-struct Bench {
-    queues: Vec<(Queue, AtQueue)>,
-    storages: Storages,
-    input: Option<Locality>,
-    limits: Limits,
+pub(super) struct Bench {
+    pub(super) queues: Vec<(Queue, AtQueue)>,
+    pub(super) storages: Storages,
+    pub(super) input: Option<Locality>,
+    pub(super) limits: Limits,
     used: BTreeSet<String>,
 }
 
 impl Bench {
-    fn new(queues: impl IntoIterator<Item = Queue>) -> Self {
+    pub(super) fn new(queues: impl IntoIterator<Item = Queue>) -> Self {
         let queues = queues.into_iter().map(|q| (q, AtQueue::default())).collect();
         Self { queues, storages: Storages::default(), input: None, limits: Limits::default(), used: BTreeSet::new() }
     }
@@ -43,7 +43,7 @@ impl Bench {
             now: NOW,
         })
     }
-    fn decide(&self, needs: &Needs, seed: u64) -> Decision {
+    pub(super) fn decide(&self, needs: &Needs, seed: u64) -> Decision {
         self.with(|w| decide(needs, w, &mut SplitMix64::new(seed)))
     }
     /// The filter that the first queue falls to.
@@ -53,10 +53,10 @@ impl Bench {
     }
 }
 
-fn queue(name: &str) -> Queue {
+pub(super) fn queue(name: &str) -> Queue {
     Queue::new(QueueId(i64::from(name.bytes().map(u32::from).sum::<u32>())), name)
 }
-fn needs() -> Needs {
+pub(super) fn needs() -> Needs {
     Needs {
         vo: "amber".into(),
         label: "user".into(),
@@ -69,7 +69,7 @@ fn needs() -> Needs {
         ..Needs::default()
     }
 }
-fn text(t: &str) -> Option<String> {
+pub(super) fn text(t: &str) -> Option<String> {
     Some(t.to_owned())
 }
 
@@ -221,7 +221,7 @@ fn storages_that_are_full_or_closed() {
     assert_eq!(with(Endpoint { readable: false, ..Endpoint::default() }, true), Some("read"));
 }
 
-fn input_at(at: &[(&str, i64)], nowhere: i64) -> Locality {
+pub(super) fn input_at(at: &[(&str, i64)], nowhere: i64) -> Locality {
     let amount = |files: i64| Amount { files, bytes: files * 1_000_000_000 };
     let files = at.iter().map(|(_, n)| n).sum::<i64>() + nowhere;
     Locality { all: amount(files), anywhere: Amount::default(), at: at.iter().map(|(e, n)| ((*e).to_owned(), amount(*n))).collect() }
@@ -281,7 +281,7 @@ fn outputs_must_find_a_way_to_the_nucleus() {
     assert_eq!(b.falls(&asks), None);
 }
 
-fn busy(states: &[(JobState, i64)]) -> AtQueue {
+pub(super) fn busy(states: &[(JobState, i64)]) -> AtQueue {
     let mut at = AtQueue::default();
     for (state, n) in states {
         at.all.add(*state, *n, *n);
