@@ -16,6 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = std::env::args().nth(1).map_or(Ok(0), |p| p.parse())?;
     let world = World::new(Arc::new(SystemClock)).await;
     let ids = world.fill().await;
+    world.fill_shares().await;
     let now = world.now;
     let engine_status = move || {
         serde_json::json!([

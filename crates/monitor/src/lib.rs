@@ -13,6 +13,7 @@ mod app;
 mod args;
 mod assets;
 mod frame;
+mod level;
 mod mask;
 mod page;
 mod rows;
@@ -48,7 +49,7 @@ impl std::fmt::Debug for MonitorState {
     }
 }
 
-/// The pages: `/`, `/tasks/`, `/task/<id>/`, `/jobs/`, `/job/<id>/`, `/queues/`, `/queue/<name>/`, `/search`, the addresses of the
+/// The pages: `/`, `/tasks/`, `/task/<id>/`, `/jobs/`, `/job/<id>/`, `/queues/`, `/queue/<name>/`, `/shares/`, `/search`, the addresses of the
 /// original that mean the same, and `/static/`. It has no fallback, so that it can be merged with other routes; see [`fallback`].
 pub fn router(state: MonitorState) -> Router {
     let app = Arc::new(App::new(state));
@@ -61,6 +62,7 @@ pub fn router(state: MonitorState) -> Router {
         .route("/job/{id}/log", get(page::log::piece))
         .route("/queues/", get(page::queues::page))
         .route("/queue/{name}/", get(page::queue::page))
+        .route("/shares/", get(page::shares::page))
         .route("/search", get(page::search::page))
         .route("/static/{name}", get(assets::serve))
         // Addresses that people type or know from elsewhere.
@@ -74,6 +76,9 @@ pub fn router(state: MonitorState) -> Router {
         .route("/job/{id}", get(page::moved::slash))
         .route("/queues", get(page::moved::slash))
         .route("/queue/{name}", get(page::moved::slash))
+        .route("/shares", get(page::moved::slash))
+        .route("/globalshares", get(page::moved::shares))
+        .route("/globalshares/", get(page::moved::shares))
         .route("/sites", get(page::moved::sites))
         .route("/sites/", get(page::moved::sites))
         .route("/site/{name}", get(page::moved::site))

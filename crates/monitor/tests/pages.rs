@@ -2,89 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/site.rs"]
+mod site;
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    body::Body,
-    http::{Request, StatusCode, header},
-};
-use http_body_util::BodyExt as _;
+use axum::http::StatusCode;
 use panda_core::job::state::JobState;
-use panda_monitor::{MonitorState, fallback, router};
 use panda_ops::job::log::Stream;
 use serde_json::{Value, json};
-use support::{Hand, Ids, PATIENCE, START_US, World};
-use tower::ServiceExt as _;
-
-struct Site {
-    world: World,
-    ids: Ids,
-    router: Router,
-}
-
-struct Got {
-    status: StatusCode,
-    kind: String,
-    place: String,
-    policy: String,
-    text: String,
-}
-
-impl Site {
-    async fn new() -> Self {
-        let clock = Hand::at(START_US);
-        let world = World::new(clock).await;
-        let ids = world.fill().await;
-        let engine = || json!([{"loop": "refine", "last_us": START_US - 2_000_000, "steps": 7, "done": 3, "last_error": "<oops>"}]);
-        let state = MonitorState { ops: world.ops.clone(), engine_status: Some(Arc::new(engine)), title: "Amber & Co".into() };
-        Self { router: fallback(router(state.clone()), state), world, ids }
-    }
-    async fn ask(&self, path: &str, accept: &str) -> Got {
-        let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let head = |name| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
-        let (status, kind, place, policy) =
-            (response.status(), head(header::CONTENT_TYPE), head(header::LOCATION), head(header::CONTENT_SECURITY_POLICY));
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        Got { status, kind, place, policy, text: String::from_utf8(bytes.to_vec()).unwrap() }
-    }
-    async fn html(&self, path: &str) -> String {
-        let got = self.ask(path, "text/html,application/xhtml+xml").await;
-        assert_eq!((got.status, got.kind.as_str()), (StatusCode::OK, "text/html; charset=utf-8"), "{path}: {}", got.text);
-        assert!(got.policy.contains("script-src 'self'"), "{path}: {}", got.policy);
-        check(path, &got.text);
-        named(&got.text)
-    }
-    async fn json(&self, path: &str) -> Value {
-        let got = self.ask(path, "*/*").await;
-        assert_eq!((got.status, got.kind.as_str()), (StatusCode::OK, "application/json"), "{path}: {}", got.text);
-        assert!(!got.text.contains("very-secret-value") && !got.text.contains("hunter2"), "{path} shows a secret: {}", got.text);
-        serde_json::from_str(&got.text).unwrap()
-    }
-}
-
-/// With names for the characters that are escaped, as both our own code and the templates mean them.
-fn named(html: &str) -> String {
-    html.replace("&#60;", "&lt;").replace("&#62;", "&gt;").replace("&#38;", "&amp;").replace("&#34;", "&quot;")
-}
-
-/// What holds for every page.
-fn check(path: &str, html: &str) {
-    let html = &named(html);
-    assert!(html.starts_with("<!doctype html>"), "{path}");
-    assert!(!html.contains("very-secret-value") && !html.contains("hunter2"), "{path} shows a secret");
-    assert!(!html.contains("<script>alert") && !html.contains("<b>exit code"), "{path} does not escape");
-    assert!(!html.contains("style=\"") && !html.contains(" onclick"), "{path} has inline style or code, which the policy forbids");
-    assert!(!html.contains("http://") || !html.contains("src=\"http"), "{path} loads from elsewhere");
-    assert!(html.contains("Amber &amp; Co"), "{path} does not name the site");
-    for tag in ["section", "table", "tbody", "tr", "td", "th", "ul", "dl", "details", "div", "nav", "form", "pre", "span", "a"] {
-        let opened = html.matches(&format!("<{tag} ")).count() + html.matches(&format!("<{tag}>")).count();
-        assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{path}: <{tag}> is not closed");
-    }
-}
+use site::{Site, check};
+use support::PATIENCE;
 
 #[tokio::test]
 async fn every_page_is_shown() {
@@ -242,6 +171,7 @@ async fn addresses_of_others_lead_to_ours() {
         (format!("/job?pandaid={job}"), format!("/job/{job}/")),
         ("/job".to_owned(), "/jobs/".to_owned()),
         ("/sites/".to_owned(), "/queues/".to_owned()),
+        ("/globalshares/?json".to_owned(), "/shares/?json".to_owned()),
         ("/site/LOCAL/".to_owned(), "/queue/LOCAL/".to_owned()),
         (format!("/search?q={task}"), format!("/task/{task}/")),
         (format!("/search?q=job%2F{job}"), format!("/job/{job}/")),

@@ -43,6 +43,11 @@ pub(crate) async fn sites(asked: Asked) -> Response {
     to(&asked, "/queues/", "")
 }
 
+/// `/globalshares/`: shares.
+pub(crate) async fn shares(asked: Asked) -> Response {
+    to(&asked, "/shares/", "")
+}
+
 /// `/site/<queue>/`.
 pub(crate) async fn site(asked: Asked, Path(name): Path<String>) -> Response {
     to(&asked, &format!("/queue/{}/", encode(&name)), "")

@@ -82,6 +82,19 @@ pub struct Ids {
     pub job_waiting: JobId,
 }
 
+impl Ids {
+    /// Of nothing.
+    pub const NONE: Self = Self {
+        running: TaskId(0),
+        done: TaskId(0),
+        pending: TaskId(0),
+        failed: TaskId(0),
+        job_running: JobId(0),
+        job_failed: JobId(0),
+        job_waiting: JobId(0),
+    };
+}
+
 /// What a job is made with.
 pub struct Spec<'a> {
     pub task: Option<&'a TaskRow>,
@@ -251,14 +264,15 @@ impl World {
         self.apply(batch).await;
     }
     pub async fn job(&self, s: Spec<'_>) -> JobId {
+        self.job_in("default", "amber", s).await
+    }
+    /// A job of a share and a VO.
+    pub async fn job_in(&self, share: &str, vo: &str, s: Spec<'_>) -> JobId {
         let mut at = self.now - s.age_s * S;
         let lane: Option<LaneId> = match s.queue {
-            Some(queue) => Some(
-                self.ops
-                    .lane(&LaneOf { queue, vo: "amber", label: "user", share: "default", resource_type: "SCORE", ram_mb: 0 })
-                    .await
-                    .unwrap(),
-            ),
+            Some(queue) => {
+                Some(self.ops.lane(&LaneOf { queue, vo, label: "user", share, resource_type: "SCORE", ram_mb: 0 }).await.unwrap())
+            }
             None => None,
         };
         let alice = self.ops.person(&who("alice", &[])).await.unwrap().id;
@@ -266,6 +280,7 @@ impl World {
         let mut j = JobRow {
             task_id: s.task.map(|t| t.id),
             state: first,
+            vo: vo.into(),
             kind: s.kind,
             queue_id: s.queue,
             lane_id: lane,
@@ -428,6 +443,8 @@ impl World {
         Ids { running: running.id, done: done.id, pending: pending.id, failed: bad.id, job_running, job_failed, job_waiting }
     }
 }
+
+mod engine;
 
 /// How long tests wait at most for something to arrive.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,12 +1,15 @@
 //! The order in which lanes of a queue are tried: shares by what they are due, within a share by the best job.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use panda_core::{
     id::{LaneId, QueueId},
-    policy::share::{
-        Tree,
-        account::{Account, Leaf, Used},
+    policy::{
+        load::Load,
+        share::{
+            Tree,
+            account::{Account, Leaf, Used},
+        },
     },
     setting::{
         ANY,
@@ -29,6 +32,8 @@ use crate::{
 const SERVER: &str = "dispatching";
 /// How often a process tells it, and looks for others, microseconds.
 const TELL_EVERY_US: i64 = 10_000_000;
+/// Stands for all queues where the account asks for one; no queue has this number.
+const EVERY_QUEUE: i64 = 0;
 /// A process that has not told it for this long is gone.
 const GONE_US: i64 = 3 * TELL_EVERY_US;
 
@@ -81,29 +86,36 @@ impl Board {
     }
 }
 
-/// Brings the account up to date with the tree, the published counts and the number of processes.
-async fn refresh(ops: &Ops, queues: &Snapshot) -> Result<(), OpsError> {
+/// Brings the account up to date with the tree and the published counts.
+async fn count(ops: &Ops, queues: &Snapshot) -> Result<(), OpsError> {
     let now = ops.now();
     let held = ops.shares().await?;
     let settings = ops.settings().await?;
     let load = statistics::published(ops).await?;
+    let mut board = ops.shares.board.lock();
+    board.settle(&held.tree, held.revision, settings.text(&SHARE_FIRST, ANY, ANY));
+    if load.at > board.counted {
+        let mut counts: std::collections::BTreeMap<(&str, &str), (i64, bool)> = std::collections::BTreeMap::new();
+        for (queue, at) in load.queues() {
+            let power = queues.power(queue);
+            for ((share, vo), counted) in &at.by_share_vo {
+                let sum = counts.entry((share, vo)).or_default();
+                *sum = (sum.0 + counted.running_cores() * power / POWER, sum.1 || counted.activated() > 0);
+            }
+        }
+        let used: Vec<Used<'_>> = counts.into_iter().map(|((share, vo), (weight, queued))| Used { share, vo, weight, queued }).collect();
+        board.account.publish(now, load.at, &used);
+        board.counted = load.at;
+    }
+    Ok(())
+}
+
+/// The same for a process that hands out jobs: it tells so, and hears how many others do.
+async fn refresh(ops: &Ops, queues: &Snapshot) -> Result<(), OpsError> {
+    count(ops, queues).await?;
+    let now = ops.now();
     let tell = {
         let mut board = ops.shares.board.lock();
-        board.settle(&held.tree, held.revision, settings.text(&SHARE_FIRST, ANY, ANY));
-        if load.at > board.counted {
-            let mut counts: std::collections::BTreeMap<(&str, &str), (i64, bool)> = std::collections::BTreeMap::new();
-            for (queue, at) in load.queues() {
-                let power = queues.power(queue);
-                for ((share, vo), counted) in &at.by_share_vo {
-                    let sum = counts.entry((share, vo)).or_default();
-                    *sum = (sum.0 + counted.running_cores() * power / POWER, sum.1 || counted.activated() > 0);
-                }
-            }
-            let used: Vec<Used<'_>> =
-                counts.into_iter().map(|((share, vo), (weight, queued))| Used { share, vo, weight, queued }).collect();
-            board.account.publish(now, load.at, &used);
-            board.counted = load.at;
-        }
         let tell = !(0..TELL_EVERY_US).contains(&(now.0 - board.told_us));
         if tell {
             board.told_us = now.0;
@@ -156,6 +168,22 @@ async fn sorted(ops: &Ops, queue: QueueId, lanes: &[&LaneRow], heads: &[(LaneId,
         board.account.dispatched(now, queue.0, &leaves, leaf, 1);
     }
     Ok(Turn { queue, lanes: full.into_iter().map(|(_, _, id)| id).collect(), by_age, leaves, expected })
+}
+
+/// Shares and VOs that hold jobs for a pilot, in the order in which they are due over all queues together. It is asked of a copy of the account:
+/// looking changes nothing, and a process that hands out no jobs does not count as one that does.
+pub async fn due(ops: &Ops, load: &Load) -> Result<Vec<(String, String)>, OpsError> {
+    count(ops, &*ops.queues().await?).await?;
+    let waiting = |(key, counts): (&(String, String), &panda_core::policy::load::Counts)| (counts.activated() > 0).then(|| key.clone());
+    let names: BTreeSet<(String, String)> = load.queues().flat_map(|(_, at)| at.by_share_vo.iter().filter_map(waiting)).collect();
+    let mut account = ops.shares.board.lock().account.clone();
+    let mut named: Vec<(Leaf, (String, String))> = names.into_iter().map(|n| (account.leaf(&n.0, &n.1), n)).collect();
+    let mut leaves: Vec<Leaf> = named.iter().map(|(leaf, _)| *leaf).collect();
+    leaves.sort_unstable();
+    leaves.dedup();
+    let order = account.rank(ops.now(), EVERY_QUEUE, &leaves);
+    named.sort_by_key(|(leaf, _)| order.iter().position(|l| l == leaf));
+    Ok(named.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Oldest jobs of a lane that are kept: reading them reads the lane.

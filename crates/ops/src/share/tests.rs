@@ -253,8 +253,40 @@ async fn shares_are_shown_with_what_they_use() {
         );
     }
     assert_eq!(of(UNDEFINED)["queued"], 1);
+    assert_eq!(of("Leaf")["vos"], json!([{"vo": "amber", "running": 1, "cores": 1, "queued": 0, "part": 1.0}]));
+    assert_eq!((of("Leaf")["difference"].as_f64(), of("Parent")["difference"].as_f64()), (Some(0.5), Some(0.5)));
+    assert_eq!((of(UNDEFINED)["rank"].as_i64(), of("Leaf")["rank"].is_null()), (Some(1), true), "only what waits has a rank");
     assert_eq!(show(&w.ops, &alice(), Some("Leaf")).await.unwrap().as_array().unwrap().len(), 1);
     assert!(show(&w.ops, &alice(), Some("Nowhere")).await.is_err());
+}
+
+/// The order that is shown is that of the dispatch, and looking at it neither changes it nor makes a process one that hands out jobs.
+#[tokio::test]
+async fn shares_are_ranked_as_they_are_served() {
+    let w = World::new().await;
+    let q = w.queue("LOCAL").await;
+    put(&w, "Large", json!({"value": 75})).await;
+    put(&w, "Small", json!({"value": 25})).await;
+    let ranks = async || {
+        let shown = show(&w.ops, &alice(), None).await.unwrap();
+        let of = |name: &str| shown.as_array().unwrap().iter().find(|s| s["name"] == name).unwrap()["rank"].as_i64();
+        (of("Large"), of("Small"), of(UNDEFINED))
+    };
+    assert_eq!(ranks().await, (None, None, None), "nothing waits");
+    let running = w.job(&alice(), None, q, JobState::Running).await;
+    into_lane(&w, running, q, "amber", "Large").await;
+    let (_large, small) = (waiting(&w, q, "amber", "Large").await, waiting(&w, q, "beryl", "Small").await);
+    w.pass(11);
+    for _ in 0..3 {
+        assert_eq!(ranks().await, (Some(2), Some(1), None), "Large uses everything");
+    }
+    assert!(snapshot::kind(&w.ops.store, "dispatching").await.unwrap().is_empty(), "looking is no dispatch");
+    assert_eq!(take(&w).await, Some(small));
+    // A share that was taken away: its jobs are told with what matches nothing, by its name.
+    into_lane(&w, running, q, "amber", "Gone").await;
+    w.pass(11);
+    let shown = show(&w.ops, &alice(), Some(UNDEFINED)).await.unwrap();
+    assert_eq!((shown[0]["running"].as_i64(), &shown[0]["unknown"]), (Some(1), &json!(["Gone"])));
 }
 
 /// engine.md 9.1 and 20.4: what is used is cores times their power.
