@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let world = World::new(Arc::new(SystemClock)).await;
     let ids = world.fill().await;
     world.fill_shares().await;
+    world.fill_holds(ids.job_running).await;
     let now = world.now;
     let engine_status = move || {
         serde_json::json!([

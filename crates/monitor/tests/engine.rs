@@ -1,4 +1,4 @@
-//! The pages of what the engine does by itself: shares.
+//! The pages of what the engine does by itself: shares, holds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -66,4 +66,99 @@ async fn a_system_without_shares_says_how_to_make_one() {
     let filled = Site::new().await;
     let page = filled.html("/shares/").await;
     assert!(page.contains("with jobs of shares that are not there or have parts: default"), "{page}");
+}
+
+async fn held() -> Site {
+    let site = Site::new().await;
+    site.world.fill_shares().await;
+    site.world.fill_holds(site.ids.job_running).await;
+    site
+}
+
+#[tokio::test]
+async fn holds_are_shown_with_reason_canary_and_rate() {
+    let site = held().await;
+    let page = site.html("/holds/").await;
+    let job = site.ids.job_running;
+    for words in [
+        "the whole server".to_owned(),
+        "new disks on Monday".to_owned(),
+        "<span class=\"tag hold\">drained</span>".to_owned(),
+        "<a href=\"/queue/DISK_FULL/\">DISK_FULL</a>".to_owned(),
+        "the storage is full &lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;".to_owned(),
+        "<span class=\"tag bad\">braked</span>".to_owned(),
+        format!("2 failed; <a href=\"/job/{job}/\">job/{job}</a> is under way"),
+        "machine node&lt;b&gt;7&lt;/b&gt;".to_owned(),
+        "the next may go at 2026-01-02 03:14:05".to_owned(),
+        "9 of 10 jobs that ended in 60 minutes failed".to_owned(),
+        "<code>panda queue release LOCAL</code>".to_owned(),
+        "Failed in 6 h".to_owned(),
+        "3 of 9 (33 %)".to_owned(),
+        "aria-current=\"page\">Holds</a>".to_owned(),
+    ] {
+        assert!(page.contains(&words), "`{words}` is missing in {page}");
+    }
+    let all = site.json("/holds/?json").await;
+    insta::assert_json_snapshot!("holds", all["holds"], {"[].job_id" => "[id]"});
+}
+
+#[tokio::test]
+async fn caps_and_throttles_say_what_they_hold() {
+    let site = held().await;
+    let page = site.html("/holds/").await;
+    for words in [
+        "user alice",
+        "VO amber",
+        "throttle.limits",
+        "NRUNNINGCAP_Simulation",
+        "its cap is 2. Jobs are made again",
+        "/shares/?share=Simulation",
+    ] {
+        assert!(page.contains(words), "`{words}` is missing in {page}");
+    }
+    let limits = site.json("/holds/?json").await["limits"].clone();
+    assert_eq!((&limits["caps"][0]["whose"], &limits["caps"][0]["name"]), (&json!("user"), &json!("alice")));
+    assert_eq!((&limits["throttles"][0]["running_cap"], &limits["throttles"][0]["running"]), (&json!(2), &json!(3)));
+    assert_eq!(limits["settings"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn tasks_on_hold_are_grouped_by_what_holds_them() {
+    let site = held().await;
+    let all = site.json("/holds/?json").await;
+    insta::assert_json_snapshot!("held_tasks", all["tasks"], {".groups[].examples[]" => "[id]"});
+    let page = site.html("/holds/").await;
+    let link = "/holds/?stage=cap&amp;reason=user%20%60bob%60%20has%20%23%20jobs%20running;%20the%20cap%20lets%20jobs%20be%20made%20below%20%23.%20They%20are%20made%20again%20when%20some%20have%20ended";
+    assert!(page.contains(&format!("<a class=\"count hold\" href=\"{link}\">3</a>")), "{page}");
+    assert!(page.contains("the data set &lt;i&gt;user.bob.raw&lt;/i&gt; is not there yet"), "{page}");
+    let link = link.replace("&amp;", "&");
+    let first = site.html(&format!("{link}&limit=2")).await;
+    assert!(
+        first.contains("user.bob.capped.2/") && first.contains("user.bob.capped.1/") && !first.contains("user.bob.capped.0/"),
+        "{first}"
+    );
+    let chosen = site.json(&format!("{link}&limit=2&json")).await["tasks"]["chosen"].clone();
+    let last = chosen[1]["jeditaskid"].as_i64().unwrap();
+    assert!(first.contains(&format!("before={last}")) && first.contains("rel=\"next\""), "{first}");
+    let second = site.html(&format!("{link}&limit=2&before={last}")).await;
+    assert!(second.contains("user.bob.capped.0/") && !second.contains("rel=\"next\""), "{second}");
+    let none = site.html("/holds/?stage=nothing").await;
+    assert!(none.contains("None any more"), "{none}");
+}
+
+#[tokio::test]
+async fn an_empty_system_holds_nothing() {
+    let site = Site::empty().await;
+    let page = site.html("/holds/").await;
+    for words in ["Nothing holds the dispatch", "No task is on hold", "No cap is set", "No throttled share has jobs"] {
+        assert!(page.contains(words), "`{words}` is missing in {page}");
+    }
+    let none = json!({
+        "holds": [], "limits": {"caps": [], "more_caps": 0, "throttles": [], "settings": []},
+        "tasks": {"states": {}, "looked_at": 0, "complete": true, "groups": []},
+    });
+    assert_eq!(site.json("/holds/?json").await, none);
+    let got = site.ask("/holds/?reason=%3Cscript%3Ealert(1)%3C%2Fscript%3E", "text/html").await;
+    check("/holds/", &got.text);
+    assert_eq!(site.ask(&format!("/holds/?reason={}", "x".repeat(201)), "text/html").await.status, StatusCode::BAD_REQUEST);
 }

@@ -44,6 +44,31 @@ impl Live {
     }
 }
 
+/// A value that is costly to make, kept for a while: one caller makes it anew, others who ask then wait for that.
+#[derive(Debug)]
+pub struct Kept<T>(tokio::sync::Mutex<Option<(i64, Arc<T>)>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(tokio::sync::Mutex::default())
+    }
+}
+
+impl<T> Kept<T> {
+    /// The value, at most `age_us` microseconds old at `now_us`; with `make` it is made.
+    pub async fn get<E>(&self, now_us: i64, age_us: i64, make: impl Future<Output = Result<T, E>>) -> Result<Arc<T>, E> {
+        let mut held = self.0.lock().await;
+        if let Some((at, value)) = held.as_ref()
+            && (0..age_us).contains(&(now_us - at))
+        {
+            return Ok(value.clone());
+        }
+        let value = Arc::new(make.await?);
+        *held = Some((now_us, value.clone()));
+        Ok(value)
+    }
+}
+
 /// Wakes those who follow the log of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Hub(Mutex<HashMap<i64, Arc<Notify>>>);

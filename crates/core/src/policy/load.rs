@@ -248,6 +248,10 @@ impl Load {
     pub fn share_type(&self, share: &str, resource_type: &str) -> &Counts {
         two(&self.share_types, share, resource_type)
     }
+    /// Every resource type of a share with jobs, by name.
+    pub fn types_of(&self, share: &str) -> impl Iterator<Item = (&str, &Counts)> {
+        self.share_types.get(share).into_iter().flatten().map(|(t, c)| (t.as_str(), c))
+    }
     /// Jobs of a resource type.
     #[must_use]
     pub fn resource_type(&self, resource_type: &str) -> &Counts {
@@ -320,6 +324,7 @@ mod tests {
         for c in [load.all(), load.vo("amber"), load.vo_label("amber", "user"), load.person(7)] {
             assert_eq!((c.running(), c.queued(), c.defined(), c.live()), (2, 4, 1, 6));
         }
+        assert_eq!(load.types_of("express").map(|(t, c)| (t, c.live())).collect::<Vec<_>>(), [("MCORE", 5)]);
         assert_eq!(load.queue(QueueId(2)), &AtQueue::default());
         assert_eq!(load.vo_label("amber", "managed"), Counts::NONE);
     }

@@ -1,5 +1,6 @@
 //! One page a file: what it reads, its template, its JSON.
 
+pub(crate) mod holds;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod log;

@@ -133,7 +133,8 @@ pub(crate) async fn lines(app: &App, rows: &[TaskRow]) -> Result<Vec<TaskLine>, 
     Ok(rows.iter().map(line).collect())
 }
 
-async fn list_json(app: &App, rows: &[TaskRow]) -> Result<Value, Trouble> {
+/// Tasks as JSON.
+pub(crate) async fn list_json(app: &App, rows: &[TaskRow]) -> Result<Value, Trouble> {
     let names = app.names(rows.iter().map(|t| t.person_id)).await?;
     let datasets = datasets(app, rows).await?;
     let one = |t: &TaskRow| {

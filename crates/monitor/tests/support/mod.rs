@@ -183,7 +183,7 @@ impl World {
                 after.ended_us = Some(at);
             }
             let actor = if state.is_final() { Actor::Finisher } else { Actor::Engine };
-            let actor = if *state == TaskState::Aborting { Actor::User } else { actor };
+            let actor = if matches!(state, TaskState::Aborting | TaskState::Paused) { Actor::User } else { actor };
             task::transition::move_to(&mut batch, &t, &after, actor, at, after.reason.as_deref()).unwrap();
             self.apply(batch).await;
             t = TaskRow { rev: t.rev + 1, state_us: at, modified_us: at, ..after };

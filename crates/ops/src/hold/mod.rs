@@ -110,10 +110,21 @@ pub fn as_json(h: &HoldRow, queues: &Snapshot) -> Value {
     })
 }
 
-/// Every hold that stands, as JSON.
+/// Every hold that stands, as JSON; that of a whole queue also with `"finished"` and `"failed"`, what ended there lately (setting
+/// `broker.failure_window_s`).
 pub async fn list(ops: &Ops) -> Result<Vec<Value>, OpsError> {
     let queues = ops.queues_changed().await?;
-    Ok(queues.holds.iter().filter(|h| h.state != HoldState::Free).map(|h| as_json(h, &queues)).collect())
+    let load = crate::statistics::load(ops).await?;
+    let one = |h: &Arc<HoldRow>| {
+        let mut out = as_json(h, &queues);
+        if h.queue_id != SERVER && h.node == EVERY_NODE {
+            let ended = load.queue(h.queue_id).ended.values();
+            let (finished, failed) = ended.fold((0, 0), |sum, e| (sum.0 + e.finished, sum.1 + e.failed));
+            (out["finished"], out["failed"]) = (finished.into(), failed.into());
+        }
+        out
+    };
+    Ok(queues.holds.iter().filter(|h| h.state != HoldState::Free).map(one).collect())
 }
 
 /// The subject of a queue's decision records: below those of tasks and jobs.

@@ -3,6 +3,7 @@
 
 pub mod cap;
 pub mod shift;
+pub mod show;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
@@ -12,7 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use panda_core::{job::state::JobState, policy::throttle::Has};
 use panda_store::query::job::count;
 
-use crate::{Ops, OpsError};
+use crate::{Ops, OpsError, live::Kept};
 
 /// Something that holds a task or job back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,19 +32,16 @@ const GROUPS_AGE_US: i64 = 10_000_000;
 /// What each working group has, by VO and name.
 pub type Groups = BTreeMap<(String, String), Has>;
 
-/// The counts of working groups, with their time.
+/// The counts of working groups.
 #[derive(Debug, Default)]
-pub struct GroupCounts(tokio::sync::Mutex<Option<(i64, Arc<Groups>)>>);
+pub struct GroupCounts(Kept<Groups>);
 
 /// What working groups have, at most ten seconds old.
 pub async fn groups(ops: &Ops) -> Result<Arc<Groups>, OpsError> {
-    let mut held = ops.live.groups.0.lock().await;
-    let now = ops.now().0;
-    if let Some((at, groups)) = held.as_ref()
-        && (0..GROUPS_AGE_US).contains(&(now - at))
-    {
-        return Ok(groups.clone());
-    }
+    ops.live.groups.0.get(ops.now().0, GROUPS_AGE_US, count_groups(ops)).await
+}
+
+async fn count_groups(ops: &Ops) -> Result<Groups, OpsError> {
     let mut groups = Groups::new();
     for l in count::working_groups(&ops.store).await? {
         let has = groups.entry((l.vo, l.group)).or_default();
@@ -54,7 +52,5 @@ pub async fn groups(ops: &Ops) -> Result<Arc<Groups>, OpsError> {
             (has.queued, has.queued_cores) = (has.queued + l.n, has.queued_cores + cores);
         }
     }
-    let groups = Arc::new(groups);
-    *held = Some((now, groups.clone()));
     Ok(groups)
 }

@@ -43,7 +43,7 @@ const PAGE: i64 = 1_000;
 
 /// Whose jobs are moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     Person(i64),
     Group(String, String),
     Vo(String),
@@ -58,7 +58,8 @@ impl Whose {
             Self::Vo(_) => "capped_vo",
         }
     }
-    async fn name(&self, ops: &Ops) -> Result<String, OpsError> {
+    /// `user `x``, `working group `x``, `VO `x``.
+    pub(super) async fn name(&self, ops: &Ops) -> Result<String, OpsError> {
         Ok(match self {
             Self::Person(id) => format!("user `{}`", ops.person_by_id(*id).await?.name),
             Self::Group(_, group) => format!("working group `{group}`"),
@@ -83,7 +84,7 @@ pub async fn step(ops: &Ops) -> Result<usize, OpsError> {
 }
 
 /// Whoever has a cap, or jobs that one may hold, with VO, cap and what they have.
-async fn everybody(ops: &Ops, settings: &Values, load: &Load) -> Result<Vec<(Whose, String, Cap, Has)>, OpsError> {
+pub(super) async fn everybody(ops: &Ops, settings: &Values, load: &Load) -> Result<Vec<(Whose, String, Cap, Has)>, OpsError> {
     let held = |counts: &Counts| counts.jobs(&[JobState::Throttled]);
     let given =
         |jobs: &Setting, cores: &Setting| held(load.all()) > 0 || settings.iter().any(|(key, _)| key.0 == jobs.name || key.0 == cores.name);

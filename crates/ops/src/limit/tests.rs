@@ -156,3 +156,46 @@ async fn queued_jobs_of_a_user_are_held_and_come_back() {
     set(&w, VO_CORES.name, "amber", "6").await;
     assert_eq!(shift::step(&w.ops).await.unwrap(), 1, "one more may start");
 }
+
+/// What people see of caps and throttles is what holds jobs back.
+#[tokio::test]
+async fn caps_and_throttles_are_shown_with_what_they_hold() {
+    let w = World::new().await;
+    let q = w.queue("LOCAL").await;
+    let shown = async || {
+        w.pass(11);
+        super::show::show(&w.ops, &bob()).await.unwrap()
+    };
+    assert_eq!(shown().await, json!({"caps": [], "more_caps": 0, "throttles": [], "settings": []}));
+    let t = w.task(&alice(), TaskState::Running, "{}").await;
+    jobs(&w, &alice(), t, q, JobState::Running, 2).await;
+    jobs(&w, &alice(), t, q, JobState::Activated, 3).await;
+    let other = w.task(&bob(), TaskState::Running, "{}").await;
+    jobs(&w, &bob(), other, q, JobState::Running, 1).await;
+    set(&w, USER_JOBS.name, "amber", "2").await;
+    set(&w, VO_CORES.name, "amber", "100").await;
+    set(&w, LIMITS.name, "", r#"{"NQUEUELIMIT_Undefined": 2, "NRUNNINGCAP_Undefined": 9}"#).await;
+    let values = json!({"value": 100, "throttled": true});
+    share::change::set(&w.ops, &prod(), UNDEFINED, values.as_object().unwrap()).await.unwrap();
+    let seen = shown().await;
+    let caps: Vec<(&str, &str, i64, i64)> = seen["caps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["whose"].as_str().unwrap(), c["name"].as_str().unwrap(), c["running"].as_i64().unwrap(), c["queued"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(caps, [("user", "alice", 2, 3), ("user", "bob", 1, 0), ("vo", "amber", 3, 3)], "the fullest first");
+    assert_eq!((&seen["caps"][0]["jobs"], &seen["caps"][0]["cores"]), (&json!(2), &Value::Null));
+    assert!(seen["caps"][0]["reason"].as_str().unwrap().starts_with("user `alice` has 2 jobs running"), "{seen}");
+    assert_eq!(seen["caps"][1]["reason"], Value::Null);
+    let throttle = &seen["throttles"][0];
+    assert_eq!(
+        (&throttle["share"], &throttle["resource_type"], &throttle["queue_limit"], &throttle["running_cap"], &throttle["queue_cap"]),
+        (&json!(UNDEFINED), &json!("SCORE"), &json!(2), &json!(9), &Value::Null)
+    );
+    assert_eq!(throttle["reason"], Value::Null, "three are queued for three running ones");
+    assert_eq!(seen["settings"].as_array().unwrap().len(), 3);
+    jobs(&w, &alice(), t, q, JobState::Activated, 5).await;
+    let seen = shown().await;
+    assert!(seen["throttles"][0]["reason"].as_str().unwrap().contains("8 SCORE jobs queued for 3 running ones; its limit is 2"), "{seen}");
+}

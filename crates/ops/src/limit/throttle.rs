@@ -41,28 +41,9 @@ pub async fn ask(ops: &Ops, t: &TaskRow, resource_type: &str) -> Result<Answer, 
     if !held.tree.get(name).is_some_and(|n| n.share.throttled) {
         return Ok(Answer::Go(None));
     }
-    let settings = ops.settings().await?;
-    let limits = limits(&settings, &t.vo, &t.label, name, resource_type);
-    let load = statistics::load(ops).await?;
-    let counts = load.share_type(share, resource_type);
-    let mut jobs = Jobs {
-        running: counts.running(),
-        queued: counts.activated(),
-        defined: counts.jobs(&[JobState::Pending, JobState::Defined, JobState::Assigned]),
-        waiting: counts.jobs(&[JobState::Waiting]),
-        ..Jobs::default()
-    };
-    let user = label::class(&settings, &t.vo, &t.label) == label::ANALYSIS;
-    let mut verdict = throttle::verdict(&jobs, &limits, t.priority, user);
-    if let Verdict::Skip { row, .. } = verdict {
-        // Only now is it worth to look at the jobs themselves.
-        let lanes = lanes(ops, share, resource_type).await?;
-        if matches!(row, Row::NoRunning | Row::Ratio) {
-            jobs.walltime_s = walltime(ops, &lanes).await?;
-        }
-        jobs.top_priority = ops.store.heads(&lanes, false).await?.iter().map(|(_, (neg, _))| -neg).max();
-        verdict = throttle::verdict(&jobs, &limits, t.priority, user);
-    }
+    let user = label::class(&*ops.settings().await?, &t.vo, &t.label) == label::ANALYSIS;
+    let asked = Asked { share, leaf: name, resource_type, vo: &t.vo, label: &t.label, priority: t.priority, user };
+    let (jobs, _, verdict) = weigh(ops, &asked).await?;
     Ok(match verdict {
         Verdict::Pass { at_most } | Verdict::Higher { at_most, .. } => Answer::Go(Some(at_most)),
         Verdict::Skip { row, found, limit } => {
@@ -74,6 +55,50 @@ pub async fn ask(ops: &Ops, t: &TaskRow, resource_type: &str) -> Result<Answer, 
             Answer::Hold(Hold { stage: STAGE, reason, doc: doc.to_string() })
         }
     })
+}
+
+/// For whom the throttle is asked.
+pub(super) struct Asked<'a> {
+    /// Share that the jobs carry.
+    pub share: &'a str,
+    /// Leaf of the tree that they belong to.
+    pub leaf: &'a str,
+    /// Resource type.
+    pub resource_type: &'a str,
+    /// VO.
+    pub vo: &'a str,
+    /// Label.
+    pub label: &'a str,
+    /// Priority of the task.
+    pub priority: i64,
+    /// Whether its label is one of users, whose priorities say nothing.
+    pub user: bool,
+}
+
+/// What there is of a share and resource type, the limits, and what follows.
+pub(super) async fn weigh(ops: &Ops, a: &Asked<'_>) -> Result<(Jobs, Limits, Verdict), OpsError> {
+    let settings = ops.settings().await?;
+    let limits = limits(&settings, a.vo, a.label, a.leaf, a.resource_type);
+    let load = statistics::load(ops).await?;
+    let counts = load.share_type(a.share, a.resource_type);
+    let mut jobs = Jobs {
+        running: counts.running(),
+        queued: counts.activated(),
+        defined: counts.jobs(&[JobState::Pending, JobState::Defined, JobState::Assigned]),
+        waiting: counts.jobs(&[JobState::Waiting]),
+        ..Jobs::default()
+    };
+    let mut verdict = throttle::verdict(&jobs, &limits, a.priority, a.user);
+    if let Verdict::Skip { row, .. } = verdict {
+        // Only now is it worth to look at the jobs themselves.
+        let lanes = lanes(ops, a.share, a.resource_type).await?;
+        if matches!(row, Row::NoRunning | Row::Ratio) {
+            jobs.walltime_s = walltime(ops, &lanes).await?;
+        }
+        jobs.top_priority = ops.store.heads(&lanes, false).await?.iter().map(|(_, (neg, _))| -neg).max();
+        verdict = throttle::verdict(&jobs, &limits, a.priority, a.user);
+    }
+    Ok((jobs, limits, verdict))
 }
 
 /// Reads limits: a JSON object of upstream's keys with numbers; empty = none.

@@ -7,6 +7,7 @@ statements! {
     [hot] read LIST = "decision.list", "SELECT stage, at_us, doc FROM decision WHERE subject_id = :subject ORDER BY stage LIMIT 50";
     [hot] read GET = "decision.get", "SELECT at_us, doc FROM decision WHERE subject_id = :subject AND stage = :stage LIMIT 1";
     [hot] read OF_STAGE = "decision.of_stage", "SELECT subject_id, at_us, doc FROM decision WHERE subject_id IN (:ids*) AND stage = :stage LIMIT 1000";
+    [hot] read STAGES = "decision.stages", "SELECT subject_id, stage, at_us FROM decision WHERE subject_id IN (:ids*) ORDER BY subject_id, stage LIMIT 20000";
     // The present record as a past one.
     [hot] write KEEP = "decision_history.keep", "INSERT INTO decision_history (subject_id, stage, at_us, doc) SELECT subject_id, stage, at_us, doc FROM decision WHERE subject_id = :subject AND stage = :stage {skip_dup(subject_id,stage,at_us)}",
         // There the columns of both tables would be meant.
@@ -43,6 +44,11 @@ pub async fn get(store: &Store, subject: i64, stage: &str) -> Result<Option<(i64
 pub async fn of_stage(store: &Store, subjects: &[i64], stage: &str) -> Result<Vec<(i64, i64, String)>, Error> {
     let rows = store.fetch(&OF_STAGE, vec![("ids", subjects.to_vec().into()), ("stage", stage.into())]).await?;
     rows.iter().map(|r| Ok((r.int(0)?, r.int(1)?, r.text(2)?.to_owned()))).collect()
+}
+/// Which stages these subjects (at most 1,000) have records of, without the documents: subject, stage and time. At most 20,000.
+pub async fn stages(store: &Store, subjects: &[i64]) -> Result<Vec<(i64, String, i64)>, Error> {
+    let rows = store.fetch(&STAGES, vec![("ids", subjects.to_vec().into())]).await?;
+    rows.iter().map(|r| Ok((r.int(0)?, r.text(1)?.to_owned(), r.int(2)?))).collect()
 }
 /// Keeps the present record of a stage as a past one; [`set`] follows in the same batch.
 pub fn keep(batch: &mut Batch, subject: i64, stage: &str) {
