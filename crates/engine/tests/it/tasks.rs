@@ -220,9 +220,7 @@ async fn a_missing_data_set_holds_the_task_with_its_reason(w: &World) {
 }
 
 async fn what_no_queue_can_do_is_held_with_the_funnel(w: &World) {
-    let mut params = prun("user.alice.t", 1);
-    params["ramCount"] = json!(9_000);
-    let id = w.submit(params).await;
+    let id = w.submit_too_big("user.alice.t", 9_000).await;
     w.settle().await;
     let t = w.task(id).await;
     assert_eq!(t.state, TaskState::Pending);

@@ -193,9 +193,7 @@ async fn force(w: &World, id: TaskId, change: impl FnOnce(&mut TaskRow), actor: 
 
 /// 4.4, 20.9: looked at again after a minute and then a tenth of the time on hold, at most an hour; given up after 7 days.
 async fn a_task_on_hold_is_looked_at_and_given_up(w: &World) {
-    let mut big = prun("user.alice.big", 1);
-    big["ramCount"] = json!(9_000);
-    let id = w.submit(big).await;
+    let id = w.submit_too_big("user.alice.big", 9_000).await;
     w.settle().await;
     assert_eq!(w.task(id).await.state, TaskState::Pending);
     let since = w.task(id).await.frozen_us.unwrap();

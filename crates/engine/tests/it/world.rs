@@ -128,6 +128,19 @@ impl World {
         self.ops.queues_changed().await.unwrap();
         q.id
     }
+    /// Changes a queue, as `panda queue set` does.
+    pub async fn set_queue(&self, name: &str, values: Value) {
+        panda_ops::queue::change::set(&self.ops, &prod(), name, values.as_object().unwrap()).await.unwrap();
+    }
+    /// Submits a task of one job that needs so much memory, MB, while the queue `LOCAL` has it; the queue is small again afterwards.
+    pub async fn submit_too_big(&self, name: &str, mb: i64) -> TaskId {
+        self.set_queue("LOCAL", json!({"max_ram_mb": mb})).await;
+        let mut params = prun(name, 1);
+        params["ramCount"] = json!(mb);
+        let id = self.submit(params).await;
+        self.set_queue("LOCAL", json!({"max_ram_mb": 4_000})).await;
+        id
+    }
     pub fn pass(&self, seconds: i64) {
         self.clock.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }

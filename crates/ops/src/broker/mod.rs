@@ -1,6 +1,7 @@
 //! Brokerage with the queues, storages, loads and settings as they are: who asks says what a job needs, `core` decides.
 
 pub mod locality;
+pub mod needs;
 pub mod record;
 
 use std::{
@@ -85,6 +86,15 @@ impl Broker {
             known: Vec::new(),
             draws: 0,
         })
+    }
+    /// The same as if nothing ran and nothing waited anywhere: what queues offer does not hang on it.
+    async fn without_load(ops: &Ops, queues: Arc<Snapshot>) -> Result<Self, OpsError> {
+        Ok(Self { queues, load: Arc::default(), settings: ops.settings().await?, now: ops.now(), known: Vec::new(), draws: 0 })
+    }
+    /// Why no queue can ever take jobs with these needs, if so.
+    fn never(&self, needs: &Needs) -> Option<String> {
+        let needs = self.complete(needs.clone());
+        self.with(&Ask::new(&needs), |world| broker::never(&needs, world))
     }
     /// The queues and storage endpoints that it works with.
     #[must_use]
@@ -182,9 +192,12 @@ impl Broker {
     }
 }
 
-/// Whether jobs with these needs can run at all, as things are now: what submission asks before it takes work.
-pub async fn feasible(ops: &Ops, needs: &Needs) -> Result<Feasible, OpsError> {
-    let broker = Broker::new(ops).await?;
-    let needs = broker.complete(needs.clone());
-    Ok(broker.feasible(&Ask::new(&needs)))
+/// Why no queue can ever take jobs with these needs; none = one could, now or later. What submission asks before it takes work: where one could,
+/// only queues and settings are looked at, which are in memory. Before it says no it looks at the queues as they are in the database.
+pub async fn refusal(ops: &Ops, needs: &Needs) -> Result<Option<String>, OpsError> {
+    if Broker::without_load(ops, ops.queues().await?).await?.never(needs).is_none() {
+        return Ok(None);
+    }
+    ops.queues_changed().await?;
+    Ok(Broker::new(ops).await?.never(needs))
 }

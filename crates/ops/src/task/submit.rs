@@ -1,4 +1,5 @@
-//! Takes a new task: whose it is, whether its name is free, whether its parameters can ever become jobs. What is accepted here can run.
+//! Takes a new task: whose it is, whether its name is free, whether its parameters can ever become jobs, and whether a queue could ever take
+//! them. What is accepted here can run.
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
@@ -18,7 +19,7 @@ use panda_wire::TaskParameters;
 use serde_json::Value;
 
 use super::plan::{Adjust, Plan};
-use crate::{MAX_CONFLICTS, Ops, OpsError, job::submit::USER_LABELS, retention, share};
+use crate::{MAX_CONFLICTS, Ops, OpsError, broker, job::submit::USER_LABELS, retention, share};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -112,9 +113,20 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     }
     let (types, plan) = (ops.resource_types().await?, &accepted.plan);
     let share = share::of_task(ops, &typed, &vo, &label, types.of(plan.cores, plan.ram_mb), &person.name).await?;
+    let name = typed.task_name.clone().unwrap_or_default();
+    let new = TaskRow {
+        working_group: typed.working_group.clone(),
+        processing_type: typed.processing_type.clone(),
+        priority: priority(&settings, who, &typed, &vo, &label),
+        parent_id: parent,
+        share_name: Some(share),
+        ..TaskRow::new(TaskId(0), &name, TaskState::Registered, &vo, &label, person.id, 0)
+    };
+    if let Some(why) = broker::refusal(ops, &broker::needs::of(&new, plan, &types, 0)).await? {
+        return Err(faulty(why));
+    }
     let text = serde_json::to_string(&params).unwrap_or_default();
     let unique = typed.unique_task_name == Some(true);
-    let name = typed.task_name.clone().unwrap_or_default();
     for _ in 0..MAX_CONFLICTS {
         let holder = if unique { task::transition::named(&ops.store, person.id, &name).await? } else { None };
         if let Some(old) = holder {
@@ -126,14 +138,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         }
         let now = ops.now().0;
         let id = TaskId(ops.store.id(IdKind::Task).await?);
-        let row = TaskRow {
-            working_group: typed.working_group.clone(),
-            processing_type: typed.processing_type.clone(),
-            priority: priority(&settings, who, &typed, &vo, &label),
-            parent_id: parent,
-            share_name: Some(share.clone()),
-            ..TaskRow::new(id, &name, TaskState::Registered, &vo, &label, person.id, now)
-        };
+        let row = TaskRow { id, created_us: now, modified_us: now, state_us: now, ..new.clone() };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &row, &text, unique, Actor::Client)?;
         if adjust != Adjust::default() {

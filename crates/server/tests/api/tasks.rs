@@ -85,6 +85,30 @@ async fn faulty_submissions() {
     assert_eq!(ask(json!([])).await["message"], "Type error: 'task_parameters' must be of type dict, got list.");
 }
 
+/// What no queue could ever take is refused with what it lacks; what waits for a queue to come back is taken.
+#[tokio::test]
+async fn what_no_queue_could_ever_take() {
+    let s = server().await;
+    let ask = async |key: &str, value: Value| {
+        let mut body = no_build();
+        body["task_parameters"]["taskName"] = json!("user.alice.never/");
+        body["task_parameters"][key] = value;
+        post("/api/v1/task/submit").by("alice").json(&body).send(&s).await
+    };
+    assert_snapshot!(
+        ask("ramCount", json!(32_000)).await.line(),
+        @r#"200 {"success": false, "message": "failed to register task: no queue of 1 can take it: 1 not for jobs of 32000 MB of memory (Q1); with 4444 MB of memory instead of 32000: 1 more queue (Q1)", "data": 4}"#
+    );
+    assert_snapshot!(
+        ask("site", json!("NOWHERE")).await.line(),
+        @r#"200 {"success": false, "message": "failed to register task: no queue of 1 can take it: 1 not asked for (Q1); without a list of queues to use: 1 more queue (Q1)", "data": 4}"#
+    );
+    let offline = json!({"name": "Q1", "values": {"state": "offline"}});
+    let set = post("/api/panda/v1/queue/set").by("prod").json(&offline).send(&s).await.json();
+    assert_eq!(set["success"], json!(true), "{set}");
+    assert_eq!(ask("site", json!("Q1")).await.json()["success"], json!(true));
+}
+
 #[tokio::test]
 async fn split_rules_of_a_live_task() {
     let s = server().await;

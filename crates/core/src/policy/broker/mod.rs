@@ -187,17 +187,25 @@ pub enum Feasible {
 /// Whether jobs with these needs can run at all: now, later, or never with the queues as they are described.
 #[must_use]
 pub fn feasible(needs: &Needs, world: &World<'_>) -> Feasible {
-    let offers = |o: &Offer<'_>| Criterion::ALL.iter().filter(|c| !c.changes()).all(|c| c.passes(o, needs, world));
-    let decision = decide(needs, world, &mut crate::time::SplitMix64::new(0));
-    if decision.passed > 0 {
-        Feasible::Now
-    } else if world.offers.iter().any(offers) {
-        Feasible::Later(decision.sentence())
-    } else {
-        let frees: Vec<String> = decision.frees.iter().take(MAX_FREES).map(Relaxation::sentence).collect();
-        let would = if frees.is_empty() { String::new() } else { format!("; {}", frees.join("; ")) };
-        Feasible::Never(format!("{}{would}", decision.sentence()))
+    if let Some(why) = never(needs, world) {
+        return Feasible::Never(why);
     }
+    let decision = decide(needs, world, &mut crate::time::SplitMix64::new(0));
+    if decision.passed > 0 { Feasible::Now } else { Feasible::Later(decision.sentence()) }
+}
+
+/// Why no queue, as they are described, can ever take jobs with these needs: what each one lacks, and what would free it; none = one could, now
+/// or later. Where one could, the rest is not looked at.
+#[must_use]
+pub fn never(needs: &Needs, world: &World<'_>) -> Option<String> {
+    let offers = |o: &Offer<'_>| Criterion::ALL.iter().filter(|c| !c.changes()).all(|c| c.passes(o, needs, world));
+    if world.offers.iter().any(offers) {
+        return None;
+    }
+    let decision = decide(needs, world, &mut crate::time::SplitMix64::new(0));
+    let frees: Vec<String> = decision.frees.iter().take(MAX_FREES).map(Relaxation::sentence).collect();
+    let would = if frees.is_empty() { String::new() } else { format!("; {}", frees.join("; ")) };
+    Some(format!("{}{would}", decision.sentence()))
 }
 
 /// Relaxations told in one sentence.
