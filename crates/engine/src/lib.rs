@@ -11,6 +11,7 @@ pub mod generate;
 pub mod lease;
 pub mod loops;
 pub mod plan;
+mod retry;
 mod watch;
 
 pub use driver::{Engine, EngineOptions};

@@ -45,6 +45,8 @@ mod mixed;
 mod retention;
 #[path = "it/retries.rs"]
 mod retries;
+#[path = "it/retry.rs"]
+mod retry;
 #[path = "it/shares.rs"]
 mod shares;
 #[path = "it/split.rs"]

@@ -11,6 +11,7 @@ pub mod job_timer;
 pub mod notify;
 pub mod retention;
 pub mod task;
+pub mod task_retry;
 pub mod task_timer;
 
 use std::collections::BTreeMap;
@@ -206,7 +207,18 @@ impl Setting {
 /// The tables of all areas.
 #[must_use]
 pub const fn areas() -> &'static [&'static [&'static Setting]] {
-    &[broker::ALL, dispatch::ALL, feed::ALL, job_timer::ALL, notify::ALL, task::ALL, task_timer::ALL, brake::ALL, retention::ALL]
+    &[
+        broker::ALL,
+        dispatch::ALL,
+        feed::ALL,
+        job_timer::ALL,
+        notify::ALL,
+        task::ALL,
+        task_timer::ALL,
+        task_retry::ALL,
+        brake::ALL,
+        retention::ALL,
+    ]
 }
 
 /// The setting of this name.

@@ -172,6 +172,7 @@ pub const TABLE: &[Rule<TaskState>] = &[
         why: "4.3: input is to be read anew; also the same task submitted again",
     },
     Rule { from: Start::In(&[Toincexec]), to: &[Rerefine], actors: &[Engine], why: "4.3: changed parameters are in place" },
+    Rule { from: Start::In(&[Toincexec]), to: &[Exhausted], actors: &[Engine], why: "4.3, 5.7: a gate is violated" },
     Rule {
         from: Start::In(&[Defined, Ready, Running, Scouting, Scouted, Pending, Assigning, Exhausted]),
         to: &[Toreassign],

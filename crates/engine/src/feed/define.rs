@@ -16,8 +16,7 @@ use panda_store::{
 use crate::{
     EngineError,
     finish::catalogue::{plain_name, scope_of},
-    loops::command,
-    plan,
+    plan, retry,
 };
 
 /// Longest name of a data set of a task; a list of several is cut.
@@ -35,7 +34,7 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
     add_new(ops, &mut batch, t, &refined.plan, &existing, now).await?;
     if t.state == TaskState::Rerefine {
         // Taken up again: what failed is tried once more, and every input is listed again for what is new.
-        command::revive(ops, &mut batch, t).await?;
+        retry::revive(ops, &mut batch, &existing).await?;
         for d in existing.iter().filter(|d| d.role.is_input()) {
             let again = TaskDataset { state: "feeding".into(), part: 0, part_after: None, look_us: Some(0), ..d.clone() };
             task::dataset::progress(&mut batch, d, &again, Delta::default(), now.0);

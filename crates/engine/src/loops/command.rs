@@ -2,14 +2,12 @@
 //! the middle only means that it is looked at again.
 
 use panda_core::{
-    file::{FileRole, account::is_lost},
     id::TaskId,
     job::{
         kill::{Killer, reason},
         state::JobState,
     },
     machine::Actor,
-    policy::retry,
     task::{
         command::{Command, Target, after_reassign},
         state::TaskState,
@@ -21,11 +19,7 @@ use panda_store::{
     Batch, Topic,
     query::{
         job::{self, JobRow},
-        task::{
-            self, TaskRow,
-            dataset::{Delta, TaskDataset},
-            transition::TaskCommand,
-        },
+        task::{self, TaskRow, transition::TaskCommand},
     },
 };
 
@@ -35,6 +29,7 @@ use super::TASKS_A_STEP;
 use crate::{
     EngineError, Report,
     finish::kill::{self, Which},
+    retry,
 };
 
 /// Jobs of one batch.
@@ -83,12 +78,12 @@ async fn carry_out(ops: &Ops, command: &TaskCommand, now: Micros) -> Result<Step
     match Command::parse(&command.command) {
         Ok(Command::Kill) => end_jobs(ops, command, &t, TaskState::Aborting, TaskState::Toabort, now).await,
         Ok(Command::Finish) => end_jobs(ops, command, &t, TaskState::Finishing, TaskState::Passed, now).await,
-        Ok(Command::Retry) => retry(ops, command, &t, now).await,
+        Ok(Command::Retry) => {
+            retry::retry(ops, &mut batch, &t, &arguments(command), now).await?;
+            done(ops, batch, command).await
+        }
         Ok(Command::Incexec) => {
-            if t.state == TaskState::Toincexec {
-                let after = TaskRow { state: TaskState::Rerefine, command: None, attempt: t.attempt + 1, ended_us: None, ..t.clone() };
-                ops.move_task(&mut batch, &t, &after, Actor::Engine, now.0, None).await?;
-            }
+            retry::read_anew(ops, &mut batch, &t, &arguments(command), now).await?;
             done(ops, batch, command).await
         }
         Ok(Command::Reassign) => reassign(ops, command, &t, now).await,
@@ -209,51 +204,6 @@ async fn reassign(ops: &Ops, command: &TaskCommand, t: &TaskRow, now: Micros) ->
     task::dataset::look_at_inputs(&mut batch, t.id);
     batch.wake(Topic::Files);
     done(ops, batch, command).await
-}
-
-/// retry: failed files become ready again with further attempts.
-async fn retry(ops: &Ops, command: &TaskCommand, t: &TaskRow, now: Micros) -> Result<Step, EngineError> {
-    let in_place = t.state != TaskState::Toretry;
-    if in_place && !t.state.is_generating() && t.state != TaskState::Pending {
-        return done(ops, Batch::new(), command).await;
-    }
-    let mut batch = Batch::new();
-    let revived = revive(ops, &mut batch, t).await?;
-    if in_place {
-        task::transition::guard(&mut batch, t, now.0);
-    } else {
-        let mut after = TaskRow { attempt: t.attempt + 1, command: None, reason: None, ..t.clone() };
-        after.state = if revived > 0 { TaskState::Ready } else { t.prev_state.unwrap_or(TaskState::Finished) };
-        if revived > 0 {
-            after.ended_us = None;
-        }
-        after.prev_state = None;
-        let why = if revived > 0 { format!("{revived} files are tried again") } else { "there is nothing to try again".into() };
-        ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(&why)).await?;
-    }
-    batch.wake(Topic::Files);
-    done(ops, batch, command).await
-}
-
-/// Makes the failed and cancelled input files of a task ready again; the answer is their number.
-pub(crate) async fn revive(ops: &Ops, batch: &mut Batch, t: &TaskRow) -> Result<i64, EngineError> {
-    let mut revived = 0;
-    let datasets = task::dataset::of_task(&ops.store, t.id).await?;
-    for d in datasets.iter().filter(|d| d.role.is_input()) {
-        revived += revive_dataset(ops, batch, d).await?;
-    }
-    Ok(revived)
-}
-
-async fn revive_dataset(ops: &Ops, batch: &mut Batch, d: &TaskDataset) -> Result<i64, EngineError> {
-    let lost = task::file::totals(&ops.store, d.id).await?.into_iter().filter(|(state, ..)| is_lost(*state));
-    let (all, events) = lost.fold((0, 0), |sum, (_, files, events)| (sum.0 + files, sum.1 + events));
-    if all > 0 {
-        task::file::revive(batch, d.id, retry::task::ADDS, u64::try_from(all).unwrap_or(0));
-        // All of them count as used and as failed: the cancelled ones were counted when their task was finished early.
-        task::dataset::count(batch, d.id, Delta { used: -all, failed: -all, events_used: -events, ..Delta::default() });
-    }
-    Ok(if d.is_master || d.role == FileRole::Input { all } else { 0 })
 }
 
 /// pause and resume: what waits for a pilot is taken out of the dispatch, or put back.

@@ -47,6 +47,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::library::ALL,
         job::list::ALL,
         job::page::ALL,
+        job::past::ALL,
         job::report::ALL,
         job::transition::ALL,
         journal::ALL,

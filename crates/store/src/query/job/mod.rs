@@ -6,6 +6,7 @@ pub mod file;
 pub mod library;
 pub mod list;
 pub mod page;
+pub mod past;
 pub mod report;
 pub mod transition;
 

@@ -122,6 +122,7 @@ statements! {
         mysql: "UPDATE task_file SET state = 'running', job_id = :job + (seq - :first) DIV :each WHERE dataset_id = :dataset AND seq >= :first AND seq <= :last AND state = 'ready'";
     [hot] write MOVE = "task_file.move", "UPDATE task_file SET state = :state WHERE id IN (:ids*) AND state = :from";
     [hot] read FAILURES = "task_file.failures", "SELECT COUNT(*), COALESCE(SUM(failed), 0) FROM task_file WHERE dataset_id = :dataset AND state IN ('ready', 'running') LIMIT 1";
+    read MOST_ATTEMPTS = "task_file.most_attempts", "SELECT MAX(attempt) FROM task_file WHERE dataset_id = :dataset LIMIT 1";
     [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RELEASE = "task_file.release", "UPDATE task_file SET state = 'ready', attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf, job_id = NULL, prev_job = :job WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RAISE = "task_file.raise", "UPDATE task_file SET ram_mb = :ram WHERE id IN (:ids*) AND ram_mb < :ram";
@@ -305,6 +306,10 @@ pub async fn raised(store: &Store, dataset: i64, ram_mb: i64) -> Result<i64, Err
 /// Files of a data set that have not ended, and how often they failed altogether.
 pub async fn failures(store: &Store, dataset: i64) -> Result<(i64, i64), Error> {
     store.fetch(&FAILURES, vec![("dataset", dataset.into())]).await?.first().map_or(Ok((0, 0)), |r| Ok((r.int(0)?, r.int(1)?)))
+}
+/// Most attempts that a file of a data set has behind it.
+pub async fn most_attempts(store: &Store, dataset: i64) -> Result<i64, Error> {
+    store.fetch(&MOST_ATTEMPTS, vec![("dataset", dataset.into())]).await?.first().map_or(Ok(0), |r| Ok(r.opt_int(0)?.unwrap_or(0)))
 }
 /// Makes failed and cancelled files of a data set ready again with `more` further attempts; counters are corrected by the caller, who holds
 /// the task's lease and has counted them before.
