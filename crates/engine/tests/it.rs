@@ -41,6 +41,8 @@ mod feed;
 mod merge;
 #[path = "it/mixed.rs"]
 mod mixed;
+#[path = "it/nucleus.rs"]
+mod nucleus;
 #[path = "it/retention.rs"]
 mod retention;
 #[path = "it/retries.rs"]

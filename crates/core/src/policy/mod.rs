@@ -9,6 +9,7 @@ pub mod feed;
 pub mod label;
 pub mod load;
 pub mod names;
+pub mod nucleus;
 pub mod params;
 pub mod priority;
 pub mod ram;

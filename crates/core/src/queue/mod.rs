@@ -138,6 +138,8 @@ pub struct Queue {
     pub storage: Option<String>,
     /// Endpoints that jobs read from; empty = [`Self::storage`].
     pub reads: Vec<String>,
+    /// Endpoints that jobs can write to beside [`Self::storage`].
+    pub writes: Vec<String>,
 }
 
 impl Queue {
@@ -183,12 +185,23 @@ impl Queue {
             max_queued: 0,
             storage: None,
             reads: Vec::new(),
+            writes: Vec::new(),
         }
     }
     /// Endpoints that jobs read from.
     pub fn readable(&self) -> impl Iterator<Item = &str> {
         let own = self.storage.iter().filter(|_| self.reads.is_empty());
         self.reads.iter().chain(own).map(String::as_str)
+    }
+    /// Whether jobs can write to an endpoint.
+    #[must_use]
+    pub fn writes_to(&self, endpoint: &str) -> bool {
+        self.storage.as_deref() == Some(endpoint) || self.writes.iter().any(|e| e == endpoint)
+    }
+    /// The endpoint that outputs go to: the nucleus, when jobs can write there, else the queue's own (`spec/engine.md` 8.4).
+    #[must_use]
+    pub fn output_at<'a>(&'a self, nucleus: Option<&'a str>) -> Option<&'a str> {
+        nucleus.filter(|n| self.writes_to(n)).or(self.storage.as_deref())
     }
     /// Memory in MB that a job of `cores` cores may ask for (`spec/engine.md` 9.3, 20.4): a unified queue gives each
     /// core its part of the slot, and a slot need have only so many percent of what is asked for. None = no limit.
@@ -230,6 +243,15 @@ pub fn glob(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outputs_go_to_the_nucleus_where_jobs_can_write_there() {
+        let q = Queue { storage: Some("S".into()), writes: vec!["N".into()], ..Queue::new(QueueId(1), "A") };
+        for (nucleus, want) in [(None, "S"), (Some("S"), "S"), (Some("N"), "N"), (Some("FAR"), "S")] {
+            assert_eq!(q.output_at(nucleus), Some(want), "{nucleus:?}");
+        }
+        assert_eq!(Queue::new(QueueId(1), "A").output_at(Some("N")), None);
+    }
 
     #[test]
     fn patterns_of_names() {

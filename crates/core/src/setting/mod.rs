@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod feed;
 pub mod job_timer;
 pub mod notify;
+pub mod nucleus;
 pub mod retention;
 pub mod task;
 pub mod task_retry;
@@ -213,6 +214,7 @@ pub const fn areas() -> &'static [&'static [&'static Setting]] {
         feed::ALL,
         job_timer::ALL,
         notify::ALL,
+        nucleus::ALL,
         task::ALL,
         task_timer::ALL,
         task_retry::ALL,

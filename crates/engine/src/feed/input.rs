@@ -175,7 +175,7 @@ async fn enter(f: &Feeding<'_>, batch: &mut Batch, d: &TaskDataset, rows: usize,
             f.ops.move_task(batch, &t, &after, Actor::Engine, f.now.0, Some("its input is there")).await?;
             t = TaskRow { rev: t.rev + 1, ..after };
         }
-        let after = TaskRow { state: listed_state(f.plan(), &t), reason: None, prev_state: None, ..t.clone() };
+        let after = TaskRow { state: listed_state(f).await?, reason: None, prev_state: None, ..t.clone() };
         f.ops.move_task(batch, &t, &after, Actor::Engine, f.now.0, None).await?;
         return Ok(Some(TaskRow { rev: t.rev + 1, ..after }));
     }

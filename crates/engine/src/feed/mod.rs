@@ -12,7 +12,13 @@ mod parts;
 mod reconcile;
 mod source;
 
-use panda_core::{id::TaskId, machine::Actor, setting::feed as settings, task::state::TaskState, time::Micros};
+use panda_core::{
+    id::TaskId,
+    machine::Actor,
+    setting::{feed as settings, nucleus::CHOOSE},
+    task::state::TaskState,
+    time::Micros,
+};
 use panda_ops::{Ops, task::plan::Plan};
 use panda_store::{
     Batch, Topic,
@@ -181,9 +187,11 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
     Ok(fed)
 }
 
-/// The state of a task whose inputs are listed.
-fn listed_state(_plan: &Plan, _t: &TaskRow) -> TaskState {
-    TaskState::Ready
+/// The state of a task whose inputs are listed: one without a nucleus waits for it, when one is to be chosen (`spec/engine.md` 5.8).
+async fn listed_state(f: &Feeding<'_>) -> Result<TaskState, EngineError> {
+    let t = &f.t;
+    let asks = f.plan().needs.asks_nucleus() || f.ops.settings().await?.flag(&CHOOSE, &t.vo, &t.label);
+    Ok(if asks && t.nucleus.is_none() { TaskState::Assigning } else { TaskState::Ready })
 }
 
 /// Moves the task on when all its inputs are listed and none of its rows did.
@@ -191,7 +199,7 @@ async fn ready(f: &mut Feeding<'_>, empty: bool) -> Result<(), EngineError> {
     let mut batch = Batch::new();
     let now = f.now.0;
     let mut t = f.t.clone();
-    let steps: &[TaskState] = if empty { &[TaskState::Finishing, TaskState::Passed] } else { &[listed_state(f.plan(), &t)] };
+    let steps: &[TaskState] = if empty { &[TaskState::Finishing, TaskState::Passed] } else { &[listed_state(f).await?] };
     for state in steps {
         let after = TaskRow { state: *state, reason: None, prev_state: None, ..t.clone() };
         let why = (*state == TaskState::Finishing).then_some("its input is empty, which it allows");

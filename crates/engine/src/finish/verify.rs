@@ -2,25 +2,44 @@
 
 use std::path::{Path, PathBuf};
 
-use panda_ops::storage;
+use panda_ops::{queue::Snapshot, storage};
+use panda_store::query::queue::QueueRow;
 
 use super::report::Stored;
 
-/// Where the files of a queue may lie.
+/// A storage endpoint that jobs of a queue write to.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// Directory of the storage endpoint.
+    /// Its name; none = the queue's own.
+    pub name: Option<String>,
+    /// Its directory.
     pub root: PathBuf,
+}
+
+/// The endpoints that jobs of a queue write to, its own first.
+#[must_use]
+pub fn written_to(queues: &Snapshot, queue: &QueueRow) -> Vec<Endpoint> {
+    let own = queues.rses.get(&queue.rse_id).map(|r| Endpoint { name: None, root: PathBuf::from(&r.root) });
+    let writes = queues.fact(queue.id).map(|q| q.writes.as_slice()).unwrap_or_default();
+    let others = writes.iter().filter_map(|name| queues.rses.values().find(|r| r.name == *name));
+    own.into_iter().chain(others.map(|r| Endpoint { name: Some(r.name.clone()), root: PathBuf::from(&r.root) })).collect()
+}
+
+/// The name of the endpoint that a stored file lies at, of those that are not the queue's own (which comes first). Blocking.
+#[must_use]
+pub fn lies_at(endpoints: &[Endpoint], file: &Stored) -> Option<String> {
+    let path = storage::local_path(file.surl.as_deref()?)?;
+    endpoints.iter().find(|e| below(&e.root, &path)).and_then(|e| e.name.clone())
 }
 
 /// Checks one stored file; the answer is the problem, if any. Blocking.
 #[must_use]
-pub fn problem(endpoint: &Endpoint, file: &Stored) -> Option<String> {
+pub fn problem(endpoints: &[Endpoint], file: &Stored) -> Option<String> {
     let Some(surl) = &file.surl else { return Some(format!("output {}: the report says no address", file.lfn)) };
     let Some(path) = storage::local_path(surl) else {
         return Some(format!("output {}: {surl} is no address of a storage that this server reads", file.lfn));
     };
-    if !below(&endpoint.root, &path) {
+    if !endpoints.iter().any(|e| below(&e.root, &path)) {
         return Some(format!("output {}: {surl} does not lie in the queue's storage", file.lfn));
     }
     let (size, sum) = match storage::measure(&path) {

@@ -45,6 +45,8 @@ pub struct Setting<'a> {
     pub queue: &'a QueueRow,
     /// The queue's storage.
     pub rse: &'a RseRow,
+    /// The endpoint that the task's outputs go to.
+    pub out: &'a str,
     /// Shown name of the owner.
     pub owner: &'a str,
     /// How the owner stands, for priorities.
@@ -217,7 +219,8 @@ impl Setting<'_> {
             scope: f.scope.as_deref().unwrap_or_default(),
             guid: f.guid.as_deref(),
             dataset: self.dataset_name(f.dataset_id).unwrap_or(&f.lfn),
-            rse: &self.rse.name,
+            // What the task's own jobs read stays at the queue.
+            rse: if matches!(f.role, FileRole::Output | FileRole::Log) { self.out } else { &self.rse.name },
             is_log: f.role.is_log(),
             optional: f.optional,
             ..DictFile::default()

@@ -1,5 +1,6 @@
 //! Makes jobs: chooses the queue, builds the library, writes run and merge jobs.
 
+pub mod assign;
 pub mod broker;
 pub mod build;
 mod extras;

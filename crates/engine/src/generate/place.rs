@@ -20,6 +20,8 @@ pub struct Place {
     pub queue: Arc<QueueRow>,
     /// Its storage.
     pub rse: Arc<RseRow>,
+    /// The endpoint that the task's outputs go to.
+    pub out: String,
     /// What it can do.
     pub site: Site,
     /// Jobs for it before another is drawn, when it says so.
@@ -72,9 +74,11 @@ impl Places {
         let queue = queues.by_id.get(&drawn.id).ok_or_else(missing)?;
         let lane = job::lane(turn.ops, turn.t, &turn.types, queue.id, &turn.t.label, (plan.cores, plan.ram_mb)).await?;
         let doc: Value = serde_json::from_str(&queue.doc).unwrap_or_default();
+        let rse = queues.rses.get(&queue.rse_id).ok_or_else(missing)?.clone();
         turn.places.push(Place {
             queue: queue.clone(),
-            rse: queues.rses.get(&queue.rse_id).ok_or_else(missing)?.clone(),
+            out: drawn.output_at(turn.t.nucleus.as_deref()).unwrap_or(&rse.name).to_owned(),
+            rse,
             site: broker::site(&drawn, &choice.needs),
             jobs_a_draw: doc.get("job_chunk_size").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0),
             refined: refined.clone(),
@@ -103,6 +107,7 @@ impl Turn<'_> {
             datasets: &self.datasets,
             queue: &place.queue,
             rse: &place.rse,
+            out: &place.out,
             owner: &self.owner,
             standing: self.standing,
             types: &self.types,

@@ -1,9 +1,6 @@
 //! Settles final reports: reads them in bulk, checks the outputs on the storage, moves each job from holding to where it belongs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use panda_core::{
     file::{
@@ -43,7 +40,7 @@ use crate::{
     EngineError,
     finish::{
         report::{Final, Matched, Measured, Stored, decode, match_files},
-        verify::{Endpoint, problem},
+        verify::{self, Endpoint, lies_at, problem},
     },
 };
 
@@ -87,7 +84,10 @@ struct Case {
     job: Option<JobRow>,
     files: Vec<JobFile>,
     inputs: Vec<TaskFile>,
-    endpoint: Option<Endpoint>,
+    /// Where its queue's jobs write to, the queue's own storage first.
+    endpoints: Vec<Endpoint>,
+    /// Names of outputs that lie at another endpoint than the queue's own.
+    away: HashMap<String, String>,
     matched: Matched,
     said: BTreeMap<i64, Said>,
 }
@@ -101,14 +101,15 @@ async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError>
     for report in reports {
         let job = jobs.remove(&report.job_id);
         let queue = job.as_ref().and_then(|j| j.queue_id).and_then(|q| queues.by_id.get(&q));
-        let endpoint = queue.and_then(|q| queues.rses.get(&q.rse_id)).map(|r| Endpoint { root: PathBuf::from(&r.root) });
+        let endpoints = queue.map(|q| verify::written_to(&queues, q)).unwrap_or_default();
         cases.push(Case {
             final_report: decode(&report.doc),
             files: files.remove(&report.job_id).unwrap_or_default(),
             inputs: inputs.remove(&report.job_id).unwrap_or_default(),
             report,
             job,
-            endpoint,
+            endpoints,
+            away: HashMap::new(),
             matched: Matched::default(),
             said: BTreeMap::new(),
         });
@@ -157,14 +158,16 @@ fn check(case: &mut Case) {
         case.matched = match_files(&logs, &only_logs);
         case.matched.absent.clear();
     }
-    let Some(endpoint) = &case.endpoint else {
+    if case.endpoints.is_empty() {
         if case.final_report.finished {
             case.matched.problem.get_or_insert_with(|| "the job's queue has no storage endpoint".into());
         }
         return;
-    };
+    }
+    let endpoints = &case.endpoints;
     let stored = case.matched.stored.iter().chain(&case.matched.further);
-    let found = stored.filter_map(|(f, s)| problem(endpoint, s).map(|p| (f.role.is_log(), p))).collect::<Vec<_>>();
+    case.away = stored.clone().filter_map(|(_, s)| Some((s.lfn.clone(), lies_at(endpoints, s)?))).collect();
+    let found = stored.filter_map(|(f, s)| problem(endpoints, s).map(|p| (f.role.is_log(), p))).collect::<Vec<_>>();
     if case.final_report.finished {
         if let Some((_, p)) = found.into_iter().next() {
             case.matched.problem.get_or_insert(p);
@@ -279,7 +282,7 @@ async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &Jo
             deltas.add(file.dataset_id, &o.deltas);
         }
         if o.state == FileState::Finished {
-            register(ops, batch, job, &row, &mut registered).await?;
+            register(ops, batch, job, &row, case.away.get(&row.lfn), &mut registered).await?;
         }
     }
     // Absent ones, and patterns and split outputs in whose place further files come.
@@ -305,7 +308,7 @@ async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &Jo
             deltas.add(Some(dataset), &o.deltas);
         }
         if o.state == FileState::Finished {
-            register(ops, batch, job, &row, &mut registered).await?;
+            register(ops, batch, job, &row, case.away.get(&row.lfn), &mut registered).await?;
         }
     }
     for (dataset, (files, bytes)) in registered {
@@ -334,6 +337,7 @@ async fn register(
     batch: &mut Batch,
     job: &JobRow,
     file: &JobFile,
+    away: Option<&String>,
     registered: &mut BTreeMap<i64, (i64, i64)>,
 ) -> Result<(), EngineError> {
     if !matches!(file.role, FileRole::Output | FileRole::Log) {
@@ -351,7 +355,7 @@ async fn register(
         checksum: file.checksum.clone(),
         n_events: file.n_events,
         surl: file.surl.clone(),
-        rse: None,
+        rse: away.cloned(),
         lumiblock: None,
         boundary: None,
         lost: false,

@@ -7,7 +7,7 @@ use panda_store::query::task;
 
 use crate::{
     EngineError, Report,
-    generate::{order, turn},
+    generate::{assign, order, turn},
 };
 
 /// Turns of one step that make jobs: a task that comes meanwhile waits for at most about so many.
@@ -19,9 +19,10 @@ const WINDOWS: usize = 8;
 
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
+    // Who gets a nucleus now takes its turn in this step already.
+    let mut report = assign::step(ops, now).await?;
     let order = order::of_waiting(ops, now).await?;
     let windows = (WINDOWS / order.len().max(1)).max(1);
-    let mut report = Report::default();
     let mut productive = 0;
     for ids in order.chunks(TURNS) {
         if productive >= TURNS {

@@ -84,6 +84,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
         let Some(queue) = queues.by_id.get(&queue) else { continue };
         let missing = || EngineError::Internal(format!("queue {} has no storage endpoint", queue.name));
         let rse = queues.rses.get(&queue.rse_id).ok_or_else(missing)?;
+        let out = queues.fact(queue.id).and_then(|q| q.output_at(t.nucleus.as_deref())).unwrap_or(&rse.name);
         let site = Site { max_workdir_mb: queue.max_disk_mb, max_time_s: queue.max_walltime_s, ..Site::default() };
         let files: Vec<&JobFile> = jobs.values().flatten().collect();
         let rows: Vec<Row> = files.iter().map(|f| row(f, &datasets)).collect();
@@ -94,6 +95,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
             datasets: &datasets,
             queue,
             rse,
+            out,
             owner: &owner.name,
             standing,
             types: &types,

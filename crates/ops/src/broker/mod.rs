@@ -2,6 +2,7 @@
 
 pub mod locality;
 pub mod needs;
+pub mod nucleus;
 pub mod record;
 
 use std::{
@@ -159,6 +160,11 @@ impl Broker {
     #[must_use]
     pub fn feasible(&self, ask: &Ask<'_>) -> Feasible {
         self.with(ask, |world| broker::feasible(ask.needs, world))
+    }
+    /// Whether an online queue could take such jobs and has a way to their nucleus.
+    #[must_use]
+    pub fn reaches(&self, needs: &Needs) -> bool {
+        self.with(&Ask::new(needs), |world| broker::reaches(needs, world))
     }
     /// Chooses a queue for a job of many: those of the same needs are spread over the queues kept for them, by weight.
     pub fn place(&mut self, needs: &Needs) -> Place {

@@ -27,7 +27,7 @@ pub fn of(t: &TaskRow, plan: &Plan, types: &Types, input_mb: i64) -> Needs {
         person: t.person_id,
         only: plan.sites.clone(),
         never: plan.not_sites.clone(),
-        cloud: given(&r.cloud),
+        cloud: r.queues_of(),
         resource_type: types.of(plan.cores, plan.ram_mb).to_owned(),
         cores: plan.cores,
         max_cores: r.max_cores,

@@ -34,7 +34,7 @@ pub fn document(d: &Decision) -> Map<String, Value> {
 }
 
 /// Four digits: a weight is an estimate, and a record should not change with its last bits.
-fn rounded(weight: f64) -> f64 {
+pub(super) fn rounded(weight: f64) -> f64 {
     (weight * 10_000.0).round() / 10_000.0
 }
 

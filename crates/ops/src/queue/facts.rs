@@ -130,7 +130,8 @@ pub fn read(row: &QueueRow, storage: Option<&str>) -> (Queue, Vec<String>) {
         transferring_limit: d.int(&["transferringlimit"]),
         max_queued: d.int(&["maxqueued"]),
         storage: storage.map(str::to_owned),
-        reads: reads(&mut d),
+        reads: storages(&d, &["read_lan"]),
+        writes: storages(&d, &["write_lan", "pw"]).into_iter().filter(|e| Some(e.as_str()) != storage).collect(),
         hold: None,
         ..Queue::new(QueueId(row.id.0), row.name.clone())
     };
@@ -175,11 +176,16 @@ fn zero(item: &str) -> Option<String> {
     (target.trim().trim_end_matches('%').parse::<f64>() == Ok(0.0)).then(|| name.to_owned())
 }
 
-/// `astorages.read_lan`: endpoints that jobs read from.
-fn reads(d: &mut Doc) -> Vec<String> {
+/// `astorages`: endpoints of these activities: `read_lan` is where jobs read from, `write_lan` and `pw` where they write to.
+fn storages(d: &Doc, activities: &[&str]) -> Vec<String> {
     let Some(Value::Object(all)) = d.map.get("astorages") else { return Vec::new() };
-    let Some(Value::Array(list)) = all.get("read_lan") else { return Vec::new() };
-    list.iter().filter_map(|e| e.as_str().map(str::to_owned)).collect()
+    let mut out: Vec<String> = Vec::new();
+    for name in activities.iter().filter_map(|a| all.get(*a)?.as_array()).flatten().filter_map(Value::as_str) {
+        if !out.iter().any(|known| known == name) {
+            out.push(name.to_owned());
+        }
+    }
+    out
 }
 
 /// `architectures`: a list of `{"type": "cpu", "arch": […], "vendor": […], "instr": […]}` and `{"type": "gpu", "vendor", "model", "count",
@@ -262,7 +268,7 @@ mod tests {
             "releases": ["R-1"], "image_tags": ["docker://*"], "wnconnectivity": "full#dual", "is_virtual": false,
             "direct_access_lan": true, "maxdiskio": 900, "allowed_processing": "run,evgen", "excluded_processing": ["pile"],
             "fairsharepolicy": "share=slow:0%,type=evgen:30%,group=soft:0", "catchall": "allow_no_pilot,other=1", "transferringlimit": 200,
-            "maxqueued": 5, "astorages": {"read_lan": ["S1", "S2"]},
+            "maxqueued": 5, "astorages": {"read_lan": ["S1", "S2"], "write_lan": ["S1", "N"], "pw": ["N", "M"]},
             "architectures": [
                 {"type": "cpu", "arch": ["x86_64"], "vendor": ["amd"], "instr": ["x86-64-v3"]},
                 {"type": "gpu", "vendor": "nvidia", "model": ["A100"], "count": 2, "memory": 40000, "frameworks": {"CUDA": "12.2"}}
@@ -281,6 +287,7 @@ mod tests {
         assert_eq!((q.cpus.instrs.as_slice(), q.storage.as_deref(), q.reads.len()), (["x86-64-v3".to_owned()].as_slice(), Some("S1"), 2));
         assert_eq!((q.direct_io, q.has_container, q.max_io_kb_s, q.transferring_limit, q.max_queued), (true, true, 900, 200, 5));
         assert_eq!(q.connectivity.as_deref(), Some("full"));
+        assert_eq!(q.writes, ["N", "M"], "beside its own");
     }
 
     #[test]

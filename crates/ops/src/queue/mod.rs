@@ -58,11 +58,16 @@ impl Snapshot {
     pub fn lane(&self, id: LaneId) -> Option<&LaneRow> {
         self.lane_by_id.get(&id).map(AsRef::as_ref)
     }
+    /// A queue as the broker sees it.
+    #[must_use]
+    pub fn fact(&self, id: QueueId) -> Option<&Arc<Queue>> {
+        let name = self.by_id.get(&id)?.name.as_str();
+        self.facts.binary_search_by(|f| f.name.as_str().cmp(name)).ok().map(|at| &self.facts[at])
+    }
     /// Power of a queue's cores, thousandths (`corepower` of its document, [`POWER`] when it says nothing).
     #[must_use]
     pub fn power(&self, id: QueueId) -> i64 {
-        let fact = |name: &str| self.facts.binary_search_by(|f| f.name.as_str().cmp(name)).ok().map(|at| self.facts[at].core_power_milli);
-        self.by_id.get(&id).and_then(|q| fact(&q.name)).filter(|p| *p > 0).unwrap_or(POWER)
+        self.fact(id).map(|q| q.core_power_milli).filter(|p| *p > 0).unwrap_or(POWER)
     }
     /// Queues by name, in order.
     #[must_use]

@@ -19,7 +19,7 @@ use panda_store::{
 use serde_json::{Map, Value};
 
 use super::command::{Answer, busy, command, flags, not_found, owned};
-use crate::{MAX_CONFLICTS, Ops, OpsError};
+use crate::{MAX_CONFLICTS, Ops, OpsError, broker};
 
 /// Most attempts that one call may add; more is a slip of the keyboard.
 pub const MAX_INCREASE: i64 = 1_000;
@@ -95,6 +95,9 @@ pub async fn reassign(ops: &Ops, who: &Principal, id: TaskId, args: &Reassign) -
             return Err(OpsError::refused(format!("there is no queue {site}; `panda queue list` shows all")));
         }
         doc.insert("site".into(), site.into());
+    }
+    if let Some(nucleus) = given(&args.nucleus) {
+        broker::nucleus::check(ops, &nucleus).await?;
     }
     for (key, value) in [("cloud", given(&args.cloud)), ("nucleus", given(&args.nucleus))] {
         if let Some(value) = value {

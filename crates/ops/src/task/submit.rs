@@ -111,6 +111,9 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
             )));
         }
     }
+    if let Some(nucleus) = &accepted.plan.needs.nucleus {
+        broker::nucleus::check(ops, nucleus).await.map_err(|e| faulty(format!("parameter `nucleus`: {e}")))?;
+    }
     let (types, plan) = (ops.resource_types().await?, &accepted.plan);
     let share = share::of_task(ops, &typed, &vo, &label, types.of(plan.cores, plan.ram_mb), &person.name).await?;
     let name = typed.task_name.clone().unwrap_or_default();
@@ -120,6 +123,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         priority: priority(&settings, who, &typed, &vo, &label),
         parent_id: parent,
         share_name: Some(share),
+        nucleus: plan.needs.nucleus.clone(),
         ..TaskRow::new(TaskId(0), &name, TaskState::Registered, &vo, &label, person.id, 0)
     };
     if let Some(why) = broker::refusal(ops, &broker::needs::of(&new, plan, &types, 0)).await? {

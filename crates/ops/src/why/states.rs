@@ -55,10 +55,7 @@ fn before_jobs(t: &TaskRow) -> Said {
             format!("it goes on when they are there; `panda resume task/{id}` does not wait for them"),
         ),
         Defined => said("its input files are being listed", "jobs are made as soon as the first of them are listed"),
-        Assigning => said(
-            "a site for its outputs is to be chosen, which this program does not do by itself",
-            "`task/reassign` with a site or a nucleus",
-        ),
+        Assigning => said("a storage endpoint for its outputs, its nucleus, is to be chosen", AT_ONCE),
         Topreprocess => said("a preparation job is to be made", "the end of that job; then its inputs are read"),
         Preprocessing => said("its preparation job is under way", "the end of that job; then its inputs are read"),
         Rerefine => said("its parameters and inputs are to be read anew", AT_ONCE),

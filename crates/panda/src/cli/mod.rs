@@ -7,6 +7,7 @@ mod queue;
 mod retry_rule;
 mod setting;
 mod share;
+mod storage;
 mod submit;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ pub use queue::*;
 pub use retry_rule::{RetryRuleTryArgs, RetryRuleVerb};
 pub use setting::{SettingScope, SettingVerb};
 pub use share::ShareVerb;
+pub use storage::StorageVerb;
 pub use submit::{SubmitArgs, WaitArgs};
 
 use crate::context::Context;
@@ -91,6 +93,9 @@ enum Verb {
     /// Show and change the shares that VOs, groups and activities have of what runs
     #[command(subcommand)]
     Share(ShareVerb),
+    /// Show and change storage endpoints and the ways between them
+    #[command(subcommand)]
+    Storage(StorageVerb),
     /// Show, change and try the rules that say whether and how failed work is tried again
     #[command(subcommand)]
     RetryRule(RetryRuleVerb),
@@ -177,6 +182,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Retention(args) => call(verb::retention::run(&context, args.due)),
         Verb::Setting(args) => call(verb::setting::run(&context, &args)),
         Verb::Share(args) => call(verb::share::run(&context, &args)),
+        Verb::Storage(args) => call(verb::storage::run(&context, &args)),
         Verb::RetryRule(args) => call(verb::retry_rule::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),

@@ -26,6 +26,7 @@ pub mod serve;
 pub mod setting;
 pub mod share;
 pub mod status;
+pub mod storage;
 pub mod submit;
 pub mod tasks;
 pub mod token;

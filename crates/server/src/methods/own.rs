@@ -214,4 +214,22 @@ pub(super) const ROWS: &[Method] = &[
     Method::post("share", "remove", Right::QueueChange, &[NAME], handler!(own::share_remove::handle))
         .own()
         .about("Share", "Takes a share away."),
+    Method::get("storage", "list", Right::Read, &[], handler!(own::storage_list::handle))
+        .own()
+        .about("Storages", "Storage endpoints with what is known of them, and the ways between them."),
+    Method::post("storage", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::storage_set::handle))
+        .own()
+        .about(
+            "Storage",
+            "Changes what is known of a storage endpoint: state, read, write, free space, tape, nucleus; a root makes a new one.",
+        ),
+    Method::post(
+        "storage",
+        "link",
+        Right::QueueChange,
+        &[required("from", Kind::Text), required("to", Kind::Text), int("cost"), int("mbps"), int("queued")],
+        handler!(own::storage_link::handle),
+    )
+    .own()
+    .about("Nothing", "Tells of a way between two storage endpoints; without a cost it is taken out."),
 ];

@@ -1,4 +1,4 @@
-//! Holds and retention, from the request to what pilots get.
+//! Holds, storages and retention, from the request to what pilots get.
 
 use crate::support::{get, post, server};
 use insta::assert_snapshot;
@@ -53,4 +53,28 @@ async fn what_is_kept_is_listed() {
     let all = list("").await;
     let journal = all["data"].as_array().unwrap().iter().find(|l| l["class"] == json!("journal")).unwrap_or_else(|| panic!("{all}"));
     assert_eq!((&journal["rows"], &journal["setting"]), (&json!(1), &json!("retention.journal_days")));
+}
+
+/// What is known of storage endpoints, and the ways between them, is told from outside.
+#[tokio::test]
+async fn storages_are_listed_changed_and_linked() {
+    let s = server().await;
+    let ask =
+        async |what: &str, by: &str, body: Value| post(&format!("/api/panda/v1/storage/{what}")).by(by).json(&body).send(&s).await.json();
+    let listed = async || get("/api/panda/v1/storage/list").by("alice").send(&s).await.json()["data"].clone();
+    let one = json!({"name": "S1", "values": {"nucleus": true, "space_free_gb": 7}});
+    assert_eq!(ask("set", "alice", one.clone()).await["success"], json!(false));
+    assert_eq!(ask("set", "prod", one).await["data"]["space_free_gb"], 7);
+    let root = std::env::temp_dir().join(format!("panda-test-storage-{}", std::process::id()));
+    assert_eq!(ask("set", "prod", json!({"name": "S2", "values": {"root": root}})).await["success"], json!(true));
+    assert_eq!(ask("link", "prod", json!({"from": "S1", "to": "S2", "cost": 3, "mbps": 100})).await["success"], json!(true));
+    let all = listed().await;
+    let names: Vec<&str> = all["endpoints"].as_array().unwrap().iter().filter_map(|e| e["name"].as_str()).collect();
+    assert!(names.contains(&"S1") && names.contains(&"S2"), "{all}");
+    assert_eq!(all["links"], json!([{"from": "S1", "to": "S2", "cost": 3, "mbps": 100, "queued": 0}]));
+    let refused = ask("link", "prod", json!({"from": "S1", "to": "NOPE", "cost": 1})).await;
+    assert_snapshot!(refused["message"].as_str().unwrap(), @"storage endpoint `NOPE` does not exist; `panda storage list` shows those that do");
+    assert_eq!(ask("link", "prod", json!({"from": "S1", "to": "S2"})).await["success"], json!(true));
+    assert_eq!(listed().await["links"], json!([]));
+    std::fs::remove_dir_all(root).unwrap();
 }

@@ -235,10 +235,13 @@ async fn a_job_without_a_task_reaches_a_pilot() {
 async fn a_reassigned_task_goes_back_when_a_site_is_given() {
     let s = server().await;
     let store = &s.state.ops.store;
+    let marked =
+        post("/api/panda/v1/storage/set").by("prod").json(&json!({"name": "S1", "values": {"nucleus": true}})).send(&s).await.json();
+    assert_eq!(marked["data"]["nucleus"], true, "{marked}");
     let cases = [
         (json!({"site": "Q1"}), json!({"back_to_old_status": true, "site": "Q1"})),
         (json!({"site": "", "mode": "soft"}), json!({"back_to_old_status": true, "soft": true})),
-        (json!({"nucleus": "N"}), json!({"nucleus": "N"})),
+        (json!({"nucleus": "S1"}), json!({"nucleus": "S1"})),
         (json!({"cloud": "C", "mode": "nokill"}), json!({"cloud": "C", "nokill": true})),
         (json!({}), json!({})),
     ];

@@ -232,7 +232,7 @@ impl Criterion {
             Self::Network => reaches(queue, needs),
             Self::Virtual => !needs.no_virtual || !queue.is_virtual,
             Self::Nucleus => match (&needs.nucleus, &queue.storage) {
-                (Some(there), Some(here)) => there == here || world.storages.between(here, there).is_some(),
+                (Some(there), Some(here)) => queue.writes_to(there) || world.storages.between(here, there).is_some(),
                 _ => true,
             },
             Self::Data | Self::Transfer | Self::Io => input(self, queue, needs, world),

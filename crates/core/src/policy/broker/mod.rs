@@ -131,19 +131,27 @@ fn removed<'a>(criterion: Criterion, names: impl Iterator<Item = &'a str>, needs
 
 /// Draws one by weight.
 fn draw(kept: &[Kept], random: &mut dyn Random) -> Option<usize> {
+    draw_at(kept, |k| k.weight, random)
+}
+/// Draws one by weight; none when there is none.
+pub(super) fn draw_by<'a, T>(kept: &'a [T], weight: impl Fn(&T) -> f64, random: &mut dyn Random) -> Option<&'a T> {
+    draw_at(kept, weight, random).and_then(|at| kept.get(at))
+}
+fn draw_at<T>(kept: &[T], weight: impl Fn(&T) -> f64, random: &mut dyn Random) -> Option<usize> {
     /// Parts of the whole that a drawn number is read in: the bits of a double.
     const BITS: u32 = 53;
-    let total: f64 = kept.iter().map(|k| k.weight).sum();
+    let total: f64 = kept.iter().map(&weight).sum();
     if kept.is_empty() || !total.is_finite() || total <= 0.0 {
         return if kept.is_empty() { None } else { Some(0) };
     }
     #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
     let mut at = (random.next_u64() >> (64 - BITS)) as f64 / (1_u64 << BITS) as f64 * total;
     for (i, k) in kept.iter().enumerate() {
-        if at < k.weight {
+        let w = weight(k);
+        if at < w {
             return Some(i);
         }
-        at -= k.weight;
+        at -= w;
     }
     Some(kept.len() - 1)
 }
@@ -171,6 +179,13 @@ impl Decision {
         };
         format!("no queue of {} can take it: {}", self.considered, self.funnel.iter().map(part).collect::<Vec<_>>().join("; "))
     }
+}
+
+/// Whether an online queue offers what jobs with these needs ask for and has a way to their nucleus, however busy it is now.
+#[must_use]
+pub fn reaches(needs: &Needs, world: &World<'_>) -> bool {
+    let counts = |c: &&Criterion| !c.changes() || matches!(c, Criterion::Status | Criterion::Nucleus);
+    world.offers.iter().any(|o| Criterion::ALL.iter().filter(counts).all(|c| c.passes(o, needs, world)))
 }
 
 /// Whether a job can ever run.

@@ -279,6 +279,18 @@ fn outputs_must_find_a_way_to_the_nucleus() {
     assert_eq!(b.falls(&Needs { nucleus: text("S"), ..needs() }), None);
     b.storages.link("S", "N", Link::default());
     assert_eq!(b.falls(&asks), None);
+    let writes = Bench::new([Queue { storage: text("S"), writes: vec!["N".into()], ..queue("A") }]);
+    assert_eq!(writes.falls(&asks), None, "its jobs write there");
+}
+
+/// 8.4 "jobs": an online queue that could take the task's jobs and has a way to the nucleus; its load does not count.
+#[test]
+fn a_nucleus_needs_a_queue() {
+    let asks = Needs { nucleus: text("S"), ..needs() };
+    let reached = |q: Queue| Bench::new([Queue { storage: text("S"), ..q }]).with(|w| reaches(&asks, w));
+    assert!(reached(queue("A")) && reached(Queue { hold: text("broken disk"), ..queue("A") }));
+    assert!(!reached(Queue { state: QueueState::Offline, ..queue("A") }) && !reached(Queue { max_rss_mb: 900, ..queue("A") }));
+    assert!(!Bench::new([Queue { storage: text("T"), ..queue("A") }]).with(|w| reaches(&asks, w)));
 }
 
 pub(super) fn busy(states: &[(JobState, i64)]) -> AtQueue {

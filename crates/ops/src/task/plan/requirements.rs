@@ -1,5 +1,6 @@
 //! What a queue must offer: cores, memory, disk, time, hardware, software, places.
 
+use panda_core::policy::nucleus::WORLD;
 pub use panda_core::policy::ram::Ram;
 use panda_wire::TaskParameters;
 
@@ -36,6 +37,19 @@ pub struct Requirements {
     pub cloud: Option<String>,
     /// Inputs are copied to scratch even where they could be read in place (LI).
     pub copies_input: bool,
+}
+
+impl Requirements {
+    /// Whether the task asks that a nucleus is chosen for it.
+    #[must_use]
+    pub fn asks_nucleus(&self) -> bool {
+        self.nucleus.is_none() && self.cloud.as_deref() == Some(WORLD)
+    }
+    /// The group of queues that its jobs go to.
+    #[must_use]
+    pub fn queues_of(&self) -> Option<String> {
+        self.cloud.clone().filter(|c| !c.is_empty() && c != WORLD)
+    }
 }
 
 /// Whole MB of an amount with its unit (`kB…`, `MB…`, `GB…`).

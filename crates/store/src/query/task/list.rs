@@ -32,6 +32,8 @@ statements! {
     [hot] read EVENTS = "task.events", "SELECT rev, from_state, to_state, actor, at_us, reason FROM task_event WHERE task_id = :id ORDER BY rev LIMIT 1000";
     [hot] read OF_GROUP = "task.of_group", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.vo = :vo AND t.working_group = :wg ORDER BY t.id DESC LIMIT :n");
     [hot] read COUNT_ACTIVE_LABEL = "task.count_active_label", "SELECT COUNT(*) FROM task t WHERE t.person_id = :person AND t.label = :label AND t.state IN (:states*) LIMIT 1";
+    // Once a step in which tasks want a nucleus.
+    [hot] read BACKLOG = "task.backlog", "SELECT t.nucleus, SUM(d.n_files - d.n_finished - d.n_failed) FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN (:states*) AND t.nucleus IS NOT NULL AND d.is_master = 1 GROUP BY t.nucleus ORDER BY t.nucleus LIMIT 10000";
     [hot] read COUNT_ACTIVE = "task.count_active", "SELECT COUNT(*) FROM task t WHERE t.person_id = :person AND t.state IN (:states*) LIMIT 1";
 }
 
@@ -161,6 +163,12 @@ pub async fn of_group(store: &Store, vo: &str, group: &str, states: &[TaskState]
     let states: Vec<String> = states.iter().map(|s| s.as_str().to_owned()).collect();
     let binds = vec![("states", states.into()), ("vo", vo.into()), ("wg", group.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&OF_GROUP, binds).await?.iter().map(read).collect()
+}
+/// Input files that live tasks have still to process, by nucleus; at most 10,000.
+pub async fn backlog(store: &Store) -> Result<Vec<(String, i64)>, Error> {
+    let states: Vec<String> = TaskState::LIVE.iter().map(|s| s.as_str().to_owned()).collect();
+    let rows = store.fetch(&BACKLOG, vec![("states", states.into())]).await?;
+    rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?.max(0)))).collect()
 }
 /// How many tasks of a person are in these states.
 pub async fn count_active(store: &Store, person: i64, states: &[TaskState]) -> Result<i64, Error> {
