@@ -15,6 +15,8 @@ use crate::{MAX_CONFLICTS, Ops, OpsError};
 
 /// Longest name (the column's width).
 const MAX_NAME: usize = 100;
+/// Queues named in a message.
+const MAX_NAMED: usize = 5;
 /// Words of the state of an endpoint.
 const STATES: [&str; 2] = ["active", "offline"];
 
@@ -49,10 +51,103 @@ pub async fn list(ops: &Ops, who: &Principal) -> Result<Value, OpsError> {
     let mut rows: Vec<_> = queues.rses.values().collect();
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     let links = queue::links(&ops.store).await?;
-    let link = |l: &LinkRow| json!({"from": l.src, "to": l.dst, "cost": l.cost, "mbps": l.mbps, "queued": l.queued});
     Ok(json!({
-        "endpoints": rows.iter().map(|r| shown(r)).collect::<Vec<_>>(), "links": links.iter().map(link).collect::<Vec<_>>(),
+        "endpoints": rows.iter().map(|r| shown(r)).collect::<Vec<_>>(), "links": links.iter().map(way).collect::<Vec<_>>(),
     }))
+}
+
+fn way(l: &LinkRow) -> Value {
+    json!({"from": l.src, "to": l.dst, "cost": l.cost, "mbps": l.mbps, "queued": l.queued})
+}
+
+/// One endpoint: as in [`list`], and `"queues"` (names of those whose files lie there), `"links"` (ways from and to it).
+pub async fn show(ops: &Ops, who: &Principal, name: &str) -> Result<Value, OpsError> {
+    table::allowed(Right::Read, Some(who), None)?;
+    let queues = ops.queues().await?;
+    let row = queues.rses.values().find(|r| r.name == name).ok_or_else(|| missing(name))?;
+    let mut out = shown(row);
+    let users: Vec<String> = queues.sorted().iter().filter(|q| q.rse_id == row.id).map(|q| q.name.clone()).collect();
+    let links = queue::links(&ops.store).await?;
+    let links: Vec<Value> = links.iter().filter(|l| l.src == name || l.dst == name).map(way).collect();
+    (out["queues"], out["links"]) = (json!(users), json!(links));
+    Ok(out)
+}
+
+fn missing(name: &str) -> OpsError {
+    OpsError::NotFound(format!("storage endpoint `{name}` does not exist; `panda storage list` shows those that do"))
+}
+
+/// Makes an endpoint in `root`, an absolute directory; `values` as for [`set`]. Production role.
+pub async fn add(ops: &Ops, who: &Principal, name: &str, root: &str, values: &Map<String, Value>) -> Result<Value, OpsError> {
+    table::allowed(Right::QueueChange, Some(who), None)?;
+    let queues = ops.queues_changed().await?;
+    if queues.rses.values().any(|r| r.name == name) {
+        return Err(OpsError::refused(format!("storage endpoint `{name}` exists; `panda storage set {name} KEY=VALUE` changes it")));
+    }
+    if let Some(other) = queues.rses.values().find(|r| r.root == root.trim_end_matches('/')) {
+        return Err(OpsError::refused(format!(
+            "{root} is the directory of storage endpoint `{}`: two would share their files",
+            other.name
+        )));
+    }
+    let mut values = values.clone();
+    values.insert("root".into(), root.into());
+    let mut row = new(ops, name, &values).await?;
+    apply(&mut row, &values)?;
+    let mut batch = Batch::new();
+    queue::add_rse(&mut batch, &row);
+    match ops.store.apply(batch).await {
+        Ok(()) => {}
+        Err(e) if e.is_conflict() => return Err(OpsError::refused(format!("storage endpoint `{name}` exists now: somebody else made it"))),
+        Err(e) => return Err(e.into()),
+    }
+    tracing::info!(name, root, by = who.name, "storage endpoint added");
+    ops.queues_changed().await?;
+    Ok(shown(&row))
+}
+
+/// Takes an endpoint out that nothing uses: no queue, no way, no live task, no file of a data set. Its directory stays. Production role.
+pub async fn remove(ops: &Ops, who: &Principal, name: &str) -> Result<(), OpsError> {
+    table::allowed(Right::QueueChange, Some(who), None)?;
+    let queues = ops.queues_changed().await?;
+    let row = queues.rses.values().find(|r| r.name == name).ok_or_else(|| missing(name))?;
+    if let Some(used) = used(ops, row).await? {
+        return Err(OpsError::refused(format!("storage endpoint `{name}` is in use: {used}")));
+    }
+    let mut batch = Batch::new();
+    queue::delete_rse(&mut batch, row);
+    match ops.store.apply(batch).await {
+        Ok(()) => {}
+        Err(e) if e.is_conflict() => {
+            return Err(OpsError::refused(format!(
+                "storage endpoint `{name}` is in use since a moment ago; look with `panda storage show {name}`"
+            )));
+        }
+        Err(e) => return Err(e.into()),
+    }
+    tracing::info!(name, by = who.name, "storage endpoint removed");
+    ops.queues_changed().await.map(|_| ())
+}
+
+/// What uses an endpoint, and what to do about it.
+async fn used(ops: &Ops, row: &RseRow) -> Result<Option<String>, OpsError> {
+    let (queues, name) = (ops.queues_changed().await?, row.name.as_str());
+    let users: Vec<String> = queues.sorted().iter().filter(|q| q.rse_id == row.id).map(|q| q.name.clone()).collect();
+    if !users.is_empty() {
+        let names = users.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = users.len().saturating_sub(MAX_NAMED);
+        let more = if more > 0 { format!(" and {more} others") } else { String::new() };
+        return Ok(Some(format!("queue {names}{more}; `panda queue set NAME storage=DIRECTORY` gives a queue another one")));
+    }
+    let links = queue::links(&ops.store).await?;
+    if let Some(l) = links.iter().find(|l| l.src == name || l.dst == name) {
+        return Ok(Some(format!("there is a way from {0} to {1}; `panda storage unlink {0} {1}` takes it out", l.src, l.dst)));
+    }
+    if let Some(task) = queue::rse_task(&ops.store, name).await? {
+        return Ok(Some(format!("task/{task} keeps its outputs there; wait for its end, or move it with `task/reassign`")));
+    }
+    let files = queue::rse_files(&ops.store, row).await?;
+    Ok(files.then(|| "files of data sets or outputs of tasks lie there; `state=offline` keeps new ones away".to_owned()))
 }
 
 /// Changes what is known of an endpoint: `state` (`active`, `offline`), `read`, `write`, `space_free_gb`, `is_tape`, `nucleus`; null forgets.
@@ -148,7 +243,7 @@ pub async fn link(
     let queues = ops.queues_changed().await?;
     for name in [src, dst] {
         if !queues.rses.values().any(|r| r.name == name) {
-            return Err(OpsError::refused(format!("storage endpoint `{name}` does not exist; `panda storage list` shows those that do")));
+            return Err(missing(name));
         }
     }
     if src == dst || cost.is_some_and(|c| c < 0) || mbps.is_some_and(|m| m < 1) || queued < 0 {
@@ -168,6 +263,9 @@ pub async fn link(
 
 #[cfg(test)]
 mod tests {
+    use panda_core::task::state::TaskState;
+    use panda_store::query::task::{self, TaskRow};
+
     use super::*;
     use crate::testing::{World, alice, prod};
 
@@ -208,5 +306,72 @@ mod tests {
         }
         assert!(link(&w.ops, &prod(), "FAR", "FAR", Some(1), None, 0).await.is_err());
         assert!(link(&w.ops, &prod(), "FAR", "NONE", Some(1), None, 0).await.unwrap_err().to_string().contains("does not exist"));
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_removed_when_nothing_uses_it() {
+        let w = World::new().await;
+        w.queue("A").await;
+        let root = w.path("far").display().to_string();
+        let none = Map::new();
+        assert!(add(&w.ops, &alice(), "FAR", &root, &none).await.is_err(), "not for everybody");
+        let made = add(&w.ops, &prod(), "FAR", &root, &values(&json!({"is_tape": true, "state": "offline"}))).await.unwrap();
+        assert_eq!((&made["state"], &made["is_tape"], &made["root"]), (&json!("offline"), &json!(true), &json!(root)));
+        assert!(Path::new(&root).is_dir());
+        let said = async |name: &str, root: &str| add(&w.ops, &prod(), name, root, &none).await.unwrap_err().to_string();
+        assert!(said("FAR", "/x").await.contains("`panda storage set FAR KEY=VALUE` changes it"));
+        assert!(said("NEAR", &format!("{root}/")).await.contains("is the directory of storage endpoint `FAR`"));
+        assert!(said("NEAR", "x/y").await.contains("root=/absolute/directory"));
+        link(&w.ops, &prod(), "FAR", "A_DISK", Some(3), None, 0).await.unwrap();
+        let a = show(&w.ops, &alice(), "A_DISK").await.unwrap();
+        assert_eq!((&a["queues"], &a["links"][0]["cost"]), (&json!(["A"]), &json!(3)));
+        let refused = async |name: &str| remove(&w.ops, &prod(), name).await.unwrap_err().to_string();
+        assert!(refused("A_DISK").await.contains("in use: queue A; `panda queue set NAME storage=DIRECTORY`"));
+        assert!(refused("FAR").await.contains("`panda storage unlink FAR A_DISK`"));
+        assert!(refused("NONE").await.contains("does not exist"));
+        link(&w.ops, &prod(), "FAR", "A_DISK", None, None, 0).await.unwrap();
+        let id = w.task(&alice(), TaskState::Running, "{}").await;
+        let t = w.task_row(id).await;
+        let mut batch = Batch::new();
+        let there = TaskRow { nucleus: Some("FAR".into()), ..t.clone() };
+        task::transition::set(&mut batch, &t, &there, w.ops.now().0);
+        w.ops.store.apply(batch).await.unwrap();
+        assert!(refused("FAR").await.contains(&format!("task/{id} keeps its outputs there")));
+        let (t, mut batch) = (w.task_row(id).await, Batch::new());
+        task::transition::set(&mut batch, &t, &TaskRow { nucleus: None, ..t.clone() }, w.ops.now().0);
+        w.ops.store.apply(batch).await.unwrap();
+        // A file there, named by its address only.
+        let file = |surl: &str| {
+            let mut batch = Batch::new();
+            let f = panda_store::query::dataset::DatasetFile {
+                id: 77,
+                dataset_id: 5,
+                lfn: "a".into(),
+                scope: "s".into(),
+                guid: None,
+                fsize: None,
+                checksum: None,
+                n_events: None,
+                surl: Some(surl.to_owned()),
+                rse: None,
+                lumiblock: None,
+                boundary: None,
+                lost: false,
+            };
+            panda_store::query::dataset::add_file(&mut batch, &f);
+            batch
+        };
+        let mut row = w.ops.queues().await.unwrap().rses.values().find(|r| r.name == "FAR").map(|r| RseRow::clone(r)).unwrap();
+        w.ops.store.apply(file(&format!("file://localhost{root}er/s/a"))).await.unwrap();
+        assert!(!queue::rse_files(&w.ops.store, &row).await.unwrap(), "a directory whose name begins the same");
+        row.root.push_str("er");
+        assert!(queue::rse_files(&w.ops.store, &row).await.unwrap());
+        remove(&w.ops, &prod(), "FAR").await.unwrap();
+        assert!(show(&w.ops, &alice(), "FAR").await.unwrap_err().to_string().contains("does not exist"));
+        // What began to be used after it was looked at stays.
+        let row = w.ops.queues().await.unwrap().rses.values().find(|r| r.name == "A_DISK").map(|r| RseRow::clone(r)).unwrap();
+        let mut batch = Batch::new();
+        queue::delete_rse(&mut batch, &row);
+        assert!(w.ops.store.apply(batch).await.unwrap_err().is_conflict());
     }
 }

@@ -81,6 +81,9 @@ enum Verb {
     /// Add, show, change and test queues
     #[command(subcommand)]
     Queue(QueueVerb),
+    /// Add, show and change storage endpoints and the ways between them
+    #[command(subcommand)]
+    Storage(StorageVerb),
     /// Stop handing out jobs; running ones go on
     Drain(DrainArgs),
     /// Hand out jobs again
@@ -93,9 +96,6 @@ enum Verb {
     /// Show and change the shares that VOs, groups and activities have of what runs
     #[command(subcommand)]
     Share(ShareVerb),
-    /// Show and change storage endpoints and the ways between them
-    #[command(subcommand)]
-    Storage(StorageVerb),
     /// Show, change and try the rules that say whether and how failed work is tried again
     #[command(subcommand)]
     RetryRule(RetryRuleVerb),

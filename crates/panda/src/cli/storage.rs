@@ -1,16 +1,33 @@
 //! Options of `panda storage`.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 /// `panda storage ...`
 #[derive(Debug, Subcommand)]
 pub enum StorageVerb {
-    /// List storage endpoints and the ways between them
+    /// Add a storage endpoint, a directory that workers and the server reach by the same path
+    Add {
+        /// Its name
+        name: String,
+        /// Its directory; made when it is not there
+        root: PathBuf,
+        /// Values, as for `set`
+        #[arg(value_name = "KEY=VALUE")]
+        values: Vec<String>,
+    },
+    /// List the storage endpoints and the ways between them
     List,
-    /// Change what is known of an endpoint, or make one
+    /// Show one storage endpoint with the queues that use it
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Change what is known of a storage endpoint
     ///
-    /// Values: `state` (active, offline), `read`, `write`, `space_free_gb`, `is_tape`, `nucleus` (tasks may keep their outputs there); an empty value
-    /// forgets. `root=/absolute/directory` makes a new one.
+    /// Values: `state` (active, offline), `read`, `write`, `is_tape`, `nucleus` (true, false; tasks may keep their outputs there), `space_free_gb`. An
+    /// empty value forgets.
     Set {
         /// Its name
         name: String,
@@ -18,14 +35,14 @@ pub enum StorageVerb {
         #[arg(required = true, value_name = "KEY=VALUE")]
         values: Vec<String>,
     },
-    /// Tell of a way between two endpoints
+    /// Tell what it costs to bring files from one storage endpoint to another; the broker prefers what is cheap
     Link {
         /// From this one
         from: String,
         /// To this one
         to: String,
-        /// What it costs; more is worse
-        #[arg(long, default_value_t = 1)]
+        /// Cost, 0 or more; more is worse
+        #[arg(default_value_t = 1)]
         cost: i64,
         /// Megabits a second, if measured
         #[arg(long, value_name = "N")]
@@ -34,11 +51,16 @@ pub enum StorageVerb {
         #[arg(long, value_name = "N", default_value_t = 0)]
         queued: i64,
     },
-    /// Take a way out
+    /// Forget what it costs to bring files from one storage endpoint to another
     Unlink {
         /// From this one
         from: String,
         /// To this one
         to: String,
+    },
+    /// Take out a storage endpoint that nothing uses; its directory stays
+    Remove {
+        /// Its name
+        name: String,
     },
 }

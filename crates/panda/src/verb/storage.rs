@@ -1,29 +1,40 @@
-//! `panda storage list|set|link|unlink`
+//! `panda storage add|list|show|set|link|unlink|remove`
 
 use panda_access::Role;
 use serde_json::{Map, Value, json};
 
-use super::{retry::pairs, view};
+use super::retry::pairs;
+use super::{view, why};
 use crate::cli::StorageVerb;
 use crate::context::Context;
-use crate::failure::{Failure, exit};
+use crate::failure::{Failure, exit, io};
 use crate::screen;
 use crate::session::Session;
 
 /// Runs the sub-verb.
 pub async fn run(context: &Context, verb: &StorageVerb) -> Result<u8, Failure> {
     match verb {
+        StorageVerb::Add { name, root, values } => {
+            let root = std::path::absolute(root).map_err(io("use", root))?;
+            let body = json!({ "name": name, "root": root, "values": forgetting(pairs(values)?) });
+            change(context, "storage/add", &body, format!("storage `{name}` added")).await
+        }
         StorageVerb::List => list(context).await,
+        StorageVerb::Show { name } => show(context, name).await,
         StorageVerb::Set { name, values } => {
             let body = json!({ "name": name, "values": forgetting(pairs(values)?) });
-            change(context, "storage/set", &body, format!("storage endpoint `{name}` changed")).await
+            change(context, "storage/set", &body, format!("storage `{name}` changed")).await
         }
         StorageVerb::Link { from, to, cost, mbps, queued } => {
             let body = json!({ "from": from, "to": to, "cost": cost, "mbps": mbps, "queued": queued });
-            change(context, "storage/link", &body, format!("there is a way from `{from}` to `{to}`")).await
+            change(context, "storage/link", &body, format!("from `{from}` to `{to}` costs {cost}")).await
         }
         StorageVerb::Unlink { from, to } => {
-            change(context, "storage/link", &json!({ "from": from, "to": to }), format!("there is no way from `{from}` to `{to}`")).await
+            let line = format!("nothing is known of a way from `{from}` to `{to}`");
+            change(context, "storage/unlink", &json!({ "from": from, "to": to }), line).await
+        }
+        StorageVerb::Remove { name } => {
+            change(context, "storage/remove", &json!({ "name": name }), format!("storage `{name}` removed; its directory stays")).await
         }
     }
 }
@@ -33,29 +44,6 @@ fn forgetting(values: Map<String, Value>) -> Map<String, Value> {
     values.into_iter().map(|(key, v)| (key, if v == "" { Value::Null } else { v })).collect()
 }
 
-async fn list(context: &Context) -> Result<u8, Failure> {
-    let session = Session::open(context)?;
-    let data = session.client.own_get("storage/list", &()).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-        return Ok(exit::OK);
-    }
-    let rows = |key: &str, columns: &[&str]| -> Vec<Vec<String>> {
-        let all = data[key].as_array().map_or(&[][..], Vec::as_slice);
-        all.iter().map(|one| columns.iter().map(|c| view::text(one, c)).collect()).collect()
-    };
-    screen::table(
-        &["STORAGE", "STATE", "READ", "WRITE", "FREE GB", "TAPE", "NUCLEUS", "ROOT"],
-        rows("endpoints", &["name", "state", "read", "write", "space_free_gb", "is_tape", "nucleus", "root"]),
-        "no storage endpoints; `panda queue add NAME` makes one",
-    );
-    let links = rows("links", &["from", "to", "cost", "mbps", "queued"]);
-    if !links.is_empty() {
-        screen::table(&["FROM", "TO", "COST", "MBIT/S", "WAITING"], links, "");
-    }
-    Ok(exit::OK)
-}
-
 async fn change(context: &Context, path: &str, body: &Value, line: String) -> Result<u8, Failure> {
     let session = Session::with_role(context, Some(Role::Production), None)?;
     let data = session.client.own_post(path, body).await?.ok()?.data;
@@ -63,6 +51,50 @@ async fn change(context: &Context, path: &str, body: &Value, line: String) -> Re
         screen::json(&data);
     } else {
         screen::line(line);
+    }
+    Ok(exit::OK)
+}
+
+async fn list(context: &Context) -> Result<u8, Failure> {
+    let session = Session::open(context)?;
+    let data = session.client.own_get("storage/list", &()).await?.ok()?.data;
+    if context.json {
+        screen::json(&data);
+        return Ok(exit::OK);
+    }
+    let of = |key: &str| data[key].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = of("endpoints").iter().map(|e| {
+        let can: Vec<&str> = ["read", "write"].into_iter().filter(|k| e[k] == true).collect();
+        let is: Vec<&str> = [("is_tape", "tape"), ("nucleus", "nucleus")].iter().filter(|(k, _)| e[k] == true).map(|(_, w)| *w).collect();
+        vec![
+            view::text(e, "name"),
+            view::text(e, "state"),
+            can.join(","),
+            view::text(e, "space_free_gb"),
+            is.join(","),
+            view::text(e, "root"),
+        ]
+    });
+    screen::table(
+        &["STORAGE", "STATE", "CAN", "FREE GB", "IS", "DIRECTORY"],
+        rows.collect(),
+        "no storage; `panda queue add` and `panda storage add` make some",
+    );
+    if !of("links").is_empty() {
+        screen::line("");
+        let rows = of("links").iter().map(|l| ["from", "to", "cost", "mbps", "queued"].map(|k| view::text(l, k)).to_vec());
+        screen::table(&["FROM", "TO", "COST", "MBIT/S", "QUEUED"], rows.collect(), "");
+    }
+    Ok(exit::OK)
+}
+
+async fn show(context: &Context, name: &str) -> Result<u8, Failure> {
+    let session = Session::open(context)?;
+    let data = session.client.own_get("storage/show", &[("name", name)]).await?.ok()?.data;
+    if context.json {
+        screen::json(&data);
+    } else {
+        why::lines(&data, 0).into_iter().for_each(screen::line);
     }
     Ok(exit::OK)
 }

@@ -8,6 +8,7 @@ fn help() {
     let program = Program::new();
     insta::assert_snapshot!("help", program.stable(&program.ok(&["--help"])));
     insta::assert_snapshot!("help_run", program.stable(&program.ok(&["run", "--help"])));
+    insta::assert_snapshot!("help_storage", program.stable(&program.ok(&["storage", "--help"])));
 }
 
 #[test]

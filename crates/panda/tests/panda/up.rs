@@ -97,6 +97,40 @@ fn doctor_queue_and_selftest() {
 }
 
 #[test]
+fn storage_is_changed_from_the_command_line() {
+    let program = Program::new();
+    let _up = Up::start(&program, &["--no-worker"]);
+    let root = program.home.path().join("here/far");
+    assert_eq!(program.ok(&["storage", "add", "FAR", "far", "is_tape=true"]), "storage `FAR` added\n");
+    assert!(root.is_dir(), "a directory is meant from where one stands");
+    let list: Value = serde_json::from_str(&program.ok(&["--json", "storage", "list"])).unwrap();
+    let home = list["endpoints"].as_array().unwrap().iter().find(|e| e["name"] != "FAR").unwrap()["name"].as_str().unwrap().to_owned();
+    program.ok(&["storage", "set", "FAR", "state=offline", "space_free_gb=7", "is_tape="]);
+    program.ok(&["storage", "link", "FAR", &home, "3", "--mbps", "100"]);
+    let shown: Value = serde_json::from_str(&program.ok(&["--json", "storage", "show", "FAR"])).unwrap();
+    assert_eq!((&shown["state"], shown["space_free_gb"].as_i64(), shown["is_tape"].as_bool()), (&"offline".into(), Some(7), Some(false)));
+    let text = program.ok(&["storage", "list"]);
+    assert!(text.lines().any(|l| l.starts_with("FAR") && l.contains("offline") && l.contains("read,write")), "{text}");
+    assert!(text.lines().any(|l| l.split_whitespace().collect::<Vec<_>>() == ["FAR", home.as_str(), "3", "100", "0"]), "{text}");
+    assert!(program.ok(&["storage", "show", &home]).contains("local"), "the queue that uses it");
+    for (line, said) in [
+        (&["storage", "remove", "FAR"][..], "panda storage unlink FAR"),
+        (&["storage", "remove", &home], "in use: queue local"),
+        (&["storage", "add", "FAR", "elsewhere"], "panda storage set FAR"),
+        (&["storage", "set", "FAR", "state=gone"], "neither active nor offline"),
+        (&["storage", "show", "NONE"], "panda storage list"),
+    ] {
+        let done = program.run(line);
+        assert_eq!(done.code, 1, "{line:?}: {}{}", done.out, done.err);
+        assert!(done.err.contains(said), "{line:?}: {}", done.err);
+    }
+    assert_eq!(program.run(&["storage", "set", "FAR", "state"]).code, 2);
+    program.ok(&["storage", "unlink", "FAR", &home]);
+    assert_eq!(program.ok(&["storage", "remove", "FAR"]), "storage `FAR` removed; its directory stays\n");
+    assert!(root.is_dir() && !program.ok(&["storage", "list"]).contains("FAR"));
+}
+
+#[test]
 fn the_demo_ends_with_verified_outputs() {
     let program = Program::new();
     let mut command = program.command(&["--json", "demo", "--listen", "127.0.0.1:0"]);

@@ -11,6 +11,8 @@ const TASK_ID: Param = required("task_id", Kind::Int).lenient();
 const JOB_ID: Param = required("job_id", Kind::Int).lenient();
 const RULE: Param = required("id", Kind::Int).lenient();
 const NAME: Param = required("name", Kind::Text);
+const FROM: Param = required("from", Kind::Text);
+const TO: Param = required("to", Kind::Text);
 
 const fn int(name: &'static str) -> Param {
     optional(name, Kind::Int).lenient()
@@ -216,20 +218,35 @@ pub(super) const ROWS: &[Method] = &[
         .about("Share", "Takes a share away."),
     Method::get("storage", "list", Right::Read, &[], handler!(own::storage_list::handle))
         .own()
-        .about("Storages", "Storage endpoints with what is known of them, and the ways between them."),
+        .about("Storages", "Storage endpoints and the ways between them."),
+    Method::get("storage", "show", Right::Read, &[NAME], handler!(own::storage_show::handle))
+        .own()
+        .about("Storage", "One storage endpoint with the queues that use it and its ways."),
+    Method::post(
+        "storage",
+        "add",
+        Right::QueueChange,
+        &[NAME, required("root", Kind::Text), optional("values", Kind::Dict)],
+        handler!(own::storage_add::handle),
+    )
+    .own()
+    .about("Storage", "Makes a storage endpoint in an absolute directory."),
     Method::post("storage", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::storage_set::handle))
         .own()
-        .about(
-            "Storage",
-            "Changes what is known of a storage endpoint: state, read, write, free space, tape, nucleus; a root makes a new one.",
-        ),
+        .about("Storage", "Changes what is known of a storage endpoint; null forgets."),
+    Method::post("storage", "remove", Right::QueueChange, &[NAME], handler!(own::storage_remove::handle))
+        .own()
+        .about("Nothing", "Takes out a storage endpoint that nothing uses."),
     Method::post(
         "storage",
         "link",
         Right::QueueChange,
-        &[required("from", Kind::Text), required("to", Kind::Text), int("cost"), int("mbps"), int("queued")],
+        &[FROM, TO, required("cost", Kind::Int).lenient(), int("mbps"), int("queued").or(Default::Int(0))],
         handler!(own::storage_link::handle),
     )
     .own()
-    .about("Nothing", "Tells of a way between two storage endpoints; without a cost it is taken out."),
+    .about("Nothing", "Tells of a way between two storage endpoints: its cost, speed and queue."),
+    Method::post("storage", "unlink", Right::QueueChange, &[FROM, TO], handler!(own::storage_unlink::handle))
+        .own()
+        .about("Nothing", "Takes a way between two storage endpoints out."),
 ];

@@ -1,4 +1,4 @@
-//! `POST storage/link`: tells of a way between two storage endpoints, or takes it out.
+//! `POST storage/link`: tells of a way between two storage endpoints.
 
 use crate::answer::{Answer, Refusal};
 use crate::args::Args;
@@ -6,10 +6,9 @@ use crate::ctx::Ctx;
 use panda_ops::endpoint::link;
 use serde_json::Value;
 
-/// Nothing; without a cost the way is taken out.
+/// Nothing.
 pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
-    let text = |key: &str| args.text(key).unwrap_or_default();
-    let queued = args.int("queued").unwrap_or(0);
-    link(ctx.ops(), ctx.caller()?, text("from"), text("to"), args.int("cost"), args.int("mbps"), queued).await?;
+    let (from, to) = (args.text("from").unwrap_or_default(), args.text("to").unwrap_or_default());
+    link(ctx.ops(), ctx.caller()?, from, to, args.int("cost"), args.int("mbps"), args.int("queued").unwrap_or(0)).await?;
     Ok(Answer::data(Value::Null))
 }

@@ -3,8 +3,9 @@
 use crate::answer::{Answer, Refusal};
 use crate::args::Args;
 use crate::ctx::Ctx;
+use panda_ops::endpoint::list;
 
-/// Every endpoint and way (`panda_ops::endpoint::list`).
-pub async fn handle(ctx: Ctx, _: Args) -> Result<Answer, Refusal> {
-    Ok(Answer::data(panda_ops::endpoint::list(ctx.ops(), ctx.caller()?).await?))
+/// Every endpoint and every way.
+pub async fn handle(ctx: Ctx, _args: Args) -> Result<Answer, Refusal> {
+    Ok(Answer::data(list(ctx.ops(), ctx.caller()?).await?))
 }

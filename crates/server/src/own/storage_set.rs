@@ -1,4 +1,4 @@
-//! `POST storage/set`: changes what is known of a storage endpoint, or makes one.
+//! `POST storage/set`: changes what is known of a storage endpoint.
 
 use crate::answer::{Answer, Refusal};
 use crate::args::Args;

@@ -9,5 +9,6 @@ mod messages;
 mod old_wire;
 mod retry_rules;
 mod sockets;
+mod storage;
 mod support;
 mod tasks;

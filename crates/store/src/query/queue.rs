@@ -1,6 +1,6 @@
 //! Queues, their storage endpoints and their dispatch lanes.
 
-use panda_core::id::{LaneId, QueueId};
+use panda_core::id::{LaneId, QueueId, TaskId};
 
 use crate::{Batch, Error, Row, Store, statements};
 
@@ -93,6 +93,10 @@ statements! {
     read RSES = "rse.list", "SELECT id, name, root, state, doc FROM rse ORDER BY name LIMIT 10000";
     insert RSE_ADD = "rse.add" => rse (id: Int, name: Text, root: Text, state: Text, doc: Text), "";
     write RSE_SET = "rse.set", "UPDATE rse SET state = :state, doc = :doc WHERE id = :id";
+    // A queue or a way that came a moment ago keeps it.
+    write RSE_DELETE = "rse.delete", "DELETE FROM rse WHERE id = :id AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.rse_id = :id) AND NOT EXISTS (SELECT 1 FROM rse_link l WHERE l.src = :name OR l.dst = :name)";
+    read RSE_FILES = "rse.files", "SELECT id FROM dataset_file WHERE lost = 0 AND (rse = :name OR (surl >= :from AND surl < :to)) LIMIT 1";
+    read RSE_TASKS = "rse.tasks", "SELECT id FROM task WHERE nucleus = :name AND ended_us IS NULL LIMIT 1";
     read LINKS = "rse_link.list", "SELECT src, dst, cost, mbps, queued, at_us FROM rse_link ORDER BY src, dst LIMIT 100000";
     write LINK_SET = "rse_link.set", "INSERT INTO rse_link (src, dst, cost, mbps, queued, at_us) VALUES (:src, :dst, :cost, :mbps, :queued, :at) {upsert(src,dst): cost,mbps,queued,at_us}";
     write LINK_DELETE = "rse_link.delete", "DELETE FROM rse_link WHERE src = :src AND dst = :dst";
@@ -189,6 +193,21 @@ pub fn add_rse(batch: &mut Batch, rse: &RseRow) {
 /// Writes state and document of a storage endpoint.
 pub fn set_rse(batch: &mut Batch, rse: &RseRow) {
     batch.guard(&RSE_SET, vec![("state", (&rse.state).into()), ("doc", rse.doc.as_deref().into()), ("id", rse.id.into())], 1);
+}
+/// Takes out a storage endpoint that no queue has and no way leads to; a conflict means that one does.
+pub fn delete_rse(batch: &mut Batch, rse: &RseRow) {
+    batch.guard(&RSE_DELETE, vec![("id", rse.id.into()), ("name", (&rse.name).into())], 1);
+}
+/// Whether a file of a data set lies at a storage endpoint, or below its directory.
+pub async fn rse_files(store: &Store, rse: &RseRow) -> Result<bool, Error> {
+    let address = format!("file://localhost{}", rse.root.trim_end_matches('/'));
+    // From the first name below the directory to the first one behind: `0` follows `/`.
+    let binds = vec![("name", (&rse.name).into()), ("from", format!("{address}/").into()), ("to", format!("{address}0").into())];
+    Ok(!store.fetch(&RSE_FILES, binds).await?.is_empty())
+}
+/// A task that has not ended and keeps its outputs at the endpoint of this name.
+pub async fn rse_task(store: &Store, name: &str) -> Result<Option<TaskId>, Error> {
+    store.fetch(&RSE_TASKS, vec![("name", name.into())]).await?.first().map(|r| r.int(0).map(TaskId)).transpose()
 }
 /// Every way between storage endpoints, by names; at most 100,000.
 pub async fn links(store: &Store) -> Result<Vec<LinkRow>, Error> {
