@@ -43,6 +43,8 @@ mod merge;
 mod mixed;
 #[path = "it/nucleus.rs"]
 mod nucleus;
+#[path = "it/reopen.rs"]
+mod reopen;
 #[path = "it/retention.rs"]
 mod retention;
 #[path = "it/retries.rs"]

@@ -28,7 +28,7 @@ use panda_store::{
 use serde_json::Map;
 
 use super::TASKS_A_STEP;
-use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan};
+use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan, retry::reopen};
 
 /// States that wait for their end.
 const ENDING: &[TaskState] = &[TaskState::Prepared, TaskState::Passed, TaskState::Toabort, TaskState::Tobroken];
@@ -119,6 +119,9 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
         if d.role.is_output() && !d.role.is_pre_merge() && d.n_finished < d.n_files && decision.to != TaskState::Exhausted {
             task::dataset::count(&mut batch, d.id, Delta { files: d.n_finished - d.n_files, ..Delta::default() });
         }
+    }
+    if decision.to.is_final() {
+        reopen::outputs(&mut batch, t, &datasets, "closed");
     }
     // Who waits for it begins, or ends with it.
     task::dataset::look_at_children(&mut batch, t.id);

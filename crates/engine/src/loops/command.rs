@@ -79,11 +79,11 @@ async fn carry_out(ops: &Ops, command: &TaskCommand, now: Micros) -> Result<Step
         Ok(Command::Kill) => end_jobs(ops, command, &t, TaskState::Aborting, TaskState::Toabort, now).await,
         Ok(Command::Finish) => end_jobs(ops, command, &t, TaskState::Finishing, TaskState::Passed, now).await,
         Ok(Command::Retry) => {
-            retry::retry(ops, &mut batch, &t, &arguments(command), now).await?;
+            retry::retry(ops, &mut batch, &t, command, &arguments(command), now).await?;
             done(ops, batch, command).await
         }
         Ok(Command::Incexec) => {
-            retry::read_anew(ops, &mut batch, &t, &arguments(command), now).await?;
+            retry::read_anew(ops, &mut batch, &t, command, &arguments(command), now).await?;
             done(ops, batch, command).await
         }
         Ok(Command::Reassign) => reassign(ops, command, &t, now).await,

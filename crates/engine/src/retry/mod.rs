@@ -1,6 +1,8 @@
 //! Takes ended tasks up again: `retry` and `incexec` (`spec/engine.md` sections 4.3 and 5.7).
 
+mod children;
 mod gates;
+pub mod reopen;
 
 use panda_core::{
     file::{FileRole, account::is_lost},
@@ -17,6 +19,7 @@ use panda_store::{
         task::{
             self, TaskRow,
             dataset::{Delta, TaskDataset},
+            transition::TaskCommand,
         },
     },
 };
@@ -38,7 +41,7 @@ async fn beyond(ops: &Ops, t: &TaskRow, datasets: &[TaskDataset], args: &Value) 
 }
 
 /// retry: failed files become ready again with further attempts; beyond a gate the task is exhausted instead.
-pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, args: &Value, now: Micros) -> Result<(), EngineError> {
+pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, command: &TaskCommand, args: &Value, now: Micros) -> Result<(), EngineError> {
     let in_place = t.state != TaskState::Toretry;
     if in_place && !t.state.is_generating() && t.state != TaskState::Pending {
         return Ok(());
@@ -54,41 +57,51 @@ pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, args: &Value, now:
         }
         (Some(why), false) => exhaust(ops, batch, t, &why, now).await?,
         (None, true) => {
+            reopen::reopen(batch, t, &datasets);
             batch.append(reviving);
             task::transition::guard(batch, t, now.0);
         }
-        (None, false) => {
+        (None, false) if revived > 0 => {
+            children::again(ops, t, command, args).await?;
+            reopen::reopen(batch, t, &datasets);
             batch.append(reviving);
-            again(ops, batch, t, revived, now).await?;
+            let mut after = TaskRow { state: TaskState::Ready, attempt: t.attempt + 1, reason: None, ended_us: None, ..back(t) };
+            if args["keep_gshare_priority"] != true {
+                reopen::rank(ops, &mut after).await?;
+            }
+            reopen::past_goal(ops, batch, t, &datasets).await?;
+            ops.move_task(batch, t, &after, Actor::Engine, now.0, Some(&format!("{revived} files are tried again"))).await?;
+        }
+        (None, false) => {
+            let after = TaskRow { state: t.prev_state.unwrap_or(TaskState::Finished), ..back(t) };
+            ops.move_task(batch, t, &after, Actor::Engine, now.0, Some("there is nothing to try again")).await?;
         }
     }
     batch.wake(Topic::Files);
     Ok(())
 }
 
-/// Ready for its next jobs, or back where it was when there is nothing to try again.
-async fn again(ops: &Ops, batch: &mut Batch, t: &TaskRow, revived: i64, now: Micros) -> Result<(), EngineError> {
-    let mut after = TaskRow { command: None, prev_state: None, ..t.clone() };
-    let why = if revived > 0 {
-        (after.state, after.attempt, after.reason, after.ended_us) = (TaskState::Ready, t.attempt + 1, None, None);
-        format!("{revived} files are tried again")
-    } else {
-        after.state = t.prev_state.unwrap_or(TaskState::Finished);
-        "there is nothing to try again".into()
-    };
-    ops.move_task(batch, t, &after, Actor::Engine, now.0, Some(&why)).await?;
-    Ok(())
+/// The row without the command that is carried out.
+fn back(t: &TaskRow) -> TaskRow {
+    TaskRow { command: None, prev_state: None, ..t.clone() }
 }
 
 async fn exhaust(ops: &Ops, batch: &mut Batch, t: &TaskRow, why: &str, now: Micros) -> Result<(), EngineError> {
     let reason = Some(why.to_owned());
-    let after = TaskRow { state: TaskState::Exhausted, prev_state: None, command: None, ended_us: None, reason, ..t.clone() };
+    let after = TaskRow { state: TaskState::Exhausted, ended_us: None, reason, ..back(t) };
     ops.move_task(batch, t, &after, Actor::Engine, now.0, Some(why)).await?;
     Ok(())
 }
 
 /// incexec: the parameters and every input are read anew; beyond a gate the task is exhausted instead.
-pub async fn read_anew(ops: &Ops, batch: &mut Batch, t: &TaskRow, args: &Value, now: Micros) -> Result<(), EngineError> {
+pub async fn read_anew(
+    ops: &Ops,
+    batch: &mut Batch,
+    t: &TaskRow,
+    command: &TaskCommand,
+    args: &Value,
+    now: Micros,
+) -> Result<(), EngineError> {
     if t.state != TaskState::Toincexec {
         return Ok(());
     }
@@ -96,7 +109,12 @@ pub async fn read_anew(ops: &Ops, batch: &mut Batch, t: &TaskRow, args: &Value, 
     if let Some(why) = beyond(ops, t, &datasets, args).await? {
         return exhaust(ops, batch, t, &why, now).await;
     }
-    let after = TaskRow { state: TaskState::Rerefine, command: None, attempt: t.attempt + 1, ended_us: None, ..t.clone() };
+    children::again(ops, t, command, args).await?;
+    reopen::reopen(batch, t, &datasets);
+    let mut after = TaskRow { state: TaskState::Rerefine, command: None, attempt: t.attempt + 1, ended_us: None, ..t.clone() };
+    if args["keep_gshare_priority"] != true {
+        reopen::rank(ops, &mut after).await?;
+    }
     ops.move_task(batch, t, &after, Actor::Engine, now.0, None).await?;
     Ok(())
 }

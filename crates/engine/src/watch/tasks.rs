@@ -180,7 +180,7 @@ impl Watch<'_> {
             auto_pause: !plan.behaviour.no_auto_pause,
             use_exhausted: finish.use_exhausted,
             parent: finish.parent,
-            goal: if finish.mutable_input { None } else { finish.goal },
+            goal: if finish.mutable_input || refined.adjust.past_goal { None } else { finish.goal },
             completeness: completeness(&finish),
             files: finish.files,
             files_ended: finish.files_finished + masters.iter().map(|d| d.n_failed).sum::<i64>(),

@@ -39,7 +39,9 @@ pub const CODE_NOT_REACTIVATED: i64 = 1;
 /// Stages of holds that `release` does not drop: they say what a queue lacks, not that somebody is waited for.
 const KEPT_STAGES: &[&str] = &["broker"];
 /// Stages of holds that `release` drops even before they hold.
-const WAITS: &[&str] = &["parent", "staging"];
+const WAITS: &[&str] = &["parent", STAGING];
+/// Stage of the hold for inputs from tape.
+const STAGING: &str = "staging";
 
 /// What the caller of a command gets: upstream's result code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +116,9 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
         ("keep_gshare_priority", args.keep_gshare_priority),
         ("ignore_hard_exhausted", args.ignore_hard_exhausted && who.is_production()),
     ]);
+    if args.new_parameters.as_ref().is_some_and(|p| p.contains_key("gshare")) {
+        table::allowed(Right::TaskSteer, Some(who), None)?;
+    }
     for _ in 0..MAX_CONFLICTS {
         let Some(before) = owned(ops, who, Right::TaskRetry, id).await? else { return Ok(not_found(id)) };
         let is_user = before.label == "user";
@@ -127,7 +132,11 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
                 doing = allowed(Command::Incexec, before.state, is_user);
             }
             if doing.is_ok() {
-                params::Changed::new(ops, id, new).await?.store(ops, &mut batch, id);
+                let mut changed = params::Changed::new(ops, id, new).await?;
+                if args.disable_staging_mode {
+                    changed.release(STAGING);
+                }
+                changed.store(ops, &mut batch, id);
                 doc.insert("new_parameters".into(), true.into());
             }
         }
@@ -138,6 +147,9 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
         let in_place = doing.code == CODE_IN_PLACE;
         if in_place {
             doc.insert("in_place".into(), true.into());
+        }
+        if args.disable_staging_mode && !doc.contains_key("new_parameters") {
+            unstaged(ops, &mut batch, id).await?;
         }
         match apply(ops, who, batch, &before, wanted.as_str(), doing, doc.clone()).await {
             Ok(()) => return Ok(retried(&before, in_place, doc.contains_key("new_parameters"))),
@@ -247,7 +259,8 @@ async fn apply(
             // A retry that finds nothing to do goes back as well.
             let keeps = doing.keeps_previous || state == TaskState::Toretry;
             after.prev_state = if keeps { held.or(Some(before.state)) } else { None };
-            if !state.is_final() {
+            // A retry that finds nothing to do has changed nothing of its end.
+            if !state.is_final() && state != TaskState::Toretry {
                 after.ended_us = None;
             }
             let reason = format!("{command} by {}", who.name);
@@ -283,6 +296,17 @@ async fn adjust(ops: &Ops, batch: &mut Batch, before: &TaskRow, command: &str) -
     }
     if new != known {
         task::transition::set_adjust(batch, before.id, &new.to_text());
+    }
+    Ok(())
+}
+
+/// From now on a task does not wait for inputs from tape. The batch is guarded by the task's revision.
+async fn unstaged(ops: &Ops, batch: &mut Batch, id: TaskId) -> Result<(), OpsError> {
+    let stored = task::list::doc(&ops.store, id).await?.and_then(|(_, adjust)| adjust);
+    let mut adjust = Adjust::parse(stored.as_deref()).map_err(OpsError::Internal)?;
+    if !adjust.is_released(STAGING) {
+        adjust.released.push(STAGING.to_owned());
+        task::transition::set_adjust(batch, id, &adjust.to_text());
     }
     Ok(())
 }

@@ -119,3 +119,20 @@ async fn more_attempts_at_once() {
     let files = task::file::page(&w.ops.store, d, 0, 10).await.unwrap();
     assert_eq!(files.iter().map(|f| f.max_attempt).collect::<Vec<_>>(), [7, 3]);
 }
+
+/// What a submission does not let a user name, a retry does not either.
+#[tokio::test]
+async fn a_retry_with_a_share_needs_the_role() {
+    let w = World::new().await;
+    let id = w
+        .task(
+            &alice(),
+            TaskState::Finished,
+            r#"{"taskName":"t","noInput":true,"nEvents":1,"jobParameters":[{"type":"constant","value":"x"}]}"#,
+        )
+        .await;
+    let args = Retry { new_parameters: json!({"gshare": "Express"}).as_object().cloned(), ..Retry::default() };
+    assert!(matches!(retry(&w.ops, &alice(), id, &args).await, Err(OpsError::Denied(_))));
+    assert_eq!(w.task_row(id).await.state, TaskState::Finished);
+    assert_eq!(retry(&w.ops, &prod(), id, &args).await.unwrap().code, CODE_NEW_PARAMETERS);
+}

@@ -8,6 +8,7 @@ mod moved;
 pub mod outputs;
 pub mod params;
 pub mod plan;
+pub mod rank;
 pub mod read;
 pub mod recount;
 pub mod steer;

@@ -45,6 +45,13 @@ impl Changed {
         Ok(Self { params: merged(id, &stored, new, &adjust)?, adjust, was })
     }
 
+    /// From now on a hold of this stage does not hold the task.
+    pub(crate) fn release(&mut self, stage: &str) {
+        if !self.adjust.is_released(stage) {
+            self.adjust.released.push(stage.to_owned());
+        }
+    }
+
     /// Stores them and notes which uploads they name; the caller guards the batch by the task's revision.
     pub(crate) fn store(&self, ops: &Ops, batch: &mut Batch, id: TaskId) {
         task::transition::set_params(batch, id, &self.params);

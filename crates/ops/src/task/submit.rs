@@ -5,7 +5,7 @@ use panda_access::{Principal, Right, table};
 use panda_core::{
     id::TaskId,
     machine::Actor,
-    setting::{Values, dispatch::ACTIVE_TASKS, task::PRIORITY},
+    setting::dispatch::ACTIVE_TASKS,
     task::{command::Command, state::TaskState},
 };
 use panda_store::{
@@ -18,8 +18,11 @@ use panda_store::{
 use panda_wire::TaskParameters;
 use serde_json::Value;
 
-use super::plan::{Adjust, Plan};
-use crate::{MAX_CONFLICTS, Ops, OpsError, broker, job::submit::USER_LABELS, retention, share};
+use super::{
+    plan::{Adjust, Plan},
+    rank,
+};
+use crate::{MAX_CONFLICTS, Ops, OpsError, broker, retention, share};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -37,16 +40,6 @@ pub mod code {
     pub const TOO_MANY: i64 = 10;
     /// No such parent.
     pub const NO_PARENT: i64 = 11;
-}
-
-/// Priority of a user's task that states none (`spec/client.md` section 7.1).
-const USER_PRIORITY: i64 = 1_000;
-
-/// The task's priority: what the VO and label have, or what it states; more than that is for production.
-fn priority(settings: &Values, who: &Principal, p: &TaskParameters, vo: &str, label: &str) -> i64 {
-    let own = settings.opt_int(&PRIORITY, vo, label).unwrap_or(if USER_LABELS.contains(&label) { USER_PRIORITY } else { 0 });
-    let stated = p.current_priority.or(p.task_priority).unwrap_or(own);
-    if who.is_production() { stated } else { stated.min(own) }
 }
 
 /// An accepted task.
@@ -75,7 +68,10 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         table::allowed(Right::JobSubmitManaged, Some(who), None)?;
     }
     let settings = ops.settings().await?;
-    let adjust = Adjust::of_defaults(&settings, &vo, &label);
+    let mut adjust = Adjust::of_defaults(&settings, &vo, &label);
+    let (stated, own) = rank::priorities(&settings, &typed, &vo, &label);
+    let priority = if who.is_production() { stated } else { own };
+    adjust.priority = Some(priority).filter(|p| *p != own);
     let accepted = Plan::accept(&typed, &adjust).map_err(|e| faulty(e.to_string()))?;
     let note = accepted.notes.iter().fold(note, |note, more| format!("{note} ({more})"));
     let person = ops.person(who).await?;
@@ -120,7 +116,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     let new = TaskRow {
         working_group: typed.working_group.clone(),
         processing_type: typed.processing_type.clone(),
-        priority: priority(&settings, who, &typed, &vo, &label),
+        priority,
         parent_id: parent,
         share_name: Some(share),
         nucleus: plan.needs.nucleus.clone(),

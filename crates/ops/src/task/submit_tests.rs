@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{World, alice, prod};
-use panda_core::setting::task::{ATTEMPTS, RAM_MB};
+use panda_core::setting::task::{ATTEMPTS, PRIORITY, RAM_MB};
 use panda_store::query::queue::QueueRow;
 use serde_json::json;
 

@@ -76,6 +76,7 @@ statements! {
     write GROW = "dataset.grow", "UPDATE dataset SET n_files = n_files + :files, n_bytes = n_bytes + :bytes WHERE id = :id";
     write RECOUNT = "dataset.recount", "UPDATE dataset SET n_files = (SELECT COUNT(*) FROM dataset_file f WHERE f.dataset_id = dataset.id), n_bytes = (SELECT COALESCE(SUM(f.fsize), 0) FROM dataset_file f WHERE f.dataset_id = dataset.id) WHERE id = :id";
     write SET_STATE = "dataset.set_state", "UPDATE dataset SET state = :state WHERE id = :id";
+    [hot] write SET_STATE_NAMED = "dataset.set_state_named", "UPDATE dataset SET state = :state WHERE vo = :vo AND name = :name";
     [hot] read FILES = "dataset.files", concat!("SELECT ", file_columns!(), " FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n");
     [hot] read FILE = "dataset.file", concat!("SELECT ", file_columns!(), " FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1");
     insert FILE_ADD = "dataset.file_add" => dataset_file (id: Int, dataset_id: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, surl: Text, rse: Text, lumiblock: Int, boundary: Int, lost: Int), "{skip_dup(dataset_id,lfn)}";
@@ -159,6 +160,11 @@ pub fn recount(batch: &mut Batch, id: i64) {
 pub fn set_state(batch: &mut Batch, id: i64, state: &str) {
     batch.exec(&SET_STATE, vec![("state", state.into()), ("id", id.into())]);
     input::touched(batch, id);
+}
+/// Opens or closes the data set of this name, if there is one.
+pub fn set_state_named(batch: &mut Batch, vo: &str, name: &str, state: &str) {
+    batch.exec(&SET_STATE_NAMED, vec![("state", state.into()), ("vo", vo.into()), ("name", name.into())]);
+    input::touched_name(batch, vo, name);
 }
 /// Files of a data set with a name above `after` ("" for the first page), by name; at most `n` and 1,000.
 pub async fn files(store: &Store, dataset: i64, after: &str, n: i64) -> Result<Vec<DatasetFile>, Error> {

@@ -51,6 +51,12 @@ pub struct Adjust {
     /// A person told it not to wait for scouts.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub avalanche: bool,
+    /// Priority that production stated at submission, where it is more than a user may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// It was retried beyond its goal: who did so wants the rest, too, so that the goal does not end it again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub past_goal: bool,
     /// Queues that a person sent it to (`reassign`), instead of those of its parameters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sites: Vec<String>,
@@ -93,6 +99,12 @@ impl Adjust {
         }
         if changed.contains_key("cpuTime") {
             after.cpu_ms_per_event = None;
+        }
+        if changed.contains_key("currentPriority") || changed.contains_key("taskPriority") {
+            after.priority = None;
+        }
+        if changed.contains_key("goal") {
+            after.past_goal = false;
         }
         if ["nFilesPerJob", "nMaxFilesPerJob", "nGBPerJob"].iter().any(|k| changed.contains_key(*k)) {
             (after.max_files, after.max_bytes, after.first_files, after.first_bytes) = (None, None, None, None);

@@ -34,6 +34,8 @@ statements! {
     // The other servers would look at every input for each of the inner rows, hence the join.
     [hot] write TOUCHED = "dataset_watch.touched", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND id IN (SELECT w.watcher_id FROM dataset_watch w JOIN dataset d ON d.vo = w.vo AND d.name = w.name WHERE d.id = :id)",
         mysql: "UPDATE task_dataset t JOIN dataset_watch w ON w.watcher_id = t.id JOIN dataset d ON d.vo = w.vo AND d.name = w.name SET t.look_us = 0 WHERE d.id = :id AND t.look_us > 0";
+    [hot] write TOUCHED_NAME = "dataset_watch.touched_name", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND id IN (SELECT w.watcher_id FROM dataset_watch w WHERE w.vo = :vo AND w.name = :name)",
+        mysql: "UPDATE task_dataset t JOIN dataset_watch w ON w.watcher_id = t.id SET t.look_us = 0 WHERE w.vo = :vo AND w.name = :name AND t.look_us > 0";
 }
 
 /// Constituents of a container in order, at most [`MAX_PARTS`]; none for a plain data set.
@@ -89,5 +91,10 @@ pub fn end_watch(batch: &mut Batch, task_dataset: i64) {
 /// The data set has changed: inputs that watch it are looked at at once.
 pub fn touched(batch: &mut Batch, dataset: i64) {
     batch.exec(&TOUCHED, vec![("id", dataset.into())]);
+    batch.wake(crate::Topic::Inputs);
+}
+/// The same by its name.
+pub fn touched_name(batch: &mut Batch, vo: &str, name: &str) {
+    batch.exec(&TOUCHED_NAME, vec![("vo", vo.into()), ("name", name.into())]);
     batch.wake(crate::Topic::Inputs);
 }

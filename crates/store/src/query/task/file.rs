@@ -127,7 +127,7 @@ statements! {
     [hot] write RELEASE = "task_file.release", "UPDATE task_file SET state = 'ready', attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf, job_id = NULL, prev_job = :job WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RAISE = "task_file.raise", "UPDATE task_file SET ram_mb = :ram WHERE id IN (:ids*) AND ram_mb < :ram";
     [hot] read RAISED = "task_file.raised", "SELECT COUNT(*) FROM task_file WHERE dataset_id = :dataset AND ram_mb > 0 AND ram_mb > :ram LIMIT 1";
-    [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged')";
+    [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more, max_failure = CASE WHEN max_failure IS NULL THEN NULL ELSE failed + :more END WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged')";
     [hot] write RESTART = "task_file.restart", "UPDATE task_file SET state = 'ready' WHERE dataset_id = :dataset AND state = 'failed'";
     [hot] write MORE = "task_file.more_attempts", "UPDATE task_file SET max_attempt = max_attempt + :more WHERE dataset_id = :dataset AND state IN ('ready', 'running', 'failed', 'cancelled', 'skipped', 'notmerged')";
     [hot] write STOP = "task_file.stop", "UPDATE task_file SET state = 'cancelled' WHERE dataset_id = :dataset AND state = 'ready'";
@@ -311,7 +311,7 @@ pub async fn failures(store: &Store, dataset: i64) -> Result<(i64, i64), Error> 
 pub async fn most_attempts(store: &Store, dataset: i64) -> Result<i64, Error> {
     store.fetch(&MOST_ATTEMPTS, vec![("dataset", dataset.into())]).await?.first().map_or(Ok(0), |r| Ok(r.opt_int(0)?.unwrap_or(0)))
 }
-/// Makes failed and cancelled files of a data set ready again with `more` further attempts; counters are corrected by the caller, who holds
+/// Makes failed and cancelled files of a data set ready again with `more` further attempts, and as many failures where these are limited; counters are corrected by the caller, who holds
 /// the task's lease and has counted them before.
 pub fn revive(batch: &mut Batch, dataset: i64, more: i64, expected: u64) {
     batch.guard(&REVIVE, vec![("more", more.into()), ("dataset", dataset.into())], expected);
