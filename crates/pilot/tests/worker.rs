@@ -334,6 +334,32 @@ async fn steps_around_a_container() {
     worker.await.unwrap();
 }
 
+/// What it holds, MB, until its input ends: more than it asked for and less than twice as much.
+const HUNGRY: &str = r#"-p "%28head%20-c%2060000000%20%2Fdev%2Fzero%3B%20sleep%203%29%20%7C%20tail%20-c%2060000000%20%3E%20%2Fdev%2Fnull""#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_says_how_much_memory_a_payload_may_use() {
+    for (params, ends) in [
+        (json!({}), "finished"),
+        (json!({"pilot_rss_grace": 0}), "it used"),
+        (json!({"pilot_rss_grace": "25"}), "the job asked for 40 MB and may use 1.25 times as much"),
+    ] {
+        let site = Site::new().await;
+        site.fake.inner.lock().unwrap().params = params.clone();
+        let (stop, worker) = site.start(site.options());
+        site.fake.submit(job(7, HUNGRY, json!({"minRamCount": 40})));
+        let report = site.fake.final_report(7).await;
+        if ends == "finished" {
+            assert_eq!(report["job_status"], ends, "{params}: {report}");
+        } else {
+            assert_eq!((&report["job_status"], &report["pilot_error_code"]), (&json!("failed"), &json!(1235)), "{params}: {report}");
+            assert!(report["pilot_error_diag"].as_str().unwrap().contains(ends), "{params}: {report}");
+        }
+        stop.send_replace(true);
+        worker.await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_has_one_worker() {
     let site = Site::new().await;

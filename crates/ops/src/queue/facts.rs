@@ -135,7 +135,21 @@ pub fn read(row: &QueueRow, storage: Option<&str>) -> (Queue, Vec<String>) {
         hold: None,
         ..Queue::new(QueueId(row.id.0), row.name.clone())
     };
+    grace(&mut d);
     (queue, d.problems)
+}
+
+/// Most that the native worker takes for `pilot_rss_grace`, percent: ten times the memory that a job asked for.
+const MAX_GRACE_PERCENT: f64 = 900.0;
+
+/// `pilot_rss_grace` of `params`: only pilots read it, but a wrong one is refused where it is set.
+fn grace(d: &mut Doc) {
+    let Some(value) = d.map.get("params").and_then(|p| p.get("pilot_rss_grace")).filter(|v| !v.is_null()) else { return };
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    if !number.is_some_and(|p| (0.0..=MAX_GRACE_PERCENT).contains(&p)) {
+        let problem = format!("params: pilot_rss_grace {value} is no percentage from 0 to {MAX_GRACE_PERCENT}");
+        d.problems.push(problem);
+    }
 }
 
 /// `corepower`, thousandths.
@@ -309,5 +323,22 @@ mod tests {
         }
         let (q, problems) = read(&row(&json!({"unknown": 1, "minrss": null, "os": ""})), None);
         assert!(problems.is_empty() && q.min_rss_mb == 0 && q.systems.is_empty());
+    }
+
+    #[test]
+    fn memory_beyond_what_was_asked_for_is_a_percentage() {
+        for (value, ok) in [
+            (json!(50), true),
+            (json!("0"), true),
+            (json!(900), true),
+            (json!(null), true),
+            (json!(-1), false),
+            (json!(901), false),
+            (json!("much"), false),
+            (json!({}), false),
+        ] {
+            let problems = read(&row(&json!({"params": {"pilot_rss_grace": value}})), None).1;
+            assert_eq!(problems.is_empty(), ok, "{value}: {problems:?}");
+        }
     }
 }

@@ -6,15 +6,7 @@
 use super::codes::{JobFailure, KILLED_BY_SERVER, MEMORY, SIGTERM, WALL_TIME};
 use super::job::Job;
 use super::outcome::Outcome;
-
-/// How many times the memory that it asked for a job may use: what official
-/// pilots allow (`pilot_rss_grace`, `pilot.md` section 8).
-const MEMORY_GRACE: u64 = 2;
-
-/// Memory that a job may use, kB; 0 is no limit.
-pub(crate) fn memory_limit_kb(job: &Job) -> u64 {
-    job.memory_mb.saturating_mul(MEMORY_GRACE * 1_000_000) / 1_024
-}
+use super::queue::Grace;
 
 /// How a payload ended.
 pub(crate) enum End {
@@ -27,7 +19,8 @@ pub(crate) enum End {
 }
 
 impl End {
-    pub(crate) fn failure(&self, job: &Job, outcome: &mut Outcome) -> JobFailure {
+    /// As the failure of a job that was given this much memory.
+    pub(crate) fn failure(&self, job: &Job, grace: Grace, outcome: &mut Outcome) -> JobFailure {
         match self {
             Self::Stopped => stopping(outcome),
             Self::WallTime => {
@@ -36,9 +29,10 @@ impl End {
             Self::Memory(used_kb) => JobFailure::new(
                 MEMORY,
                 format!(
-                    "Payload exceeded maximum allowed memory: it used {} MB; the job asked for {} MB and may use {MEMORY_GRACE} times as much",
+                    "Payload exceeded maximum allowed memory: it used {} MB; the job asked for {} MB and may use {} times as much",
                     used_kb * 1_024 / 1_000_000,
-                    job.memory_mb
+                    job.memory_mb,
+                    grace.times()
                 ),
             ),
             Self::Killed | Self::Exited => killed(),

@@ -15,16 +15,17 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::codes::{INTERNAL, JobFailure, LOG_ARCHIVE, MAKE_DIRECTORY, STAGE_OUT};
-use super::ending::{End, killed, memory_limit_kb, stopping};
+use super::ending::{End, killed, stopping};
 use super::heartbeat::Heartbeats;
 use super::job::{self, Job, REGEX_PREFIX};
 use super::journal::{Entry, Journal, Spooled};
 use super::logs::{self, LogStream};
 use super::outcome::{Outcome, text_time};
 use super::payload::{self, Running};
+use super::queue::Queue;
 use super::slot::{Taken, is_stopped, stopped};
 use super::stage::{self, Delivery};
-use super::storage::{Storage, path_of};
+use super::storage::path_of;
 use super::{Context, archive, report, steps};
 
 /// When memory is sampled first, and how often then.
@@ -75,7 +76,7 @@ struct Work<'a> {
     slot_dir: PathBuf,
     journal: Journal,
     entry: Entry,
-    storage: Arc<Storage>,
+    queue: Queue,
     /// Names in the job directory that are no outputs.
     known: BTreeSet<String>,
 }
@@ -99,7 +100,7 @@ impl<'a> Work<'a> {
             dir,
             journal,
             entry,
-            storage: Arc::new(Storage::default()),
+            queue: Queue::default(),
             known: BTreeSet::new(),
         }
     }
@@ -143,7 +144,7 @@ impl<'a> Work<'a> {
         }
         outcome.timing.set_up = begin.elapsed().as_secs();
         let begin = Instant::now();
-        let (job, storage, dir) = (Arc::clone(&self.job), Arc::clone(&self.storage), self.dir.clone());
+        let (job, storage, dir) = (Arc::clone(&self.job), Arc::clone(&self.queue.storage), self.dir.clone());
         blocking(move || stage::stage_in(&job, &storage, &dir)).await?;
         outcome.timing.stage_in = begin.elapsed().as_secs();
         self.write_secrets()?;
@@ -153,15 +154,14 @@ impl<'a> Work<'a> {
         result
     }
 
-    /// Storage documents, journal, job directory.
+    /// The queue's documents, journal, job directory.
     async fn prepare(&mut self) -> Result<(), JobFailure> {
-        let storage = self
+        self.queue = self
             .context
-            .storage
+            .queue
             .get(&self.context.client, &self.context.options.queue)
             .await
             .map_err(|error| JobFailure::new(INTERNAL, format!("the queue's data: {error}")))?;
-        self.storage = Arc::new(storage);
         self.entry.files = self.planned_files();
         let fail = |error: std::io::Error| JobFailure::new(INTERNAL, format!("the worker cannot write its journal: {error}"));
         self.journal.write(&self.entry, true).map_err(fail)?;
@@ -188,7 +188,7 @@ impl<'a> Work<'a> {
             .chain(&self.job.log)
             .filter(|file| !file.lfn.starts_with(REGEX_PREFIX))
             .filter_map(|file| {
-                let (_, root) = self.storage.write_root(file.endpoint.as_deref()).ok()?;
+                let (_, root) = self.queue.storage.write_root(file.endpoint.as_deref()).ok()?;
                 Some(path_of(root, &file.scope, &file.lfn))
             })
             .collect()
@@ -240,7 +240,7 @@ impl<'a> Work<'a> {
                 end => {
                     // What it left may still tell something.
                     let _ = outcome.judge(&self.dir, status, prepared.failure_code);
-                    return Err(end.failure(&job, outcome));
+                    return Err(end.failure(&job, self.queue.grace, outcome));
                 }
             }
         }
@@ -277,7 +277,7 @@ impl<'a> Work<'a> {
                     break End::WallTime;
                 }
                 () = tokio::time::sleep_until(sample_at) => {
-                    if let Some(used) = running.beyond(memory_limit_kb(&self.job)) {
+                    if let Some(used) = running.beyond(self.queue.grace.limit_kb(self.job.memory_mb)) {
                         break End::Memory(used);
                     }
                     sample_at += SAMPLE_PERIOD;
@@ -302,7 +302,7 @@ impl<'a> Work<'a> {
     /// Log and outputs of a payload that succeeded. The log goes first: when it
     /// cannot be stored, nothing else has to be taken back.
     async fn deliver(&mut self, outcome: &mut Outcome) -> Result<(), JobFailure> {
-        let (job, storage, dir, known) = (Arc::clone(&self.job), Arc::clone(&self.storage), self.dir.clone(), self.known.clone());
+        let (job, storage, dir, known) = (Arc::clone(&self.job), Arc::clone(&self.queue.storage), self.dir.clone(), self.known.clone());
         let found = blocking(move || stage::outputs(&job, &storage, &dir, &known)).await?;
         let new: Vec<PathBuf> = found.iter().map(|file| file.to.clone()).filter(|path| !self.entry.files.contains(path)).collect();
         if !new.is_empty() {
@@ -324,7 +324,7 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         let packed = self.slot_dir.join("log.tgz");
-        let delivery = stage::delivery(log, &log.lfn, packed.clone(), self.job.log_guid.as_deref(), &self.storage)?;
+        let delivery = stage::delivery(log, &log.lfn, packed.clone(), self.job.log_guid.as_deref(), &self.queue.storage)?;
         let top = format!("tarball_PandaJob_{}_{}", self.job.id, self.context.options.queue);
         let (leave_out, dir) = (self.leave_out(outputs), self.dir.clone());
         let mut files = blocking(move || {

@@ -27,6 +27,7 @@ mod logs;
 mod outcome;
 mod payload;
 mod procfs;
+mod queue;
 mod recover;
 mod report;
 mod shlex;
@@ -127,7 +128,7 @@ pub enum WorkerError {
 struct Context {
     client: Client,
     options: WorkerOptions,
-    storage: storage::StorageCache,
+    queue: queue::QueueCache,
     runner: PathBuf,
     boot_id: String,
     /// `<mark>@<machine>`: the mark belongs to the work directory, so that a worker that starts again knows what it was handed.
@@ -205,7 +206,7 @@ fn context(options: WorkerOptions, mark: &str) -> Result<Context, WorkerError> {
         client,
         node: format!("{mark}@{}", options.node),
         options,
-        storage: storage::StorageCache::default(),
+        queue: queue::QueueCache::default(),
         runner,
         boot_id: procfs::boot_id(),
         gate: tokio::sync::Mutex::new(()),

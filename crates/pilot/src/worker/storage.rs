@@ -7,16 +7,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use adler2::Adler32;
 use md5::{Digest, Md5};
-use panda_client::{Client, ClientError};
 use serde_json::Value;
-
-/// How long queue and storage documents are used before they are asked for
-/// again: an administrator's change reaches a worker within a minute.
-const DOCUMENT_AGE: Duration = Duration::from_secs(60);
 
 /// Read and write size; large enough that system calls do not show.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -31,44 +25,9 @@ pub(crate) struct Storage {
     write_default: Option<String>,
 }
 
-/// Keeps a [`Storage`] fresh.
-#[derive(Debug, Default)]
-pub(crate) struct StorageCache {
-    current: tokio::sync::Mutex<Option<(Instant, Storage)>>,
-}
-
-impl StorageCache {
-    /// The documents, asked for again when they are old; old ones are used
-    /// while the server does not answer.
-    pub(crate) async fn get(&self, client: &Client, queue: &str) -> Result<Storage, ClientError> {
-        let mut current = self.current.lock().await;
-        if let Some((when, storage)) = current.as_ref()
-            && when.elapsed() < DOCUMENT_AGE
-        {
-            return Ok(storage.clone());
-        }
-        match fetch(client, queue).await {
-            Ok(storage) => {
-                *current = Some((Instant::now(), storage.clone()));
-                Ok(storage)
-            }
-            Err(error) => match current.as_ref() {
-                Some((_, storage)) => Ok(storage.clone()),
-                None => Err(error),
-            },
-        }
-    }
-}
-
-async fn fetch(client: &Client, queue: &str) -> Result<Storage, ClientError> {
-    let queue_path = format!("/cache/schedconfig/{queue}.all.json");
-    let queue_doc: Value = client.get_json(&queue_path).await?;
-    let endpoints: Value = client.get_json("/cache/ddmendpoints.json").await?;
-    Ok(Storage::parse(&queue_doc, &endpoints))
-}
-
 impl Storage {
-    fn parse(queue: &Value, endpoints: &Value) -> Self {
+    /// Reads the queue's document and that of all endpoints.
+    pub(crate) fn parse(queue: &Value, endpoints: &Value) -> Self {
         let first = |activities: &[&str]| {
             activities.iter().find_map(|activity| queue.get("astorages")?.get(activity)?.get(0)?.as_str().map(str::to_owned))
         };

@@ -27,6 +27,8 @@ pub struct Inner {
     /// Answers of `update_job` that are errors before it works again.
     pub broken_finals: usize,
     pub statuses: HashMap<i64, (String, i64)>,
+    /// `params` of the queue's document.
+    pub params: Value,
     storage: PathBuf,
     last_handed: Option<Instant>,
 }
@@ -185,9 +187,10 @@ async fn endpoints(State(fake): State<Fake>) -> Json<Value> {
     Json(json!({"RSE": {"arprotocols": {"write_lan": protocol, "read_lan": protocol}}}))
 }
 
-async fn queue(UrlPath(queue): UrlPath<String>) -> Json<Value> {
+async fn queue(State(fake): State<Fake>, UrlPath(queue): UrlPath<String>) -> Json<Value> {
     assert_eq!(queue, "Q.all.json");
-    Json(json!({"nickname": "Q", "astorages": {"write_lan": ["RSE"], "read_lan": ["RSE"]}}))
+    let params = fake.inner.lock().unwrap().params.clone();
+    Json(json!({"nickname": "Q", "params": params, "astorages": {"write_lan": ["RSE"], "read_lan": ["RSE"]}}))
 }
 
 async fn script(UrlPath(name): UrlPath<String>) -> String {
