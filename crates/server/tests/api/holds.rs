@@ -74,7 +74,7 @@ async fn storages_are_listed_changed_and_linked() {
     assert_eq!(all["links"], json!([{"from": "S1", "to": "S2", "cost": 3, "mbps": 100, "queued": 0}]));
     let refused = ask("link", "prod", json!({"from": "S1", "to": "NOPE", "cost": 1})).await;
     assert_snapshot!(refused["message"].as_str().unwrap(), @"storage endpoint `NOPE` does not exist; `panda storage list` shows those that do");
-    assert_eq!(ask("link", "prod", json!({"from": "S1", "to": "S2"})).await["success"], json!(true));
+    assert_eq!(ask("unlink", "prod", json!({"from": "S1", "to": "S2"})).await["success"], json!(true));
     assert_eq!(listed().await["links"], json!([]));
     std::fs::remove_dir_all(root).unwrap();
 }
