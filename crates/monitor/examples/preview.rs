@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ids = world.fill().await;
     world.fill_shares().await;
     world.fill_holds(ids.job_running).await;
+    world.fill_retention().await;
     let now = world.now;
     let engine_status = move || {
         serde_json::json!([

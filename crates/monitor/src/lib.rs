@@ -49,7 +49,7 @@ impl std::fmt::Debug for MonitorState {
     }
 }
 
-/// The pages: `/`, `/tasks/`, `/task/<id>/`, `/jobs/`, `/job/<id>/`, `/queues/`, `/queue/<name>/`, `/shares/`, `/holds/`, `/search`, the addresses of the
+/// The pages: `/`, `/tasks/`, `/task/<id>/`, `/jobs/`, `/job/<id>/`, `/queues/`, `/queue/<name>/`, `/shares/`, `/holds/`, `/retention/`, `/search`, the addresses of the
 /// original that mean the same, and `/static/`. It has no fallback, so that it can be merged with other routes; see [`fallback`].
 pub fn router(state: MonitorState) -> Router {
     let app = Arc::new(App::new(state));
@@ -64,6 +64,7 @@ pub fn router(state: MonitorState) -> Router {
         .route("/queue/{name}/", get(page::queue::page))
         .route("/shares/", get(page::shares::page))
         .route("/holds/", get(page::holds::page))
+        .route("/retention/", get(page::retention::page))
         .route("/search", get(page::search::page))
         .route("/static/{name}", get(assets::serve))
         // Addresses that people type or know from elsewhere.
@@ -79,6 +80,7 @@ pub fn router(state: MonitorState) -> Router {
         .route("/queue/{name}", get(page::moved::slash))
         .route("/shares", get(page::moved::slash))
         .route("/holds", get(page::moved::slash))
+        .route("/retention", get(page::moved::slash))
         .route("/globalshares", get(page::moved::shares))
         .route("/globalshares/", get(page::moved::shares))
         .route("/sites", get(page::moved::sites))

@@ -1,4 +1,4 @@
-//! The pages of what the engine does by itself: shares, holds.
+//! The pages of what the engine does by itself: shares, holds, retention.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -161,4 +161,48 @@ async fn an_empty_system_holds_nothing() {
     let got = site.ask("/holds/?reason=%3Cscript%3Ealert(1)%3C%2Fscript%3E", "text/html").await;
     check("/holds/", &got.text);
     assert_eq!(site.ask(&format!("/holds/?reason={}", "x".repeat(201)), "text/html").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn retention_shows_what_is_kept_and_what_goes_next() {
+    let site = Site::new().await;
+    site.world.fill_retention().await;
+    let page = site.html("/retention/").await;
+    for words in [
+        "<th scope=\"row\">sandboxes</th><td>amber</td><td class=\"num\">1</td><td class=\"num\">12.3 MB</td>",
+        "sources.&lt;b&gt;1&lt;/b&gt;.tar.gz",
+        "<th scope=\"row\">live logs</th>",
+        "30 days",
+        "2025-12-23 03:04:05",
+        "VO amber: 365",
+        "<th scope=\"row\">tasks</th><td class=\"num\">6</td><td class=\"num\">0</td>",
+        "storage AMBER_GRID_DISK",
+        "it does not answer",
+        "aria-current=\"page\">Retention</a>",
+    ] {
+        assert!(page.contains(words), "`{words}` is missing in {page}");
+    }
+    assert!(!page.contains("data-live"), "looking through folders is not done again and again");
+    let all = site.json("/retention/?json").await;
+    insta::assert_json_snapshot!("retention_due", all["due"]);
+    assert_eq!(all["rows"], json!([{"table": "tasks", "active": 6, "archived": 0}, {"table": "jobs", "active": 13, "archived": 0}]));
+    for key in ["at", "kept", "due", "rows", "archive", "disks", "settings"] {
+        assert!(!all[key].is_null(), "{key}");
+    }
+    let sandboxes = all["kept"].as_array().unwrap().iter().find(|k| k["class"] == "sandboxes").unwrap();
+    assert_eq!(
+        (&sandboxes["rows"], &sandboxes["keep_days"], &sandboxes["setting"]),
+        (&json!(2), &json!(30), &json!("retention.sandbox_days"))
+    );
+}
+
+#[tokio::test]
+async fn an_empty_system_keeps_nothing() {
+    let site = Site::empty().await;
+    let page = site.html("/retention/").await;
+    for words in ["Nothing is due.", "Nothing is kept yet.", "archive.keep_days"] {
+        assert!(page.contains(words), "`{words}` is missing in {page}");
+    }
+    let all = site.json("/retention/?json").await;
+    assert_eq!((&all["kept"], &all["due"], &all["archive"]), (&json!([]), &json!([]), &json!([])));
 }

@@ -9,6 +9,7 @@ pub(crate) mod moved;
 pub(crate) mod overview;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod retention;
 pub(crate) mod search;
 pub(crate) mod shares;
 pub(crate) mod task;

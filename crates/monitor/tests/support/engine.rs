@@ -11,7 +11,10 @@ use panda_core::{
 use panda_ops::hold::operator;
 use panda_store::{
     Batch,
-    query::hold::{self, EVERY_NODE, HoldRow},
+    query::{
+        cache::{self, CacheFile},
+        hold::{self, EVERY_NODE, HoldRow},
+    },
 };
 use serde_json::{Value, json};
 
@@ -107,5 +110,24 @@ impl World {
         self.decide(t.id.0, "input", "{}").await;
         let running = [d, r, (TaskState::Running, 1)];
         self.task("alice", "user.alice.rest/", 700, &[&running[..], &[(TaskState::Paused, 5)]].concat(), None).await;
+    }
+    /// Uploads of which some are due, live logs, and settings that say when.
+    pub async fn fill_retention(&self) {
+        self.setting("archive.keep_days", "amber", "365").await;
+        self.setting("retention.journal_days", "", "1").await;
+        let day = 86_400_000_000;
+        let mut batch = Batch::new();
+        for (name, age) in [("sources.<b>1</b>.tar.gz", 40), ("sources.2.tar.gz", 2), ("notes.txt", 9)] {
+            let f = CacheFile {
+                name: name.into(),
+                person_id: 1,
+                vo: Some("amber".into()),
+                fsize: 12_345_678,
+                checksum: "1".into(),
+                touched_us: self.now - age * day,
+            };
+            cache::add(&mut batch, &f);
+        }
+        self.apply(batch).await;
     }
 }

@@ -8,6 +8,7 @@
 
 mod archived;
 mod disk;
+pub mod overview;
 mod records;
 pub mod report;
 pub mod shift;
