@@ -59,7 +59,8 @@ pub fn blame(codes: &[(Source, i64)]) -> Blame {
     }
 }
 
-/// Whether a failure tells nothing about the queue: what the job needed failed elsewhere.
+/// Whether a failure tells nothing about the queue: what the job needed failed elsewhere. A job whose outputs could not be merged did well where it
+/// ran; the merge job that failed counts for the queue where it ran, as every other job.
 #[must_use]
 pub fn is_elsewhere(codes: &[(Source, i64)]) -> bool {
     codes.iter().any(|(source, code)| *source == Source::Server && [BUILD_FAILED, MERGE_FAILED].contains(code))
@@ -215,7 +216,9 @@ mod tests {
         ] {
             assert_eq!(blame(&codes), want, "{codes:?}");
         }
-        assert!(is_elsewhere(&[(Source::Server, BUILD_FAILED)]) && !is_elsewhere(&[(Source::Pilot, 1_099)]));
+        assert!([BUILD_FAILED, MERGE_FAILED].iter().all(|code| is_elsewhere(&[(Source::Server, *code)])));
+        // What the merge job itself reports.
+        assert!(!is_elsewhere(&[(Source::Pilot, 1_099)]) && !is_elsewhere(&[(Source::Pilot, 1_305), (Source::Trans, 18)]));
     }
 
     #[test]

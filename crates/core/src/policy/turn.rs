@@ -26,6 +26,8 @@ pub struct Candidate<'a> {
     pub group: i64,
     /// Priority.
     pub priority: i64,
+    /// Whether it is of high priority where it belongs.
+    pub express: bool,
     /// Whether it merges.
     pub merges: bool,
     /// Whether its scouts run: the rest of it waits for them.
@@ -81,10 +83,9 @@ impl Lane {
     }
 }
 
-/// The tasks in the order of their turns, at most `most`. `express_from`: priority from which on a task is of high priority; `express_percent`: its
-/// part of the turns. `seed` is where the rounds over VOs and shares begin, so that successive calls do not favour the first name.
+/// The tasks in the order of their turns, at most `most`. `express_percent`: the part of the turns that tasks of high priority have. `seed` is where the rounds over VOs and shares begin, so that successive calls do not favour the first name.
 #[must_use]
-pub fn order(candidates: &[Candidate<'_>], express_from: i64, express_percent: i64, seed: usize, most: usize) -> Vec<TaskId> {
+pub fn order(candidates: &[Candidate<'_>], express_percent: i64, seed: usize, most: usize) -> Vec<TaskId> {
     let mut vos: BTreeMap<&str, BTreeMap<&str, Lane>> = BTreeMap::new();
     for c in candidates {
         let lane = vos.entry(c.vo).or_default().entry(c.share).or_default();
@@ -92,7 +93,7 @@ pub fn order(candidates: &[Candidate<'_>], express_from: i64, express_percent: i
         lane.saved = 100 - express_percent;
         let class = if c.merges {
             &mut lane.merges
-        } else if c.priority >= express_from {
+        } else if c.express {
             &mut lane.express
         } else {
             &mut lane.others
@@ -149,10 +150,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn task(id: i64, vo: &'static str, group: i64, priority: i64) -> Candidate<'static> {
-        Candidate { id: TaskId(id), vo, share: "S", group, priority, merges: false, scouting: false }
+        Candidate { id: TaskId(id), vo, share: "S", group, priority, express: priority >= 1_500, merges: false, scouting: false }
     }
     fn ids(candidates: &[Candidate<'_>]) -> Vec<i64> {
-        order(candidates, 1_500, EXPRESS_PERCENT, 0, usize::MAX).iter().map(|t| t.0).collect()
+        order(candidates, EXPRESS_PERCENT, 0, usize::MAX).iter().map(|t| t.0).collect()
     }
 
     /// engine.md 5.4: priority descending, round robin between users, merge tasks first, scouting + 1.
@@ -190,11 +191,11 @@ mod tests {
         // Shares take turns too.
         tasks.push(Candidate { share: "T", ..task(7_002, "amber", 1, 1) });
         assert!(ids(&tasks).iter().position(|i| *i == 7_002).unwrap() <= 3);
-        let first = |seed| order(&tasks, 1_500, 30, seed, 1)[0].0;
+        let first = |seed| order(&tasks, 30, seed, 1)[0].0;
         assert_ne!(first(0) < 6_000, first(1) < 6_000, "the rounds begin elsewhere each time");
         // Many groups of large tasks: each has a turn in some of the rounds.
         let many: Vec<_> = (0..500).map(|i| task(i, "amber", i, 1_000)).collect();
-        let mut seen: Vec<TaskId> = (1..60).flat_map(|seed| order(&many, 1_500, 30, seed * 97, 100)).collect();
+        let mut seen: Vec<TaskId> = (1..60).flat_map(|seed| order(&many, 30, seed * 97, 100)).collect();
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 500);
@@ -208,10 +209,10 @@ mod tests {
         ) {
             let vos = ["amber", "flint", "jade"];
             let candidates: Vec<_> = tasks.iter().enumerate().map(|(i, (vo, share, group, priority, merges, scouting))| Candidate {
-                id: TaskId(i64::try_from(i).unwrap()), vo: vos[*vo], share: vos[*share], group: *group, priority: *priority, merges: *merges, scouting: *scouting,
+                id: TaskId(i64::try_from(i).unwrap()), vo: vos[*vo], share: vos[*share], group: *group, priority: *priority, express: *priority >= 1_500, merges: *merges, scouting: *scouting,
             }).collect();
-            let mut found = order(&candidates, 1_500, EXPRESS_PERCENT, seed, usize::MAX);
-            prop_assert_eq!(&found, &order(&candidates, 1_500, EXPRESS_PERCENT, seed, usize::MAX));
+            let mut found = order(&candidates, EXPRESS_PERCENT, seed, usize::MAX);
+            prop_assert_eq!(&found, &order(&candidates, EXPRESS_PERCENT, seed, usize::MAX));
             found.sort();
             prop_assert_eq!(found, candidates.iter().map(|c| c.id).collect::<Vec<_>>());
         }

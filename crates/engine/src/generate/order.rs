@@ -33,13 +33,14 @@ pub async fn of_waiting(ops: &Ops, now: Micros) -> Result<Vec<TaskId>, EngineErr
             share: w.share_name.as_deref().unwrap_or(UNDEFINED),
             group: w.person_id,
             priority: w.priority,
+            express: w.priority >= settings.int(&JUMP_OVER, &w.vo, &w.label),
             // Merge jobs have a loop of their own, which nothing holds back.
             merges: false,
             scouting: w.state == TaskState::Scouting,
         })
         .collect();
-    let (express_from, percent) = (settings.int(&JUMP_OVER, ANY, ANY), settings.int(&EXPRESS_PERCENT, ANY, ANY));
+    let percent = settings.int(&EXPRESS_PERCENT, ANY, ANY);
     // Successive rounds begin elsewhere; milliseconds are as good a number as any.
     let seed = usize::try_from(now.as_millis().unsigned_abs()).unwrap_or(0);
-    Ok(turn::order(&candidates, express_from, percent, seed, usize::MAX))
+    Ok(turn::order(&candidates, percent, seed, usize::MAX))
 }

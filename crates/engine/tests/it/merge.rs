@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use panda_core::{id::TaskId, task::state::TaskState};
+use panda_core::{id::TaskId, job::report::Reported, task::state::TaskState};
 use panda_engine::loops::{self, LoopKind};
+use panda_store::query::hold;
 use serde_json::{Value, json};
 
 use crate::world::{World, prun, with_output};
@@ -82,4 +83,38 @@ async fn merging_goes_on_after_a_crash(w: &World) {
     assert_eq!(w.broken().await, Vec::<String>::new());
 }
 
-cases!(every_file_is_merged_once_with_its_job, merging_goes_on_after_a_crash);
+/// A merge job that fails counts for its queue like any other; the jobs whose outputs it should have merged do not: they did well where they ran,
+/// and count so while they wait for their merge.
+async fn failed_merges_count_once_for_their_queue(w: &World) {
+    for (name, n) in [("brake.min_jobs", "2"), ("brake.node_min_jobs", "100")] {
+        panda_ops::setting::set(&w.ops, &crate::world::prod(), name, "", "", n).await.unwrap();
+    }
+    let held = async || hold::list(&w.ops.store).await.unwrap().into_iter().map(|h| h.reason).collect::<Vec<_>>();
+    let fail = async |job: &Value| {
+        w.report(job, Reported::Running, |_| {}).await;
+        w.report(job, Reported::Failed, |u| drop(u.errors.insert("pilot_error_code".into(), json!(1_099)))).await;
+        w.settle().await;
+    };
+    let id = w.submit(merged("user.alice.t", 6, 200)).await;
+    w.settle().await;
+    for _ in 0..6 {
+        let job = w.job().await.unwrap();
+        w.finish(&job, "x").await;
+    }
+    w.settle().await;
+    // Six well and two failed: below the rate.
+    for _ in 0..2 {
+        let merge = w.job().await.unwrap();
+        assert_eq!(merge["processingType"], json!("pmerge"));
+        fail(&merge).await;
+    }
+    assert_eq!(held().await, Vec::<String>::new());
+    // The third merge was the last: six jobs failed by it, three merges by the queue.
+    let merge = w.job().await.unwrap();
+    fail(&merge).await;
+    assert_eq!(w.task(id).await.state, TaskState::Failed);
+    let want = "3 of 3 jobs that ended in 60 minutes failed, 3 of them by the system's fault, of 1 tasks and 1 people";
+    assert_eq!(held().await, [want]);
+}
+
+cases!(failed_merges_count_once_for_their_queue, every_file_is_merged_once_with_its_job, merging_goes_on_after_a_crash);

@@ -151,6 +151,19 @@ async fn archives_go_by_vo(w: &World) {
     w.dataset("user.bob.in", &["f1", "f2"]).await;
     let id = half_done(w, with_output(with_input(prun("user.alice.t", 1), "user.bob:user.bob.in/", 1), "out.root")).await;
     let jobs = task::read::job_ids(&w.ops, &alice(), id).await.unwrap();
+    // What was decided on a task and its jobs goes with them, however long such records are kept.
+    keep(w, "retention.decision_days", "amber", 0).await;
+    let mut batch = Batch::new();
+    decision::keep(&mut batch, id.0, "broker");
+    w.ops.store.apply(batch).await.unwrap();
+    let decided = async || {
+        let mut found = decision::history(&w.ops.store, id.0, "broker").await.unwrap();
+        for subject in [id.0, jobs[0], jobs[1]] {
+            found.extend(decision::list(&w.ops.store, subject).await.unwrap());
+        }
+        found.iter().map(|d| d.stage.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(decided().await, ["broker", "broker", "retry"]);
     w.pass(31 * DAY);
     w.settle().await;
     w.pass(60 * DAY);
@@ -177,6 +190,7 @@ async fn archives_go_by_vo(w: &World) {
     assert!(archive::task::find(&w.ops.store, id).await.unwrap().is_none());
     assert!(archive::job::find(&w.ops.store, JobId(jobs[0])).await.unwrap().is_none());
     assert!(archive::task::datasets(&w.ops.store, id).await.unwrap().is_empty());
+    assert_eq!(decided().await, Vec::<String>::new());
     assert!(archive::shift::sizes(&w.ops.store).await.unwrap().iter().all(|s| (s.2, s.3) == (0, 0)));
     assert_eq!(of("archived tasks", &report::list(&w.ops, &alice()).await.unwrap()), None);
 }

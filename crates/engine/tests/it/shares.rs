@@ -2,7 +2,10 @@
 
 use panda_access::Principal;
 use panda_core::{id::TaskId, task::state::TaskState};
-use panda_engine::loops::{self, LoopKind};
+use panda_engine::{
+    generate::order,
+    loops::{self, LoopKind},
+};
 use panda_ops::{setting, share, task};
 use panda_store::query::{decision, job};
 use serde_json::{Value, json};
@@ -113,7 +116,23 @@ async fn jobs_of_users_have_falling_priorities(w: &World) {
     assert_eq!(all, [1_000, 1_000, 1_000, 1_000, 1_000, 999, 999, 999, 999, 999, 998, 898]);
 }
 
+/// 5.4, 20.1: from which priority on tasks are of the express group is a matter of their VO and label.
+async fn who_is_express_is_said_for_a_vo_and_label(w: &World) {
+    let large = w.submit(prun("user.alice.t", 2)).await;
+    let mut params = prun("user.prod.t", 2);
+    (params["prodSourceLabel"], params["taskPriority"]) = (json!("managed"), json!(200));
+    let small = task::submit::submit(&w.ops, &prod(), params, None).await.unwrap().task_id;
+    w.settle_without(&[LoopKind::Generate]).await;
+    let turns = async || order::of_waiting(&w.ops, w.ops.now()).await.unwrap();
+    assert_eq!(turns().await, [large, small], "by priority");
+    setting::set(&w.ops, &prod(), "priority.jump_over", "flint", "managed", "100").await.unwrap();
+    assert_eq!(turns().await, [large, small], "another VO's");
+    setting::set(&w.ops, &prod(), "priority.jump_over", "amber", "managed", "100").await.unwrap();
+    assert_eq!(turns().await, [small, large], "the express group begins");
+}
+
 cases!(
+    who_is_express_is_said_for_a_vo_and_label,
     a_new_vos_task_gets_its_jobs_between_the_batches_of_a_large_one,
     a_throttled_task_waits_with_the_reason,
     a_throttled_task_still_merges,

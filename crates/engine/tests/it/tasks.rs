@@ -232,6 +232,27 @@ async fn what_no_queue_can_do_is_held_with_the_funnel(w: &World) {
     );
 }
 
+/// A task whose only queue was not online does not wait for the next look when it is again.
+async fn what_waited_for_an_offline_queue_goes_on_at_once(w: &World) {
+    w.set_queue("LOCAL", json!({"state": "offline"})).await;
+    let id = w.submit(prun("user.alice.t", 1)).await;
+    w.settle().await;
+    let t = w.task(id).await;
+    assert_eq!(t.state, TaskState::Pending);
+    assert!(t.reason.as_deref().unwrap().contains("1 not online (LOCAL)"), "{:?}", t.reason);
+    let mut woken = w.ops.store.wake().subscribe(panda_engine::loops::LoopKind::Watch.topics()[0]);
+    woken.mark_unchanged();
+    w.set_queue("LOCAL", json!({"site": "ELSEWHERE"})).await;
+    w.settle().await;
+    assert_eq!((w.task(id).await.rev, woken.has_changed().unwrap()), (t.rev, false), "nobody looks before it is online");
+    w.set_queue("LOCAL", json!({"state": "online"})).await;
+    assert!(woken.has_changed().unwrap(), "the loop is woken");
+    w.settle().await;
+    assert_eq!(w.task(id).await.state, TaskState::Running);
+    let events = panda_store::query::task::list::events(&w.ops.store, id).await.unwrap();
+    assert!(events.iter().any(|e| e.reason.as_deref() == Some("queue LOCAL is online again")), "{events:?}");
+}
+
 async fn a_silent_pilot_loses_its_job(w: &World) {
     let id = w.submit(prun("user.alice.t", 1)).await;
     w.settle().await;
@@ -328,6 +349,7 @@ cases!(
     a_kill_ends_queued_jobs_at_once_and_tells_pilots,
     a_missing_data_set_holds_the_task_with_its_reason,
     what_no_queue_can_do_is_held_with_the_funnel,
+    what_waited_for_an_offline_queue_goes_on_at_once,
     a_silent_pilot_loses_its_job,
     a_lost_worker_spends_no_attempt,
     the_same_name_again,

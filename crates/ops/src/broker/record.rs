@@ -55,11 +55,11 @@ pub async fn last(store: &Store, task: i64, stage: &str) -> Result<Last, OpsErro
     Ok(Last { used, content: Some(content(&doc)) })
 }
 
-/// The queues that a record leaves out because they were held, as far as it names them.
+/// The queues that a record leaves out for this reason, as far as it names them.
 #[must_use]
-pub fn held(doc: &str) -> Vec<String> {
+pub fn left_out(doc: &str, why: Criterion) -> Vec<String> {
     let doc: Value = serde_json::from_str(doc).unwrap_or_default();
-    let funnel = doc["funnel"].as_array().into_iter().flatten().filter(|r| r["criterion"] == Criterion::Held.as_str());
+    let funnel = doc["funnel"].as_array().into_iter().flatten().filter(|r| r["criterion"] == why.as_str());
     funnel.flat_map(|r| r["queues"].as_array().into_iter().flatten()).filter_map(|q| q.as_str().map(str::to_owned)).collect()
 }
 

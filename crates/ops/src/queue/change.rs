@@ -12,7 +12,7 @@ use panda_core::{
     queue::{PilotFamily, QueueState},
 };
 use panda_store::{
-    Batch, IdKind,
+    Batch, IdKind, Topic,
     query::queue::{self, QueueRow, RseRow},
 };
 use panda_wire::lenient;
@@ -87,6 +87,10 @@ pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Va
         }
         let mut batch = Batch::new();
         queue::set(&mut batch, &row, ops.now().0);
+        if row.state == QueueState::Online.as_str() && queues.by_name.get(name).is_none_or(|before| before.state != row.state) {
+            // Tasks that no other queue could take look again.
+            batch.wake(Topic::Files).wake(Topic::Holds);
+        }
         match ops.store.apply(batch).await {
             Ok(()) => return changed(ops, name).await,
             Err(e) if e.is_conflict() => {}

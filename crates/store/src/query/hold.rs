@@ -69,7 +69,7 @@ statements! {
     insert ADD = "hold.add" => queue_hold (queue_id: Int, node: Text, kind: Text, state: Text, reason: Text, who: Text, since_us: Int, next_us: Int, wait_s: Int, tries: Int, job_id: Int, rev: Int), "";
     [hot] write SET = "hold.set", "UPDATE queue_hold SET state = :state, reason = :reason, who = :who, since_us = :since, next_us = :next, wait_s = :wait, tries = :tries, job_id = :job, rev = rev + 1 WHERE queue_id = :queue AND node = :node AND kind = :kind AND rev = :rev";
     [hot] write DELETE = "hold.delete", "DELETE FROM queue_hold WHERE queue_id = :queue AND node = :node AND kind = :kind AND rev = :rev";
-    [hot] read ENDED = "hold.ended", "SELECT id, state, host, started_us, person_id, task_id, ended_us, trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code FROM job WHERE queue_id = :queue AND ended_us >= :since AND state IN ('finished', 'failed') ORDER BY ended_us DESC LIMIT :n";
+    [hot] read ENDED = "hold.ended", "SELECT id, state, host, started_us, person_id, task_id, ended_us, trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code FROM job WHERE queue_id = :queue AND ended_us >= :since AND state IN ('finished', 'merging', 'failed') ORDER BY ended_us DESC LIMIT :n";
 }
 
 fn read(r: &Row) -> Result<HoldRow, Error> {
@@ -138,7 +138,7 @@ pub fn delete(batch: &mut Batch, h: &HoldRow) {
     let binds = vec![("queue", h.queue_id.into()), ("node", (&h.node).into()), ("kind", h.kind.as_str().into()), ("rev", h.rev.into())];
     batch.guard(&DELETE, binds, 1);
 }
-/// The newest jobs that ended well or badly at a queue since `since_us`; at most `n` and 5,000.
+/// The newest jobs that ended well (those whose outputs are to be merged included) or badly at a queue since `since_us`; at most `n` and 5,000.
 pub async fn ended(store: &Store, queue: QueueId, since_us: i64, n: i64) -> Result<Vec<Ended>, Error> {
     let rows = store.fetch(&ENDED, vec![("queue", queue.into()), ("since", since_us.into()), ("n", n.min(5_000).into())]).await?;
     rows.iter()

@@ -8,6 +8,7 @@ use crate::{Batch, Error, Store, statements};
 statements! {
     [hot] read DECISIONS = "old.decisions", "SELECT subject_id, stage, at_us FROM decision WHERE subject_id > :after ORDER BY subject_id, stage LIMIT :n";
     [hot] write DECISION = "old.decision", "DELETE FROM decision WHERE subject_id IN (:ids*) AND at_us < :before";
+    [hot] write DECISION_HISTORY = "old.decision_history", "DELETE FROM decision_history WHERE subject_id IN (:ids*) AND at_us < :before";
     [hot] read LIVE_TASKS = "old.live_tasks", "SELECT id, vo, label, state FROM task WHERE id IN (:ids*) ORDER BY id LIMIT 1000";
     [hot] read WORKERS = "old.workers", "SELECT id, modified_us FROM worker WHERE id > :after ORDER BY id LIMIT :n";
     [hot] write WORKER = "old.worker", "DELETE FROM worker WHERE id IN (:ids*) AND modified_us < :before";
@@ -69,9 +70,11 @@ pub async fn hot_tasks(store: &Store, ids: &[i64]) -> Result<Vec<(i64, String, S
     let rows = store.fetch(&LIVE_TASKS, vec![("ids", ids.to_vec().into())]).await?;
     rows.iter().map(|r| Ok((r.int(0)?, r.text(1)?.to_owned(), r.text(2)?.to_owned(), r.text(3)?.to_owned()))).collect()
 }
-/// Removes the decision records of these subjects (at most 1,000) that are older than `before_us`.
+/// Removes the decision records of these subjects (at most 1,000) that are older than `before_us`, past ones as well.
 pub fn drop_decisions(batch: &mut Batch, ids: &[i64], before_us: i64) {
-    batch.exec(&DECISION, vec![("ids", ids.to_vec().into()), ("before", before_us.into())]);
+    for statement in [&DECISION, &DECISION_HISTORY] {
+        batch.exec(statement, vec![("ids", ids.to_vec().into()), ("before", before_us.into())]);
+    }
 }
 /// Workers above `after`, by number; at most `n` and 1,000.
 pub async fn workers(store: &Store, after: i64, n: i64) -> Result<Vec<Aged>, Error> {

@@ -33,6 +33,8 @@ statements! {
     [hot] write TEVENT = "expire.tevent", "DELETE FROM task_archive_event WHERE task_id = :id";
     [hot] write TSET = "expire.set", "DELETE FROM task_archive_set WHERE task_id = :id";
     [hot] write TFILE = "expire.tfile", "DELETE FROM task_archive_file WHERE id IN (:ids*)";
+    [hot] write DECISION = "expire.decision", "DELETE FROM decision WHERE subject_id IN (:ids*)";
+    [hot] write DECISION_HISTORY = "expire.decision_history", "DELETE FROM decision_history WHERE subject_id IN (:ids*)";
     [hot] read HISTORIES = "expire.histories", "SELECT DISTINCT job_id FROM job_archive_event WHERE job_id > :after ORDER BY job_id LIMIT :n";
     [hot] read AGES = "expire.ages", "SELECT id, vo, label, modified_us FROM job_archive WHERE id IN (:ids*) ORDER BY id LIMIT 1000";
     [hot] read OLDEST_TASK = "expire.oldest_task", "SELECT modified_us FROM task_archive WHERE vo = :vo ORDER BY modified_us LIMIT 1";
@@ -92,7 +94,7 @@ pub async fn jobs(store: &Store, batch: &mut Batch, vo: &str, jobs: &[JobId]) ->
     }
     let commons: Vec<i64> = store.fetch(&COMMONS, by()).await?.iter().map(|r| r.int(0)).collect::<Result<_, _>>()?;
     batch.guard(&JOB, by(), ids.len() as u64);
-    for statement in [&DOC, &EVENT, &FILE, &END, &RETRY] {
+    for statement in [&DOC, &EVENT, &FILE, &END, &RETRY, &DECISION, &DECISION_HISTORY] {
         batch.exec(statement, by());
     }
     if !commons.is_empty() {
@@ -112,6 +114,9 @@ pub fn task(batch: &mut Batch, t: &TaskRow) {
     batch.guard(&TASK, vec![("id", t.id.into())], 1);
     for statement in [&TDOC, &TEVENT, &TSET] {
         batch.exec(statement, vec![("id", t.id.into())]);
+    }
+    for statement in [&DECISION, &DECISION_HISTORY] {
+        batch.exec(statement, vec![("ids", vec![t.id.0].into())]);
     }
     shift::size(batch, &t.vo, shift::TASKS, -1, 0);
 }
