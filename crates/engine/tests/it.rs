@@ -43,6 +43,8 @@ mod merge;
 mod mixed;
 #[path = "it/nucleus.rs"]
 mod nucleus;
+#[path = "it/rebroker.rs"]
+mod rebroker;
 #[path = "it/reopen.rs"]
 mod reopen;
 #[path = "it/retention.rs"]

@@ -13,6 +13,7 @@ pub mod nucleus;
 pub mod params;
 pub mod priority;
 pub mod ram;
+pub mod rebroker;
 pub mod resource;
 pub mod retention;
 pub mod retry;

@@ -10,6 +10,7 @@ pub mod feed;
 pub mod job_timer;
 pub mod notify;
 pub mod nucleus;
+pub mod rebroker;
 pub mod retention;
 pub mod task;
 pub mod task_retry;
@@ -215,6 +216,7 @@ pub const fn areas() -> &'static [&'static [&'static Setting]] {
         job_timer::ALL,
         notify::ALL,
         nucleus::ALL,
+        rebroker::ALL,
         task::ALL,
         task_timer::ALL,
         task_retry::ALL,

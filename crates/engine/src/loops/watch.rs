@@ -14,7 +14,7 @@ use super::command;
 use crate::{
     EngineError, Report,
     finish::release,
-    watch::{jobs, tasks},
+    watch::{jobs, rebroker, tasks},
 };
 
 /// Rows of one page.
@@ -23,6 +23,7 @@ const PAGE: i64 = 200;
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
     let mut report = jobs::step(ops, now).await?;
+    report.add(rebroker::step(ops, now).await?);
     report.done += libraries(ops, now).await?;
     // Jobs without a task that no queue could take when they came.
     report.done += panda_ops::job::place::waiting(ops).await?;

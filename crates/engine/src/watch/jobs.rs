@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::queues::{Facts, Queues};
+use crate::{EngineError, Report, plan};
 use panda_core::{
-    id::{JobId, QueueId},
+    id::JobId,
     job::{
         error::LOST_HEARTBEAT,
         kill::{Killer, reason::TASK_REASSIGNED},
@@ -13,7 +15,6 @@ use panda_core::{
         timers::{self, Action, Due, View},
     },
     machine::Actor,
-    queue::QueueState,
     setting::{Values, job_timer},
     time::Micros,
 };
@@ -24,7 +25,7 @@ use panda_ops::{
         ending::Ending,
         kill::{Options, Outcome, some},
     },
-    pilot::{seen, update},
+    pilot::update,
 };
 use panda_store::{
     Batch,
@@ -33,9 +34,6 @@ use panda_store::{
         snapshot, task,
     },
 };
-use serde_json::Value;
-
-use crate::{EngineError, Report, plan};
 
 /// Rows of one page.
 const PAGE: i64 = 480;
@@ -159,8 +157,8 @@ async fn stays(ops: &Ops, j: &JobRow) -> Result<bool, EngineError> {
     }
 }
 
-/// Kills jobs with a code; the answer is how many ended or were told.
-async fn kill(ops: &Ops, code: i64, group: &[(&JobRow, String)]) -> Result<usize, EngineError> {
+/// Kills jobs with a code; the answer is how many ended.
+pub(super) async fn kill(ops: &Ops, code: i64, group: &[(&JobRow, String)]) -> Result<usize, EngineError> {
     let jobs: Vec<JobRow> = group.iter().map(|(j, _)| (*j).clone()).collect();
     let killer = |text| Killer { name: ENGINE, owner: true, production: true, group_roles: &[], code: Some(code), text: Some(text) };
     let killers: Vec<Killer<'_>> = group.iter().map(|(_, text)| killer(text.as_str())).collect();
@@ -209,36 +207,4 @@ async fn fail_together(ops: &Ops, group: &[(&JobRow, Due)], now: Micros) -> Resu
     }
     ops.store.apply(ending.finish()).await?;
     Ok(())
-}
-
-/// What time limits need of a queue.
-#[derive(Debug, Clone, Default)]
-struct Facts {
-    state: Option<QueueState>,
-    workflow: String,
-    keeps: bool,
-    last_start: Option<Micros>,
-}
-
-/// Facts of queues, read once a step.
-#[derive(Default)]
-struct Queues(HashMap<QueueId, Facts>);
-
-impl Queues {
-    async fn facts(&mut self, ops: &Ops, id: QueueId) -> Result<Facts, EngineError> {
-        if let Some(known) = self.0.get(&id) {
-            return Ok(known.clone());
-        }
-        let mut facts = Facts::default();
-        if let Some(q) = ops.queues().await?.by_id.get(&id) {
-            let doc: Value = serde_json::from_str(&q.doc).unwrap_or_default();
-            facts.state = QueueState::parse(&q.state).ok();
-            facts.workflow = doc["workflow"].as_str().unwrap_or_default().to_owned();
-            let catchall = doc["catchall"].as_str().unwrap_or_default();
-            facts.keeps = doc["disable_reassign"] == true || catchall.split([',', '|']).any(|w| w.trim() == "disableReassign");
-            facts.last_start = seen::last_start(ops, id).await?.map(Micros);
-        }
-        self.0.insert(id, facts.clone());
-        Ok(facts)
-    }
 }

@@ -9,6 +9,7 @@ pub mod page;
 pub mod past;
 pub mod report;
 pub mod transition;
+pub mod waiting;
 
 use panda_core::{
     id::{JobId, LaneId, QueueId, TaskId},
