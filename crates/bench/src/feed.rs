@@ -17,7 +17,7 @@ use crate::{
     database::{self, Backend},
     http::{Connection, Head},
     jobs,
-    server::Server,
+    server::{Server, VO},
 };
 
 /// Files registered by one batch.
@@ -32,8 +32,6 @@ const COUNT: Duration = Duration::from_millis(1_050);
 const CALLERS: usize = 8;
 /// The data set.
 const DATASET: &str = "user.alice.bench.feed";
-/// VO of the users of a [`Server`].
-const VO: &str = "bench";
 
 /// What to measure.
 #[derive(Debug, clap::Args)]

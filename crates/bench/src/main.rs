@@ -8,6 +8,7 @@ mod feed;
 mod http;
 mod jobs;
 mod latency;
+mod neighbour;
 mod server;
 mod stats;
 
@@ -29,6 +30,8 @@ enum What {
     Feed(feed::Args),
     /// Time from submission to the payload's first line and to the verified outputs.
     Latency(latency::Args),
+    /// From submission to the first start beside another VO's very many jobs.
+    Neighbour(neighbour::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -36,5 +39,6 @@ fn main() -> anyhow::Result<()> {
         What::Dispatch(args) => dispatch::run(&args),
         What::Feed(args) => feed::run(&args),
         What::Latency(args) => latency::run(&args),
+        What::Neighbour(args) => neighbour::run(&args),
     }
 }

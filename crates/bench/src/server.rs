@@ -13,6 +13,8 @@ use crate::http::{Connection, Head};
 
 /// Longest time until the server answers.
 const START: Duration = Duration::from_secs(60);
+/// VO of the users of a [`Server`], unless it is said.
+pub const VO: &str = "bench";
 
 /// A running server.
 #[derive(Debug)]
@@ -83,8 +85,12 @@ impl Server {
     }
     /// What every request to it bears: a token of this user and role.
     pub fn head(&self, user: &str, role: Option<&str>) -> anyhow::Result<Head> {
+        self.head_of(user, VO, role)
+    }
+    /// The same for a user of some VO.
+    pub fn head_of(&self, user: &str, vo: &str, role: Option<&str>) -> anyhow::Result<Head> {
         let mut command = Command::new(program()?);
-        command.args(["token", "--user", user, "--vo", "bench", "--data"]).arg(self.dir.path());
+        command.args(["token", "--user", user, "--vo", vo, "--data"]).arg(self.dir.path());
         if let Some(role) = role {
             command.args(["--role", role]);
         }

@@ -21,17 +21,45 @@ use crate::{
 
 /// Longest name of a data set of a task; a list of several is cut.
 const MAX_NAME: usize = 255;
+/// Statements and rows of a task's begin that go with its first rows, which leave so much room in a batch.
+const MAX_BEGUN: usize = 12;
 
-/// Makes the data sets and moves the task to defined; nothing when it turned out to be broken.
-pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option<TaskRow>, EngineError> {
+/// What a task begins with: its data sets, those of the catalogue, its move to defined.
+#[derive(Debug)]
+pub(super) struct Begun {
+    batch: Batch,
+    /// Its data sets.
+    pub sets: Vec<TaskDataset>,
+}
+
+impl Begun {
+    fn len(&self) -> usize {
+        self.batch.len() + self.sets.len()
+    }
+    /// All of it; with one of the data sets as it is by now.
+    pub fn batch(self, listed: Option<&TaskDataset>) -> Batch {
+        let mut batch = Batch::new();
+        for d in &self.sets {
+            task::dataset::add(&mut batch, listed.filter(|l| l.id == d.id).unwrap_or(d));
+        }
+        batch.append(self.batch);
+        batch.relax();
+        batch
+    }
+}
+
+/// The data sets of a task that is to be defined, and its move to there. What a new task begins with is not written yet: it goes with its first
+/// rows. Nothing when it turned out to be broken.
+pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option<(TaskRow, Option<Begun>)>, EngineError> {
     let refined = match plan::of(ops, t).await {
         Ok(refined) => refined,
         Err(e @ EngineError::Internal(_)) => return broken(ops, t, &e.to_string(), now).await.map(|()| None),
         Err(e) => return Err(e),
     };
-    let existing = task::dataset::of_task(&ops.store, t.id).await?;
+    // A task that nothing has happened to has no data sets.
+    let existing = if t.rev == 0 { Vec::new() } else { task::dataset::of_task(&ops.store, t.id).await? };
     let mut batch = Batch::new();
-    add_new(ops, &mut batch, t, &refined.plan, &existing, now).await?;
+    let sets = new_sets(ops, &mut batch, t, &refined.plan, &existing, now).await?;
     if t.state == TaskState::Rerefine {
         // Taken up again: what failed is tried once more, and every input is listed again for what is new.
         retry::revive(ops, &mut batch, &existing).await?;
@@ -43,8 +71,15 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
     let after = TaskRow { state: TaskState::Defined, reason: None, prev_state: None, ..t.clone() };
     ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, None).await?;
     batch.relax();
-    ops.store.apply(batch).await?;
-    Ok(Some(TaskRow { rev: t.rev + 1, ..after }))
+    // Whoever defines it lists its inputs.
+    batch.wakes.retain(|topic| *topic != Topic::Tasks);
+    let t = TaskRow { rev: t.rev + 1, ..after };
+    let begun = Begun { batch, sets };
+    if existing.is_empty() && begun.len() <= MAX_BEGUN {
+        return Ok(Some((t, Some(begun))));
+    }
+    ops.store.apply(begun.batch(None)).await?;
+    Ok(Some((t, None)))
 }
 
 /// Moves the task to where only its parameters help.
@@ -57,8 +92,15 @@ pub(crate) async fn broken(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) ->
     Ok(())
 }
 
-/// Adds the data sets of the plan that are not there; those of outputs get their row in the catalogue.
-async fn add_new(ops: &Ops, batch: &mut Batch, t: &TaskRow, plan: &Plan, existing: &[TaskDataset], now: Micros) -> Result<(), EngineError> {
+/// The data sets of the plan that are not there; those of outputs get their row in the catalogue.
+async fn new_sets(
+    ops: &Ops,
+    batch: &mut Batch,
+    t: &TaskRow,
+    plan: &Plan,
+    existing: &[TaskDataset],
+    now: Micros,
+) -> Result<Vec<TaskDataset>, EngineError> {
     let mut new = datasets(t, plan);
     new.retain(|d| !existing.iter().any(|e| e.role == d.role && e.stream == d.stream));
     let first = existing.iter().map(|d| d.seq + 1).max().unwrap_or(0);
@@ -70,7 +112,6 @@ async fn add_new(ops: &Ops, batch: &mut Batch, t: &TaskRow, plan: &Plan, existin
         if d.role.is_input() {
             d.look_us = Some(0);
         }
-        task::dataset::add(batch, d);
     }
     if !new.is_empty() {
         for name in outputs {
@@ -88,7 +129,7 @@ async fn add_new(ops: &Ops, batch: &mut Batch, t: &TaskRow, plan: &Plan, existin
             dataset::add_if_new(batch, &row);
         }
     }
-    Ok(())
+    Ok(new)
 }
 
 fn datasets(t: &TaskRow, plan: &Plan) -> Vec<TaskDataset> {

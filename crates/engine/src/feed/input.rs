@@ -14,8 +14,8 @@ use panda_store::{
 use parking_lot::Mutex;
 
 use super::{
-    Feeding, Listed, begin, came, listed_state,
-    listing::{Listing, Rows},
+    Feeding, Listed, begin, came, fresh, listed_state,
+    listing::{Listing, ROWS, Rows},
     reconcile,
     source::Source,
 };
@@ -56,18 +56,19 @@ pub(super) async fn list(f: &mut Feeding<'_>, d: &TaskDataset) -> Result<Listed,
         listing.hand.extend(page);
     }
     for _ in 0..BATCHES_A_CALL {
-        let rows = loop {
-            let rows = match listing.take(f.plan(), d) {
-                Ok(rows) => rows,
-                Err(reason) => return Ok(Listed::Broken(reason)),
-            };
-            if !rows.files.is_empty() || listing.is_over(ended) {
-                break rows;
+        let mut rows = Rows::default();
+        loop {
+            if let Err(reason) = listing.take(f.plan(), d, &mut rows) {
+                return Ok(Listed::Broken(reason));
+            }
+            // A few rows wait for those of the next page: a small input is one batch.
+            if rows.files.len() > ROWS / 2 || listing.is_over(ended) {
+                break;
             }
             let page = source.page(ops).await?;
             ended = page.is_empty();
             listing.hand.extend(page);
-        };
+        }
         let over = listing.is_over(ended);
         let reads = !over && listing.hand.is_empty();
         // The next page is read while this one is written.
@@ -121,27 +122,41 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
         ..before.clone()
     };
     listing.put_cursor(&mut after, over);
+    let files: Vec<TaskFile> = rows.files.into_iter().zip(ids).map(|(row, id)| TaskFile { id, ..row }).collect();
+    let listed = TaskDataset {
+        n_files: before.n_files + i64::try_from(n).unwrap_or(0),
+        n_events: before.n_events + rows.events,
+        n_missing: before.n_missing + rows.missing,
+        ..after.clone()
+    };
+    let begun = f.begun.take();
+    let mut sets = begun.as_ref().map(|b| b.sets.clone());
+    let mut begun = begun.map(|b| b.batch(Some(&listed)));
     for _ in 0..MAX_CONFLICTS {
         let mut batch = Batch::new();
-        for (row, id) in rows.files.iter().zip(&ids) {
-            task::file::add(&mut batch, &TaskFile { id: *id, ..row.clone() });
+        for file in &files {
+            task::file::add(&mut batch, file);
         }
+        batch.append(begun.take().unwrap_or_default());
         if over {
             watches(f, &mut batch, listing);
         }
-        task::dataset::progress(&mut batch, &before, &after, came(n, rows.events, rows.missing), now);
+        if sets.is_none() {
+            task::dataset::progress(&mut batch, &before, &after, came(n, rows.events, rows.missing), now);
+        }
         let moved = enter(f, &mut batch, &before, n, over).await?;
         batch.relax();
         match f.ops.store.apply(batch).await {
             Ok(()) => {
-                if let Some(t) = moved {
-                    f.t = t;
+                f.t = moved.unwrap_or_else(|| f.t.clone());
+                if let Some(sets) = sets.filter(|_| over && f.t.state == TaskState::Ready) {
+                    fresh::put(f, sets, &listed, files);
                 }
-                after.n_files += i64::try_from(n).unwrap_or(0);
-                after.n_events += rows.events;
-                listing.row = after;
+                listing.row = listed;
                 return Ok(true);
             }
+            // A task that is begun twice.
+            Err(e) if sets.take().is_some() => return Err(e.into()),
             Err(e) if e.is_conflict() => {
                 // Either the task was moved on, or another process has listed it further.
                 if !f.reread().await? {

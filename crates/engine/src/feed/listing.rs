@@ -19,7 +19,7 @@ use super::{
 };
 
 /// Rows of one batch; the rest of it is progress, counters and a change of state.
-const ROWS: usize = 480;
+pub const ROWS: usize = 480;
 /// Lost files of one listing that are told from those that are there.
 const MAX_LOST: usize = 200_000;
 
@@ -101,9 +101,8 @@ impl Listing {
             (d.part, d.part_after) = (0, None);
         }
     }
-    /// The rows of the files in hand, as many as fit into a batch; otherwise why the task can never be fed.
-    pub fn take(&mut self, plan: &Plan, d: &TaskDataset) -> Result<Rows, String> {
-        let mut rows = Rows::default();
+    /// Adds rows of the files in hand, as many as fit into a batch; otherwise why the task can never be fed.
+    pub fn take(&mut self, plan: &Plan, d: &TaskDataset, rows: &mut Rows) -> Result<(), String> {
         while rows.files.len() < ROWS && (self.again || !self.full) {
             let Some(item) = self.hand.pop_front() else { break };
             let fresh = self.feed.within() || self.is_new(&item.file);
@@ -122,7 +121,7 @@ impl Listing {
                     ));
                 }
                 Taken::Rows { parts, done } => {
-                    self.rows(plan, d, &item.file, &parts, &mut rows);
+                    self.rows(plan, d, &item.file, &parts, rows);
                     if done {
                         self.cursor = item.cursor;
                     } else {
@@ -131,7 +130,7 @@ impl Listing {
                 }
             }
         }
-        Ok(rows)
+        Ok(())
     }
     /// Whether a file has no row yet; notes that it is there.
     fn is_new(&mut self, file: &DatasetFile) -> bool {

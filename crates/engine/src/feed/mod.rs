@@ -5,12 +5,15 @@
 
 mod begin;
 mod define;
+pub mod fresh;
 mod input;
 pub(crate) mod known;
 mod listing;
 mod parts;
 mod reconcile;
 mod source;
+
+use std::sync::Arc;
 
 use panda_core::{
     id::TaskId,
@@ -34,6 +37,8 @@ use serde_json::json;
 
 pub(crate) use define::broken;
 pub use input::forget;
+
+use self::define::Begun;
 
 use crate::{
     EngineError,
@@ -73,8 +78,10 @@ pub struct Fed {
 /// A task whose inputs are listed.
 struct Feeding<'a> {
     ops: &'a Ops,
-    refined: &'a Refined,
+    refined: &'a Arc<Refined>,
     t: TaskRow,
+    /// What it begins with, as long as that is not written.
+    begun: Option<Begun>,
     now: Micros,
 }
 
@@ -106,6 +113,23 @@ impl Feeding<'_> {
             _ => Ok(false),
         }
     }
+    /// What is written next: it begins with what the task begins with.
+    fn start(&mut self) -> Batch {
+        self.begun.take().map_or_else(Batch::new, |b| b.batch(None))
+    }
+    /// Writes what the task begins with, if that is not done.
+    async fn flush(&mut self) -> Result<(), EngineError> {
+        let batch = self.start();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        Ok(self.ops.store.apply(batch).await?)
+    }
+    /// Moves the task to where only its parameters help.
+    async fn broken(&mut self, reason: &str) -> Result<(), EngineError> {
+        self.flush().await?;
+        broken(self.ops, &self.t, reason, self.now).await
+    }
     async fn period_us(&self) -> Result<i64, EngineError> {
         Ok(self.ops.settings().await?.int(&settings::CHECK_S, &self.t.vo, &self.t.label).saturating_mul(1_000_000))
     }
@@ -113,21 +137,19 @@ impl Feeding<'_> {
 
 /// Gives a new task, or one that is taken up again, its data sets, and lists what it can.
 pub async fn refine(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
-    let t = if t.state == TaskState::Defined {
-        t.clone()
-    } else {
-        match define::define(ops, t, now).await? {
-            Some(t) => t,
-            None => return Ok(Fed { changed: true, more: false }),
-        }
-    };
-    feed(ops, &t, now).await
+    if t.state == TaskState::Defined {
+        return feed(ops, t, None, now).await;
+    }
+    match define::define(ops, t, now).await? {
+        Some((t, begun)) => feed(ops, &t, begun, now).await,
+        None => Ok(Fed { changed: true, more: false }),
+    }
 }
 
 /// Looks at the inputs of a task that are due.
 pub async fn look(ops: &Ops, task: TaskId, now: Micros) -> Result<Fed, EngineError> {
     match task::list::get(&ops.store, task).await? {
-        Some(t) if LISTED_IN.contains(&t.state) => feed(ops, &t, now).await,
+        Some(t) if LISTED_IN.contains(&t.state) => feed(ops, &t, None, now).await,
         Some(t) if matches!(t.state, TaskState::Registered | TaskState::Rerefine) => Ok(Fed::default()),
         _ => {
             let mut batch = Batch::new();
@@ -140,12 +162,23 @@ pub async fn look(ops: &Ops, task: TaskId, now: Micros) -> Result<Fed, EngineErr
     }
 }
 
-async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
+async fn feed(ops: &Ops, t: &TaskRow, begun: Option<Begun>, now: Micros) -> Result<Fed, EngineError> {
     let refined = plan::of(ops, t).await?;
-    let mut f = Feeding { ops, refined: &refined, t: t.clone(), now };
-    let all = task::dataset::of_task(&ops.store, t.id).await?;
-    if let Some(reason) = waits_for_parent(&f).await? {
-        return hold(&mut f, &all, PARENT_STAGE, &reason).await;
+    let all = match &begun {
+        Some(begun) => begun.sets.clone(),
+        None => task::dataset::of_task(&ops.store, t.id).await?,
+    };
+    let mut f = Feeding { ops, refined: &refined, t: t.clone(), begun, now };
+    let fed = inputs(&mut f, &all).await?;
+    f.flush().await?;
+    Ok(fed)
+}
+
+/// Lists the inputs that are due, and moves the task on.
+async fn inputs(f: &mut Feeding<'_>, all: &[TaskDataset]) -> Result<Fed, EngineError> {
+    let now = f.now;
+    if let Some(reason) = waits_for_parent(f).await? {
+        return hold(f, all, PARENT_STAGE, &reason).await;
     }
     // The master last: once it has rows, jobs are made, and these need the others.
     let mut inputs: Vec<&TaskDataset> = all.iter().filter(|d| d.role.is_input()).collect();
@@ -158,30 +191,30 @@ async fn feed(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Fed, EngineError> {
             empty |= d.is_master && d.n_files == 0 && !d.is_open;
             continue;
         }
-        match input::list(&mut f, d).await? {
+        match input::list(f, d).await? {
             Listed::Whole { empty: none } => {
                 fed.changed = true;
                 if none && d.is_master && !f.plan().feed.allow_empty && f.t.state == TaskState::Defined {
                     let reason = format!("no file of {} matches; check the data set and the filters", d.name);
-                    broken(ops, &f.t, &reason, now).await?;
+                    f.broken(&reason).await?;
                     return Ok(fed);
                 }
                 empty |= none && d.is_master;
             }
             Listed::More => return Ok(Fed { changed: true, more: true }),
             Listed::Gone => return Ok(fed),
-            Listed::Wait(reason) => return hold(&mut f, &all, INPUT_STAGE, &reason).await,
+            Listed::Wait(reason) => return hold(f, all, INPUT_STAGE, &reason).await,
             Listed::Broken(reason) => {
-                broken(ops, &f.t, &reason, now).await?;
+                f.broken(&reason).await?;
                 return Ok(Fed { changed: true, more: false });
             }
         }
     }
     if f.t.state == TaskState::Pending && f.t.prev_state == Some(TaskState::Defined) {
-        back(&mut f).await?;
+        back(f).await?;
     }
     if f.t.state == TaskState::Defined {
-        ready(&mut f, empty).await?;
+        ready(f, empty).await?;
         fed.changed = true;
     }
     Ok(fed)
@@ -196,7 +229,7 @@ async fn listed_state(f: &Feeding<'_>) -> Result<TaskState, EngineError> {
 
 /// Moves the task on when all its inputs are listed and none of its rows did.
 async fn ready(f: &mut Feeding<'_>, empty: bool) -> Result<(), EngineError> {
-    let mut batch = Batch::new();
+    let mut batch = f.start();
     let now = f.now.0;
     let mut t = f.t.clone();
     let steps: &[TaskState] = if empty { &[TaskState::Finishing, TaskState::Passed] } else { &[listed_state(f).await?] };
@@ -239,7 +272,7 @@ async fn waits_for_parent(f: &Feeding<'_>) -> Result<Option<String>, EngineError
 /// Puts the task on hold, with its reason; the inputs that were due are looked at again after a while.
 async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, reason: &str) -> Result<Fed, EngineError> {
     let (now, period) = (f.now.0, f.period_us().await?);
-    let mut batch = Batch::new();
+    let mut batch = f.start();
     for d in all.iter().filter(|d| d.role.is_input() && (d.look_us.is_some() || d.state == "defined")) {
         task::dataset::look(&mut batch, d.id, Some(now + period));
     }

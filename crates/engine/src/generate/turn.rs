@@ -40,14 +40,14 @@ use super::{
 };
 use crate::{
     EngineError, Report,
-    feed::INPUT_STAGE,
+    feed::{INPUT_STAGE, fresh},
     plan::{self, Refined},
 };
 
 /// Ready rows read at a time.
 const WINDOW: i64 = 1_000;
 /// Jobs of one turn: a task that comes meanwhile waits until they are written.
-const JOBS: usize = 1_000;
+pub const JOBS: usize = 1_000;
 
 /// A job to be made.
 #[derive(Debug)]
@@ -99,16 +99,26 @@ struct Cut {
     short: Option<Range<usize>>,
 }
 
-/// Makes jobs of at most `windows` windows of rows.
-pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, now: Micros) -> Result<Report, EngineError> {
-    let refined = plan::of(ops, t).await?;
+/// Makes at most `most` jobs ([`JOBS`] or less) of at most `windows` windows of rows.
+pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micros) -> Result<Report, EngineError> {
+    let fresh = fresh::take(ops, t);
+    let refined = match &fresh {
+        Some(fresh) => fresh.refined.clone(),
+        None => plan::of(ops, t).await?,
+    };
     if let Some(reason) = &refined.plan.hold {
         return hold(ops, t, None, reason, now).await;
     }
-    let datasets = task::dataset::of_task(&ops.store, t.id).await?;
+    let (datasets, ready) = match fresh {
+        Some(fresh) => (fresh.datasets, Some(fresh.files)),
+        None => (task::dataset::of_task(&ops.store, t.id).await?, None),
+    };
     let Some(master) = datasets.iter().find(|d| d.is_master && d.n_used + d.n_missing < d.n_files) else { return Ok(Report::default()) };
     let master = master.clone();
-    let (files, more) = rows(ops, &master, windows).await?;
+    let (files, more) = match ready {
+        Some(files) => (files, false),
+        None => rows(ops, &master, windows).await?,
+    };
     if files.is_empty() {
         return Ok(Report::default());
     }
@@ -133,7 +143,7 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, now: Micros) -> Result
         turn.keep_whole_lumiblocks();
     }
     let mut places = Places::new(master.n_used);
-    let cut = turn.cut(&mut places, !more && !grows, at_most.min(JOBS)).await?;
+    let cut = turn.cut(&mut places, !more && !grows, at_most.min(most)).await?;
     let waits = grows && refined.plan.feed.chunks_to_wait.is_some_and(|n| (cut.jobs.len() as i64) < n);
     if let Some(held) = places.held().filter(|_| cut.jobs.is_empty()) {
         return broker::hold(ops, t, held, now).await;

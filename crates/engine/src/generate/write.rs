@@ -88,22 +88,24 @@ pub async fn write(
     let numbering = numbering(plan);
     let fields = turn.fields();
     let mut shared = Shared { turn, master, outputs, libraries: Vec::new(), commons: Vec::new(), serial, ids, fields, numbering };
-    let mut first = Batch::new();
-    if let Some(choice) = choice {
-        broker::record(turn.ops, &mut first, turn.t, choice, turn.now.0).await?;
-    }
+    // New rows come first: those of several batches can be one statement.
+    let (mut first, mut rest) = (Batch::new(), Batch::new());
     shared.prepare(&mut first, jobs).await?;
+    if let Some(choice) = choice {
+        broker::record(turn.ops, &mut rest, turn.t, choice, turn.now.0).await?;
+    }
     for (d, _) in &shared.outputs {
-        task::dataset::take_serials(&mut first, d.id, d.next_serial, i64::try_from(jobs.len()).unwrap_or(0));
+        task::dataset::take_serials(&mut rest, d.id, d.next_serial, i64::try_from(jobs.len()).unwrap_or(0));
     }
     for (set, next) in turn.sets.iter().zip(next) {
-        set.advance(&mut first, *next);
+        set.advance(&mut rest, *next);
     }
     let each = OWN_ROWS + shared.outputs.len();
     let parts = parts(&shared, jobs, each);
     if let [only] = &parts[..] {
         // A small task is one commit.
         shared.add(&mut first, jobs, only.clone()).await?;
+        first.append(rest);
         enter(turn.ops, &mut first, turn.t, turn.now.0).await?;
         shared.wake(&mut first, &jobs[only.clone()]);
         first.relax();
@@ -111,6 +113,7 @@ pub async fn write(
         shared.note(jobs);
         return Ok(Done { jobs: jobs.len(), conflict: false });
     }
+    first.append(rest);
     let t = enter(turn.ops, &mut first, turn.t, turn.now.0).await?;
     first.relax();
     turn.ops.store.apply(first).await?;

@@ -98,7 +98,8 @@ impl LoopKind {
     pub fn topics(self) -> &'static [Topic] {
         match self {
             Self::Refine => &[Topic::Tasks, Topic::Inputs],
-            Self::Command => &[Topic::Tasks],
+            // Commands wait for jobs to end.
+            Self::Command => &[Topic::Tasks, Topic::Ended],
             Self::Generate => &[Topic::Files],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Tasks looked at at the same time: their batches share commits.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {

@@ -1,5 +1,6 @@
 //! Tasks: commands, reading, reasons, outputs.
 
+mod active;
 mod columns;
 pub mod command;
 pub mod filter;

@@ -19,6 +19,7 @@ use panda_wire::TaskParameters;
 use serde_json::Value;
 
 use super::{
+    active,
     plan::{Adjust, Plan},
     rank,
 };
@@ -81,19 +82,9 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     {
         return Err(OpsError::coded(code::NO_PARENT, format!("parent task {parent} not found")));
     }
-    let active = task::list::count_active(&ops.store, person.id, TaskState::COUNTED_ACTIVE).await?;
-    if active >= ops.options.max_active_tasks {
-        return Err(OpsError::coded(
-            code::TOO_MANY,
-            format!("too many active tasks: {active} of at most {}; wait until some have ended", ops.options.max_active_tasks),
-        ));
-    }
-    if let Some(most) = ops.settings().await?.opt_int(&ACTIVE_TASKS, &vo, &label) {
-        let active = task::list::count_active_label(&ops.store, person.id, &label, TaskState::COUNTED_ACTIVE).await?;
-        if active >= most {
-            let what = format!("too many active tasks of label {label}: {active} of at most {most}; wait until some have ended");
-            return Err(OpsError::coded(code::TOO_MANY, what));
-        }
+    active::check(ops, person.id, None, ops.options.max_active_tasks).await?;
+    if let Some(most) = settings.opt_int(&ACTIVE_TASKS, &vo, &label) {
+        active::check(ops, person.id, Some(&label), most).await?;
     }
     if let Some(share) = &accepted.plan.behaviour.share {
         if table::allowed(Right::TaskSteer, Some(who), None).is_err() {
@@ -138,7 +129,8 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         }
         let now = ops.now().0;
         let id = TaskId(ops.store.id(IdKind::Task).await?);
-        let row = TaskRow { id, created_us: now, modified_us: now, state_us: now, ..new.clone() };
+        // Time-driven rules have nothing to find in what has just begun.
+        let row = TaskRow { id, created_us: now, modified_us: now, state_us: now, checked_us: Some(now), ..new.clone() };
         let mut batch = Batch::new();
         task::transition::add(&mut batch, &row, &text, unique, Actor::Client)?;
         if adjust != Adjust::default() {
@@ -147,6 +139,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
         retention::uses::name(ops, &mut batch, id.0, &text);
         match ops.store.apply(batch).await {
             Ok(()) => {
+                active::one_more(ops, person.id, &label);
                 let message = format!("succeeded. new jediTaskID={}", row.id);
                 return Ok(finish(ops, Submitted { task_id: row.id, code: code::OK, message }, &note));
             }

@@ -2,6 +2,7 @@
 
 mod claim;
 mod connect;
+mod group;
 mod migrate;
 mod notify;
 mod value;
@@ -17,7 +18,11 @@ pub(super) use self::connect::admin;
 #[cfg(test)]
 pub(super) use self::connect::inspect;
 pub(super) use self::migrate::plan;
-use self::{notify::Notifier, value::columns};
+use self::{
+    group::{Group, Unit},
+    notify::Notifier,
+    value::columns,
+};
 use super::{
     Beat, BeatAnswer, Claim, Claimed, Driver, READ_LIMIT,
     beats::{self, Pending},
@@ -26,7 +31,7 @@ use super::{
     retry::retry,
 };
 use crate::{
-    batch::{Batch, Binds, Expect, Op},
+    batch::{Batch, Binds, Expect},
     dialect::{Bound, Texts},
     error::{Error, OpenError},
     query::job::claim::postgres as texts,
@@ -52,6 +57,7 @@ pub(super) struct Postgres {
     inner: Arc<Inner>,
     lanes: Arc<Lanes>,
     beats: Arc<Pending>,
+    group: Group,
     wake: Wake,
     notifier: Notifier,
 }
@@ -63,7 +69,7 @@ pub(super) async fn open(url: &str, target: &str, migrate: bool, wake: Wake) -> 
     let pool = connect::pool(url, &config)?;
     let notifier = Notifier::start(config, wake.clone());
     let inner = Arc::new(Inner { pool, texts: Texts::new(Dialect::Postgres), commons: Commons::default() });
-    Ok(Postgres { inner, lanes: Arc::default(), beats: Arc::default(), wake, notifier })
+    Ok(Postgres { inner, lanes: Arc::default(), beats: Arc::default(), group: Group::default(), wake, notifier })
 }
 
 /// Turns a failure into ours: unique keys are duplicates, deadlocks and lost connections may be tried again.
@@ -138,15 +144,15 @@ impl Inner {
 
     /// Runs one statement of a batch; answers the number of rows. Of a statement outside a transaction (`alone`) nobody knows whether it took
     /// effect when the connection breaks: it is not to be tried again.
-    async fn execute(&self, client: &Object, prepared: &Statement, op: &Op, alone: bool) -> Result<u64, Error> {
-        let name = op.stmt().name;
-        let c = self.texts.get(op.stmt())?;
-        let done = match op {
-            Op::Exec { binds, .. } => {
+    async fn execute(&self, client: &Object, prepared: &Statement, unit: &Unit<'_>, alone: bool) -> Result<u64, Error> {
+        let name = unit.stmt().name;
+        let c = self.texts.get(unit.stmt())?;
+        let done = match unit {
+            Unit::Exec { binds, .. } => {
                 let (_, values) = c.bind(binds)?;
                 client.execute(prepared, &refs(&values)).await
             }
-            Op::Insert { stmt, rows } => {
+            Unit::Insert { stmt, rows } => {
                 let columns = columns(stmt, rows)?;
                 let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|c| c as &(dyn ToSql + Sync)).collect();
                 client.execute(prepared, &values).await
@@ -155,20 +161,20 @@ impl Inner {
         done.map_err(|e| if alone && e.as_db_error().is_none() { Error::backend(name, connect::chain(&e)) } else { failure(name, &e) })
     }
 
-    async fn apply_once(&self, batch: &Batch) -> Result<(), Error> {
+    async fn apply_once(&self, units: &[Unit<'_>], relaxed: bool) -> Result<(), Error> {
         let client = self.connection().await?;
-        let mut prepared = Vec::with_capacity(batch.ops.len());
-        for op in &batch.ops {
-            let c = self.texts.get(op.stmt())?;
+        let mut prepared = Vec::with_capacity(units.len());
+        for unit in units {
+            let c = self.texts.get(unit.stmt())?;
             // The number of values does not change the text on this backend.
             prepared.push(client.prepare_cached(c.text()).await.map_err(|e| failure(c.name, &e))?);
         }
-        if let ([op], [prepared]) = (&batch.ops[..], &prepared[..])
-            && !matches!(op, Op::Exec { expect: Expect::Rows(_), .. })
+        if let ([unit], [prepared]) = (units, &prepared[..])
+            && !matches!(unit, Unit::Exec { expect: Expect::Rows(_), .. })
         {
-            return self.execute(&client, prepared, op, true).await.map(|_| ());
+            return self.execute(&client, prepared, unit, true).await.map(|_| ());
         }
-        let applied = self.in_transaction(&client, batch, &prepared).await;
+        let applied = self.in_transaction(&client, units, relaxed, &prepared).await;
         if applied.is_ok() {
             // When the connection breaks here nobody knows whether it took effect: not to be tried again.
             return client.batch_execute("COMMIT").await.map_err(|e| match failure("COMMIT", &e) {
@@ -183,25 +189,31 @@ impl Inner {
         applied
     }
 
+    /// Applies one batch.
+    async fn apply_alone(&self, batch: &Batch) -> Result<(), Error> {
+        let units = group::units(&[batch]);
+        retry(|| self.apply_once(&units, batch.relaxed)).await
+    }
+
     /// Sends everything behind one another and reads the answers; the first failure counts.
-    async fn in_transaction(&self, client: &Object, batch: &Batch, prepared: &[Statement]) -> Result<(), Error> {
-        let begin = if batch.relaxed { "BEGIN; SET LOCAL synchronous_commit = off" } else { "BEGIN" };
+    async fn in_transaction(&self, client: &Object, all: &[Unit<'_>], relaxed: bool, prepared: &[Statement]) -> Result<(), Error> {
+        let begin = if relaxed { "BEGIN; SET LOCAL synchronous_commit = off" } else { "BEGIN" };
         let begin = async { client.batch_execute(begin).await.map(|()| 0).map_err(|e| failure("BEGIN", &e)) };
         let mut units: Vec<BoxFuture<'_, Result<u64, Error>>> = vec![Box::pin(begin)];
         let (mut first, mut done) = (true, 0);
-        while done < batch.ops.len() {
-            let end = batch.ops.len().min(done + PIPELINE);
-            for (op, prepared) in batch.ops[done..end].iter().zip(&prepared[done..end]) {
-                units.push(Box::pin(self.execute(client, prepared, op, false)));
+        while done < all.len() {
+            let end = all.len().min(done + PIPELINE);
+            for (unit, prepared) in all[done..end].iter().zip(&prepared[done..end]) {
+                units.push(Box::pin(self.execute(client, prepared, unit, false)));
             }
             let answers = in_order(std::mem::take(&mut units)).await;
             let mut answers = answers.into_iter();
             if std::mem::replace(&mut first, false) {
                 answers.next().unwrap_or(Err(Error::Closed))?;
             }
-            for (op, answer) in batch.ops[done..end].iter().zip(answers) {
+            for (unit, answer) in all[done..end].iter().zip(answers) {
                 let n = answer?;
-                if let Op::Exec { stmt, expect: Expect::Rows(want), .. } = op
+                if let Unit::Exec { stmt, expect: Expect::Rows(want), .. } = unit
                     && n != *want
                 {
                     return Err(Error::Conflict(stmt.name));
@@ -250,10 +262,14 @@ impl Driver for Postgres {
     fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             super::check(&batch)?;
-            let (inner, batch) = (Arc::clone(&self.inner), Arc::new(batch));
-            let unit = Arc::clone(&batch);
-            // Its own task: a caller that goes away must not leave a connection inside a transaction.
-            tokio::spawn(async move { retry(|| inner.apply_once(&unit)).await }).await.map_err(|_| Error::Closed)??;
+            let batch = Arc::new(batch);
+            if batch.relaxed {
+                self.group.apply(&self.inner, &batch).await?;
+            } else {
+                let (inner, unit) = (Arc::clone(&self.inner), Arc::clone(&batch));
+                // Its own task: a caller that goes away must not leave a connection inside a transaction.
+                tokio::spawn(async move { inner.apply_alone(&unit).await }).await.map_err(|_| Error::Closed)??;
+            }
             self.lanes.note(&batch);
             for topic in &batch.wakes {
                 self.wake.notify(*topic);

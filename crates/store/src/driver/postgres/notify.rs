@@ -6,7 +6,7 @@ use std::{collections::HashSet, time::Duration};
 use futures::{StreamExt, channel::mpsc as pipe, future::poll_fn};
 use parking_lot::Mutex;
 use tokio::{sync::mpsc, task::JoinHandle};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Statement};
 
 use crate::wake::{Topic, Wake};
 
@@ -79,6 +79,7 @@ async fn session(config: &Config, wake: &Wake, inbox: &mut mpsc::Receiver<Topic>
     let work = async {
         let own: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
         client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+        let notify = client.prepare("SELECT pg_notify($1, $2)").await?;
         if again {
             // What was said meanwhile is lost.
             wake.notify_all();
@@ -96,7 +97,7 @@ async fn session(config: &Config, wake: &Wake, inbox: &mut mpsc::Receiver<Topic>
                 },
                 first = inbox.recv() => {
                     let Some(first) = first else { return Ok(()) };
-                    tell(&client, first, inbox).await?;
+                    tell(&client, &notify, first, inbox).await?;
                 }
             }
         }
@@ -105,14 +106,14 @@ async fn session(config: &Config, wake: &Wake, inbox: &mut mpsc::Receiver<Topic>
 }
 
 /// Sends `first` and what has come meanwhile.
-async fn tell(client: &Client, first: Topic, inbox: &mut mpsc::Receiver<Topic>) -> Result<(), tokio_postgres::Error> {
+async fn tell(client: &Client, notify: &Statement, first: Topic, inbox: &mut mpsc::Receiver<Topic>) -> Result<(), tokio_postgres::Error> {
     tokio::time::sleep(PAUSE).await;
     let mut topics = HashSet::from([first]);
     while let Ok(topic) = inbox.try_recv() {
         topics.insert(topic);
     }
     for topic in topics {
-        client.execute("SELECT pg_notify($1, $2)", &[&CHANNEL, &topic.encode()]).await?;
+        client.execute(notify, &[&CHANNEL, &topic.encode()]).await?;
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ impl ToSql for Column<'_> {
 }
 
 /// Turns rows into columns.
-pub(super) fn columns<'a>(stmt: &Stmt, rows: &'a [Vec<Value>]) -> Result<Vec<Column<'a>>, Error> {
+pub(super) fn columns<'a>(stmt: &Stmt, rows: &[&'a [Value]]) -> Result<Vec<Column<'a>>, Error> {
     let wrong = |name: &str, v: &Value| Error::Decode(format!("statement {}: column {name} cannot hold {v:?}", stmt.name));
     let mut out = Vec::with_capacity(stmt.columns.len());
     for (i, (name, ty)) in stmt.columns.iter().enumerate() {
@@ -139,7 +139,7 @@ pub(super) fn columns<'a>(stmt: &Stmt, rows: &'a [Vec<Value>]) -> Result<Vec<Col
             ),
             Ty::Text => Column::Texts(
                 rows.iter()
-                    .map(|r| match &r[i] {
+                    .map(|r: &&'a [Value]| match &r[i] {
                         Value::Null => Ok(None),
                         Value::Text(v) => Ok(Some(v.as_str())),
                         v => Err(wrong(name, v)),

@@ -16,7 +16,7 @@ statements! {
     [hot] read IN_STATES = "task.in_states", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after ORDER BY t.id LIMIT :n");
     [hot] read MANY = "task.many", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id IN (:ids*) ORDER BY t.id LIMIT 1000");
     // Tasks that want jobs: only what their turn is decided on.
-    [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
+    [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state, d.n_files - d.n_used - d.n_missing FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
     // Tasks at work that time-driven rules have not looked at lately.
     [hot] read UNCHECKED = "task.unchecked", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after AND (t.checked_us IS NULL OR t.checked_us < :before) ORDER BY t.id LIMIT :n");
     // Tasks in the middle of a command that nobody carries out.
@@ -101,6 +101,8 @@ pub struct Waiting {
     pub priority: i64,
     /// State.
     pub state: TaskState,
+    /// Input files that no job has taken.
+    pub rows: i64,
 }
 /// Tasks above `after` with input files that no job has taken, by number; at most `n` and 10,000.
 pub async fn waiting(store: &Store, after: TaskId, n: i64) -> Result<Vec<Waiting>, Error> {
@@ -115,6 +117,7 @@ pub async fn waiting(store: &Store, after: TaskId, n: i64) -> Result<Vec<Waiting
                 person_id: r.int(4)?,
                 priority: r.int(5)?,
                 state: crate::query::code("task state", r.text(6)?, TaskState::parse(r.text(6)?).ok())?,
+                rows: r.int(7)?,
             })
         })
         .collect()

@@ -7,10 +7,10 @@ use panda_core::{
 };
 
 use super::TaskRow;
-use crate::{Batch, Error, Store, Topic, query::job::transition::cut_diag, statements};
+use crate::{Batch, Error, Store, Topic, Value, batch::Op, query::job::transition::cut_diag, statements};
 
 statements! {
-    insert ADD = "task.transition_new" => task (id: Int, name: Text, state: Text, vo: Text, label: Text, person_id: Int, working_group: Text, processing_type: Text, priority: Int, parent_id: Int, attempt: Int, reason: Text, created_us: Int, modified_us: Int, state_us: Int, share_name: Text, nucleus: Text, doc_rev: Int, n_throttled: Int, rev: Int), "";
+    insert ADD = "task.transition_new" => task (id: Int, name: Text, state: Text, vo: Text, label: Text, person_id: Int, working_group: Text, processing_type: Text, priority: Int, parent_id: Int, attempt: Int, reason: Text, created_us: Int, modified_us: Int, state_us: Int, share_name: Text, nucleus: Text, doc_rev: Int, n_throttled: Int, checked_us: Int, rev: Int), "";
     insert DOC_ADD = "task.doc_add" => task_doc (task_id: Int, params: Text), "";
     write DOC_SET = "task.doc_set", "UPDATE task_doc SET params = :params WHERE task_id = :id";
     write ADJUST_SET = "task.adjust_set", "UPDATE task_doc SET adjust = :adjust WHERE task_id = :id";
@@ -19,7 +19,7 @@ statements! {
     [hot] read NAME_GET = "task_name.get", "SELECT task_id FROM task_name WHERE person_id = :person AND name = :name LIMIT 1";
     write NAME_MOVE = "task_name.move", "UPDATE task_name SET task_id = :id WHERE person_id = :person AND name = :name AND task_id = :old";
     insert EVENT = "task.event" => task_event (task_id: Int, rev: Int, from_state: Text, to_state: Text, actor: Text, at_us: Int, reason: Text), "";
-    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, frozen_us = :frozen, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write MOVE = "task.transition", "UPDATE task SET state = :state, prev_state = :prev, priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, started_us = :started, ended_us = :ended, state_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, frozen_us = :frozen, rev = :next WHERE id = :id AND rev = :rev";
     [hot] write SET = "task.set", "UPDATE task SET priority = :priority, attempt = :attempt, command = :command, reason = :reason, modified_us = :now, share_name = :share, nucleus = :nucleus, n_throttled = :throttled, checked_us = :checked, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write GUARD = "task.guard", "UPDATE task SET modified_us = :now, frozen_us = NULL WHERE id = :id AND rev = :rev";
     [hot] write CHECKED = "task.checked", "UPDATE task SET checked_us = :now WHERE id = :id";
@@ -70,6 +70,7 @@ pub fn add(batch: &mut Batch, t: &TaskRow, params: &str, unique_name: bool, acto
             t.nucleus.as_deref().into(),
             0.into(),
             t.n_throttled.into(),
+            t.checked_us.into(),
             0.into(),
         ],
     );
@@ -102,7 +103,7 @@ pub fn set_adjust(batch: &mut Batch, id: panda_core::id::TaskId, adjust: &str) {
     batch.guard(&DOC_REV, vec![("id", id.into())], 1);
 }
 fn event(batch: &mut Batch, t: &TaskRow, rev: i64, from: Option<TaskState>, actor: Actor, now_us: i64, reason: Option<&str>) {
-    batch.insert(
+    batch.log(
         &EVENT,
         vec![
             t.id.into(),
@@ -115,7 +116,8 @@ fn event(batch: &mut Batch, t: &TaskRow, rev: i64, from: Option<TaskState>, acto
         ],
     );
 }
-/// Moves `before` to the state of `after`, writing the changed columns of `after`; conflicts when the row no longer has `before.rev`.
+/// Moves `before` to the state of `after`, writing the changed columns of `after`; conflicts when the row no longer has `before.rev`. Moves that
+/// follow one another in a batch are one write of the row, and an event each.
 pub fn move_to(
     batch: &mut Batch,
     before: &TaskRow,
@@ -125,31 +127,46 @@ pub fn move_to(
     reason: Option<&str>,
 ) -> Result<(), IllegalTransition> {
     transition::check(Some(before.state), after.state, actor)?;
-    batch.guard(
-        &MOVE,
-        vec![
-            ("state", after.state.as_str().into()),
-            ("prev", after.prev_state.map(TaskState::as_str).into()),
-            ("priority", after.priority.into()),
-            ("attempt", after.attempt.into()),
-            ("command", after.command.as_deref().into()),
-            ("reason", after.reason.as_deref().map(cut_diag).into()),
-            ("now", now_us.into()),
-            ("share", after.share_name.as_deref().into()),
-            ("nucleus", after.nucleus.as_deref().into()),
-            ("throttled", after.n_throttled.into()),
-            ("checked", after.checked_us.into()),
-            ("frozen", frozen_after(before.state, before.frozen_us, after.state, now_us).into()),
-            ("started", after.started_us.into()),
-            ("ended", after.ended_us.into()),
-            ("id", before.id.into()),
-            ("rev", before.rev.into()),
-        ],
-        1,
-    );
+    let earlier = batch.ops.iter().rposition(|op| moves(op, before));
+    let from = earlier.and_then(|at| bound(&batch.ops[at], "rev")).unwrap_or(before.rev);
+    let binds = vec![
+        ("state", after.state.as_str().into()),
+        ("prev", after.prev_state.map(TaskState::as_str).into()),
+        ("priority", after.priority.into()),
+        ("attempt", after.attempt.into()),
+        ("command", after.command.as_deref().into()),
+        ("reason", after.reason.as_deref().map(cut_diag).into()),
+        ("now", now_us.into()),
+        ("share", after.share_name.as_deref().into()),
+        ("nucleus", after.nucleus.as_deref().into()),
+        ("throttled", after.n_throttled.into()),
+        ("checked", after.checked_us.into()),
+        ("frozen", frozen_after(before.state, before.frozen_us, after.state, now_us).into()),
+        ("started", after.started_us.into()),
+        ("ended", after.ended_us.into()),
+        ("next", (before.rev + 1).into()),
+        ("id", before.id.into()),
+        ("rev", from.into()),
+    ];
+    match earlier.map(|at| &mut batch.ops[at]) {
+        Some(Op::Exec { binds: old, .. }) => *old = binds,
+        _ => drop(batch.guard(&MOVE, binds, 1)),
+    }
     event(batch, after, before.rev + 1, Some(before.state), actor, now_us, reason);
-    batch.wake(Topic::Tasks);
+    // States that the loop behind it looks at; commands wake it by themselves.
+    if matches!(after.state, TaskState::Registered | TaskState::Rerefine | TaskState::Defined) {
+        batch.wake(Topic::Tasks);
+    }
     Ok(())
+}
+/// Whether a statement of a batch makes a task what `before` is.
+fn moves(op: &Op, before: &TaskRow) -> bool {
+    std::ptr::eq(op.stmt(), &MOVE) && bound(op, "id") == Some(before.id.0) && bound(op, "next") == Some(before.rev)
+}
+/// A number that is bound by name.
+fn bound(op: &Op, name: &str) -> Option<i64> {
+    let Op::Exec { binds, .. } = op else { return None };
+    binds.iter().find(|(n, _)| *n == name).and_then(|(_, v)| if let Value::Int(n) = v { Some(*n) } else { None })
 }
 /// Writes priority, attempt, command and reason of a task that still has `before.rev`, without a change of state.
 pub fn set(batch: &mut Batch, before: &TaskRow, after: &TaskRow, now_us: i64) {
