@@ -42,7 +42,7 @@ impl From<Hold> for Gate {
 /// section 10: they are always allowed).
 pub async fn gate(ops: &Ops, task: &TaskRow, refined: &Refined, _now: Micros) -> Result<Gate, EngineError> {
     let group = task.working_group.as_deref().unwrap_or_default();
-    let whose = Whose { person: task.person_id, vo: &task.vo, label: &task.label, group };
+    let whose = Whose { person: task.person_id, vo: &task.vo, group };
     if let Some(hold) = cap::ask(ops, &whose).await? {
         return Ok(hold.into());
     }

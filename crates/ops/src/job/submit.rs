@@ -203,7 +203,7 @@ impl Submission<'_> {
     async fn priority(&mut self, a: &Attributes, label: &str, first: bool) -> Result<i64, OpsError> {
         let group = string(a, "workingGroup");
         if first {
-            let whose = Whose { person: self.owner.id, vo: &self.vo, label, group };
+            let whose = Whose { person: self.owner.id, vo: &self.vo, group };
             if let Some(hold) = cap::ask(self.ops, &whose).await? {
                 return Err(OpsError::refused(hold.reason));
             }

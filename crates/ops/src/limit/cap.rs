@@ -4,7 +4,7 @@ use panda_core::{job::state::JobState, policy::load::Counts};
 use panda_core::{
     policy::throttle::{self, Cap, Factors, Has},
     setting::{
-        Setting, Values,
+        ANY, Setting, Values,
         dispatch::{GROUP_CORES, GROUP_JOBS, HOLD_AT, QUEUED_FACTOR, RELEASE_AT, USER_CORES, USER_JOBS, VO_CORES, VO_JOBS},
     },
 };
@@ -23,19 +23,17 @@ pub struct Whose<'a> {
     pub person: i64,
     /// VO.
     pub vo: &'a str,
-    /// Label.
-    pub label: &'a str,
     /// Working group; empty = none.
     pub group: &'a str,
 }
 
-/// The cap that two settings state.
-pub(super) fn of(settings: &Values, jobs: &Setting, cores: &Setting, vo: &str, label: &str) -> Cap {
-    Cap { jobs: settings.opt_int(jobs, vo, label), cores: settings.opt_int(cores, vo, label) }
+/// The cap that two settings state for a VO.
+pub(super) fn of(settings: &Values, jobs: &Setting, cores: &Setting, vo: &str) -> Cap {
+    Cap { jobs: settings.opt_int(jobs, vo, ANY), cores: settings.opt_int(cores, vo, ANY) }
 }
 
-pub(super) fn factors(settings: &Values, vo: &str, label: &str) -> Factors {
-    let at = |s| settings.float(s, vo, label);
+pub(super) fn factors(settings: &Values, vo: &str) -> Factors {
+    let at = |s| settings.float(s, vo, ANY);
     Factors { queued: at(&QUEUED_FACTOR), hold: at(&HOLD_AT), release: at(&RELEASE_AT) }
 }
 
@@ -52,17 +50,17 @@ pub(super) fn has(counts: &Counts) -> Has {
 /// The first cap that lets no more jobs be made for them, if any.
 pub async fn ask(ops: &Ops, whose: &Whose<'_>) -> Result<Option<Hold>, OpsError> {
     let settings = ops.settings().await?;
-    let (vo, label) = (whose.vo, whose.label);
+    let vo = whose.vo;
     let caps = [
-        ("user", of(&settings, &USER_JOBS, &USER_CORES, vo, label)),
-        ("group", of(&settings, &GROUP_JOBS, &GROUP_CORES, vo, label)),
-        ("vo", of(&settings, &VO_JOBS, &VO_CORES, vo, label)),
+        ("user", of(&settings, &USER_JOBS, &USER_CORES, vo)),
+        ("group", of(&settings, &GROUP_JOBS, &GROUP_CORES, vo)),
+        ("vo", of(&settings, &VO_JOBS, &VO_CORES, vo)),
     ];
     if caps.iter().all(|(_, cap)| *cap == Cap::default()) {
         return Ok(None);
     }
     let load = statistics::load(ops).await?;
-    let factors = factors(&settings, vo, label);
+    let factors = factors(&settings, vo);
     for (kind, cap) in caps.into_iter().filter(|(_, cap)| *cap != Cap::default()) {
         let (name, has) = match kind {
             "user" => (format!("user `{}`", ops.person_by_id(whose.person).await?.name), has(load.person(whose.person))),

@@ -74,7 +74,7 @@ pub async fn step(ops: &Ops) -> Result<usize, OpsError> {
     let load = statistics::load(ops).await?;
     let mut n = 0;
     for (whose, vo, cap, has) in everybody(ops, &settings, &load).await? {
-        n += match throttle::shift(&cap, &has, &cap::factors(&settings, &vo, ANY)) {
+        n += match throttle::shift(&cap, &has, &cap::factors(&settings, &vo)) {
             Shift::Stay => 0,
             Shift::Hold(most) => hold(ops, &whose, &cap, most.min(MAX_MOVED)).await?,
             Shift::Release(most) => release(ops, &whose, most.min(MAX_MOVED)).await?,
@@ -97,19 +97,19 @@ pub(super) async fn everybody(ops: &Ops, settings: &Values, load: &Load) -> Resu
     if given(&USER_JOBS, &USER_CORES) {
         for (person, counts) in load.people() {
             let vo = vo_of(ops, person).await?;
-            let cap = cap::of(settings, &USER_JOBS, &USER_CORES, &vo, ANY);
+            let cap = cap::of(settings, &USER_JOBS, &USER_CORES, &vo);
             add(Whose::Person(person), vo, cap, Has { held: held(counts), ..cap::has(counts) });
         }
     }
     if given(&GROUP_JOBS, &GROUP_CORES) {
         for ((vo, group), has) in groups(ops).await?.iter() {
-            let cap = cap::of(settings, &GROUP_JOBS, &GROUP_CORES, vo, ANY);
+            let cap = cap::of(settings, &GROUP_JOBS, &GROUP_CORES, vo);
             add(Whose::Group(vo.clone(), group.clone()), vo.clone(), cap, *has);
         }
     }
     if given(&VO_JOBS, &VO_CORES) {
         for (vo, counts) in load.vos() {
-            let cap = cap::of(settings, &VO_JOBS, &VO_CORES, vo, ANY);
+            let cap = cap::of(settings, &VO_JOBS, &VO_CORES, vo);
             add(Whose::Vo(vo.to_owned()), vo.to_owned(), cap, Has { held: held(counts), ..cap::has(counts) });
         }
     }

@@ -65,7 +65,7 @@ async fn caps(ops: &Ops) -> Result<(Vec<Value>, usize), OpsError> {
             Whose::Group(_, group) => ("group", group.clone()),
             Whose::Vo(vo) => ("vo", vo.clone()),
         };
-        let reason = match throttle::reached(&cap, &has, &cap::factors(&settings, &vo, ANY)) {
+        let reason = match throttle::reached(&cap, &has, &cap::factors(&settings, &vo)) {
             Some(reached) => Some(reached.sentence(&whose.name(ops).await?)),
             None => None,
         };

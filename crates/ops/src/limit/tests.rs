@@ -89,7 +89,7 @@ async fn caps_hold_users_groups_and_vos() {
     w.pass(11);
     let person = w.ops.person(&alice()).await.unwrap().id;
     let reason = async |group: &str| {
-        let whose = Whose { person, vo: "amber", label: "user", group };
+        let whose = Whose { person, vo: "amber", group };
         cap::ask(&w.ops, &whose).await.unwrap().map(|h| h.reason)
     };
     assert_eq!(reason("").await, None);
