@@ -69,23 +69,28 @@ pub const USER_JOBS: Setting =
     Setting::no_int("cap.user_jobs", "20.9: prio_mgr / CAP_RUNNING_USER_JOBS", "most running jobs of a user; not given = no cap").for_vos();
 /// Running cores of a user.
 pub const USER_CORES: Setting =
-    Setting::no_int("cap.user_cores", "20.9: prio_mgr / CAP_RUNNING_USER_CORES", "most running cores of a user; not given = no cap").for_vos();
+    Setting::no_int("cap.user_cores", "20.9: prio_mgr / CAP_RUNNING_USER_CORES", "most running cores of a user; not given = no cap")
+        .for_vos();
 /// Running jobs of a working group.
 pub const GROUP_JOBS: Setting = Setting::no_int(
     "cap.group_jobs",
     "20.9: prio_mgr / CAP_RUNNING_GROUP_JOBS",
     "most running jobs of a working group; not given = no cap",
-).for_vos();
+)
+.for_vos();
 /// Running cores of a working group.
 pub const GROUP_CORES: Setting = Setting::no_int(
     "cap.group_cores",
     "20.9: prio_mgr / CAP_RUNNING_GROUP_CORES",
     "most running cores of a working group; not given = no cap",
-).for_vos();
+)
+.for_vos();
 /// Running jobs of a VO.
-pub const VO_JOBS: Setting = Setting::no_int("cap.vo_jobs", "20.9 (here for a VO too)", "most running jobs of a VO; not given = no cap").for_vos();
+pub const VO_JOBS: Setting =
+    Setting::no_int("cap.vo_jobs", "20.9 (here for a VO too)", "most running jobs of a VO; not given = no cap").for_vos();
 /// Running cores of a VO.
-pub const VO_CORES: Setting = Setting::no_int("cap.vo_cores", "20.9 (here for a VO too)", "most running cores of a VO; not given = no cap").for_vos();
+pub const VO_CORES: Setting =
+    Setting::no_int("cap.vo_cores", "20.9 (here for a VO too)", "most running cores of a VO; not given = no cap").for_vos();
 /// Queued jobs for the cap.
 pub const QUEUED_FACTOR: Setting = Setting::float("cap.queued_factor", 2.0, "20.9", "queued jobs or cores, in caps").for_vos();
 /// When nothing more starts.

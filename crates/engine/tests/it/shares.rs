@@ -123,7 +123,9 @@ async fn who_is_express_is_said_for_a_vo_and_label(w: &World) {
     (params["prodSourceLabel"], params["taskPriority"]) = (json!("managed"), json!(200));
     let small = task::submit::submit(&w.ops, &prod(), params, None).await.unwrap().task_id;
     w.settle_without(&[LoopKind::Generate]).await;
-    let turns = async || order::of_waiting(&w.ops, w.ops.now()).await.unwrap();
+    let turns = async || order::of_waiting(&w.ops, w.ops.now()).await.unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let rows: Vec<usize> = order::of_waiting(&w.ops, w.ops.now()).await.unwrap().into_iter().map(|(_, rows)| rows).collect();
+    assert_eq!(rows, [2, 2], "each with what its rows can become");
     assert_eq!(turns().await, [large, small], "by priority");
     setting::set(&w.ops, &prod(), "priority.jump_over", "flint", "managed", "100").await.unwrap();
     assert_eq!(turns().await, [large, small], "another VO's");
