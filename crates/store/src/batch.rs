@@ -105,7 +105,8 @@ impl Batch {
         self.ops.push(Op::Insert { stmt, rows: vec![row] });
         self
     }
-    /// Adds a row of a history, which no other statement of the batch reads: all of one statement go in one insert, which stands before the rest.
+    /// Adds a row of a history, which no other statement of the batch reads: all of one statement go in one insert, which stands
+    /// behind the other rows that the batch begins with.
     pub(crate) fn log(&mut self, stmt: &'static Stmt, row: Vec<Value>) -> &mut Self {
         debug_assert!(stmt.kind == Kind::Insert && row.len() == stmt.columns.len(), "{} binds", stmt.name);
         for op in &mut self.ops {
@@ -116,7 +117,8 @@ impl Batch {
                 return self;
             }
         }
-        self.ops.insert(0, Op::Insert { stmt, rows: vec![row] });
+        let rows_first = self.ops.iter().take_while(|op| matches!(op, Op::Insert { .. })).count();
+        self.ops.insert(rows_first, Op::Insert { stmt, rows: vec![row] });
         self
     }
     /// Wakes `topic` after the commit.
