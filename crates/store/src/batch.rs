@@ -106,7 +106,7 @@ impl Batch {
         self
     }
     /// Adds a row of a history, which no other statement of the batch reads: all of one statement go in one insert, which stands
-    /// behind the other rows that the batch begins with.
+    /// behind the other rows that the batch begins with, if it does.
     pub(crate) fn log(&mut self, stmt: &'static Stmt, row: Vec<Value>) -> &mut Self {
         debug_assert!(stmt.kind == Kind::Insert && row.len() == stmt.columns.len(), "{} binds", stmt.name);
         for op in &mut self.ops {
@@ -117,8 +117,11 @@ impl Batch {
                 return self;
             }
         }
-        let rows_first = self.ops.iter().take_while(|op| matches!(op, Op::Insert { .. })).count();
-        self.ops.insert(rows_first, Op::Insert { stmt, rows: vec![row] });
+        let at = match self.ops.iter().take_while(|op| matches!(op, Op::Insert { .. })).count() {
+            0 => self.ops.len(),
+            begins => begins,
+        };
+        self.ops.insert(at, Op::Insert { stmt, rows: vec![row] });
         self
     }
     /// Wakes `topic` after the commit.

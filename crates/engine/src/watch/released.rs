@@ -1,4 +1,5 @@
-//! Tasks on hold because a queue was held, drained or not online: they need not wait for the next look once it is back.
+//! Tasks on hold because a queue was held, drained or not online, or none would do: they need not wait for the next look once it is back, or one was
+//! added or changed.
 
 use std::collections::HashMap;
 
@@ -8,11 +9,12 @@ use panda_ops::{
     broker::record::{self, STAGE},
     queue::Snapshot,
 };
-use panda_store::query::{decision, task::TaskRow};
+use panda_store::query::{decision, queue, task::TaskRow};
 
 use crate::EngineError;
 
-/// Those of a page (at most 1,000) whose last brokerage, which put them on hold, left out a queue that is held no more, or online again, each with one sentence.
+/// Those of a page (at most 1,000) whose last brokerage, which put them on hold, left out a queue that is held no more, or online again, or did not
+/// know one as it is now; each with one sentence.
 pub(super) async fn among(ops: &Ops, page: &[TaskRow]) -> Result<HashMap<TaskId, String>, EngineError> {
     let held = |t: &&TaskRow| t.state == TaskState::Pending && t.prev_state.is_some_and(TaskState::is_generating);
     let waiting: HashMap<i64, &TaskRow> = page.iter().filter(held).map(|t| (t.id.0, t)).collect();
@@ -21,21 +23,21 @@ pub(super) async fn among(ops: &Ops, page: &[TaskRow]) -> Result<HashMap<TaskId,
         return Ok(found);
     }
     let ids: Vec<i64> = waiting.keys().copied().collect();
-    let mut queues = None;
-    for (id, at_us, doc) in decision::of_stage(&ops.store, &ids, STAGE).await? {
-        // An older record is not what put it on hold.
-        let Some(t) = waiting.get(&id).filter(|t| at_us >= t.state_us) else { continue };
-        let names = BACK.iter().flat_map(|why| record::left_out(&doc, *why).into_iter().map(|name| (*why, name)));
-        for (why, name) in names {
-            let queues = match &queues {
-                Some(queues) => queues,
-                // As they are now: the release may be a moment old.
-                None => queues.insert(ops.queues_changed().await?),
-            };
-            if let Some(said) = back(queues, why, &name) {
-                found.insert(t.id, said);
-                break;
-            }
+    let mut records = decision::of_stage(&ops.store, &ids, STAGE).await?;
+    // An older record is not what put it on hold.
+    records.retain(|(id, at_us, _)| waiting.get(id).is_some_and(|t| *at_us >= t.state_us));
+    let Some(oldest) = records.iter().map(|(_, at_us, _)| *at_us).min() else { return Ok(found) };
+    // As they are now: the release may be a moment old.
+    let queues = ops.queues_changed().await?;
+    let changed = queue::changed(&ops.store, oldest).await?;
+    for (id, at_us, doc) in records {
+        let left_out = BACK.iter().flat_map(|why| record::left_out(&doc, *why).into_iter().map(|name| (*why, name)));
+        let said = left_out.into_iter().find_map(|(why, name)| back(&queues, why, &name)).or_else(|| {
+            let (name, _) = changed.iter().find(|(name, at)| *at > at_us && is_online(&queues, name))?;
+            Some(format!("queue {name} was added or changed"))
+        });
+        if let Some(said) = said {
+            found.insert(TaskId(id), said);
         }
     }
     Ok(found)
@@ -49,6 +51,10 @@ fn back(queues: &Snapshot, why: Criterion, name: &str) -> Option<String> {
     let queue = queues.by_name.get(name)?;
     match why {
         Criterion::Held => queues.kept_from(queue.id).is_none().then(|| format!("queue {name} is not held any more")),
-        _ => (queue.state == QueueState::Online.as_str()).then(|| format!("queue {name} is online again")),
+        _ => is_online(queues, name).then(|| format!("queue {name} is online again")),
     }
+}
+
+fn is_online(queues: &Snapshot, name: &str) -> bool {
+    queues.by_name.get(name).is_some_and(|q| q.state == QueueState::Online.as_str())
 }

@@ -1,13 +1,13 @@
 //! Whole tasks, from submission to their final state.
 
-use panda_core::task::state::TaskState;
+use panda_core::{id::TaskId, task::state::TaskState};
 use panda_ops::{
     pilot::acquire::{Ask, acquire},
     task,
 };
 use serde_json::json;
 
-use crate::world::{World, alice, pilot, prun, with_input, with_output};
+use crate::world::{World, alice, pilot, prod, prun, with_input, with_output};
 
 async fn no_input_runs_to_done(w: &World) {
     let id = w.submit(with_output(prun("user.alice.t", 2), "out.txt")).await;
@@ -249,8 +249,43 @@ async fn what_waited_for_an_offline_queue_goes_on_at_once(w: &World) {
     assert!(woken.has_changed().unwrap(), "the loop is woken");
     w.settle().await;
     assert_eq!(w.task(id).await.state, TaskState::Running);
+    went_on(w, id, "queue LOCAL is online again").await;
+}
+
+async fn went_on(w: &World, id: TaskId, why: &str) {
     let events = panda_store::query::task::list::events(&w.ops.store, id).await.unwrap();
-    assert!(events.iter().any(|e| e.reason.as_deref() == Some("queue LOCAL is online again")), "{events:?}");
+    assert!(events.iter().any(|e| e.reason.as_deref() == Some(why)), "{events:?}");
+}
+
+/// Nor does one that no queue could take when a queue is added that can, or one is changed so that it can.
+async fn what_no_queue_could_take_goes_on_with_a_new_or_larger_one(w: &World) {
+    let mut params = prun("user.alice.large", 1);
+    params["ramCount"] = json!(3000);
+    w.set_queue("LOCAL", json!({"cores": 8})).await;
+    let (large, many) = (w.submit(params.clone()).await, {
+        params["taskName"] = json!("user.alice.many/");
+        params["coreCount"] = json!(4);
+        w.submit(params).await
+    });
+    w.set_queue("LOCAL", json!({"cores": 1, "max_ram_mb": 1000})).await;
+    w.settle().await;
+    for id in [large, many] {
+        assert_eq!(w.task(id).await.state, TaskState::Pending, "{:?}", w.task(id).await.reason);
+    }
+    w.pass(1);
+    w.settle().await;
+    assert_eq!(w.task(large).await.state, TaskState::Pending);
+    w.set_queue("LOCAL", json!({"max_ram_mb": 4000})).await;
+    w.settle().await;
+    assert_eq!(w.task(large).await.state, TaskState::Running, "{:?}", w.task(large).await.reason);
+    went_on(w, large, "queue LOCAL was added or changed").await;
+    assert_eq!(w.task(many).await.state, TaskState::Pending);
+    w.pass(1);
+    let values = json!({"cores": 8, "max_ram_mb": 64_000});
+    panda_ops::queue::change::add(&w.ops, &prod(), "WIDE", None, values.as_object().unwrap()).await.unwrap();
+    w.settle().await;
+    assert_eq!(w.task(many).await.state, TaskState::Running, "{:?}", w.task(many).await.reason);
+    went_on(w, many, "queue WIDE was added or changed").await;
 }
 
 async fn a_silent_pilot_loses_its_job(w: &World) {
@@ -350,6 +385,7 @@ cases!(
     a_missing_data_set_holds_the_task_with_its_reason,
     what_no_queue_can_do_is_held_with_the_funnel,
     what_waited_for_an_offline_queue_goes_on_at_once,
+    what_no_queue_could_take_goes_on_with_a_new_or_larger_one,
     a_silent_pilot_loses_its_job,
     a_lost_worker_spends_no_attempt,
     the_same_name_again,

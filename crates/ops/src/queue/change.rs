@@ -65,6 +65,7 @@ pub async fn add(
     apply_values(&mut row, values)?;
     let mut batch = Batch::new();
     queue::add(&mut batch, &row, ops.now().0);
+    look_again(&mut batch, &row);
     match ops.store.apply(batch).await {
         Ok(()) => changed(ops, name).await,
         Err(e) if e.is_conflict() => Err(OpsError::refused(format!("queue {name} was just added by somebody else"))),
@@ -87,10 +88,7 @@ pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Va
         }
         let mut batch = Batch::new();
         queue::set(&mut batch, &row, ops.now().0);
-        if row.state == QueueState::Online.as_str() && queues.by_name.get(name).is_none_or(|before| before.state != row.state) {
-            // Tasks that no other queue could take look again.
-            batch.wake(Topic::Files).wake(Topic::Holds);
-        }
+        look_again(&mut batch, &row);
         match ops.store.apply(batch).await {
             Ok(()) => return changed(ops, name).await,
             Err(e) if e.is_conflict() => {}
@@ -98,6 +96,13 @@ pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Va
         }
     }
     Err(OpsError::refused(format!("queue {name} changes all the time; try again")))
+}
+
+/// Tasks that no queue could take look at a new or changed one.
+fn look_again(batch: &mut Batch, row: &QueueRow) {
+    if row.state == QueueState::Online.as_str() {
+        batch.wake(Topic::Files).wake(Topic::Holds);
+    }
 }
 
 /// Rereads, and lets jobs go that waited for a queue like this one.

@@ -88,6 +88,7 @@ pub struct LaneRow {
 
 statements! {
     read LIST = "queue.list", "SELECT id, name, site, state, pilot_family, rse_id, script_base, core_count, max_ram_mb, max_disk_mb, max_walltime_s, doc, rev FROM queue ORDER BY name LIMIT 10000";
+    read CHANGED = "queue.changed", "SELECT name, modified_us FROM queue WHERE modified_us > :after ORDER BY name LIMIT 10000";
     insert ADD = "queue.add" => queue (id: Int, name: Text, site: Text, state: Text, pilot_family: Text, rse_id: Int, script_base: Text, core_count: Int, max_ram_mb: Int, max_disk_mb: Int, max_walltime_s: Int, doc: Text, rev: Int, modified_us: Int), "";
     write SET = "queue.set", "UPDATE queue SET site = :site, state = :state, pilot_family = :family, rse_id = :rse, script_base = :base, core_count = :cores, max_ram_mb = :ram, max_disk_mb = :disk, max_walltime_s = :wall, doc = :doc, rev = rev + 1, modified_us = :now WHERE id = :id AND rev = :rev";
     read RSES = "rse.list", "SELECT id, name, root, state, doc FROM rse ORDER BY name LIMIT 10000";
@@ -126,6 +127,11 @@ fn read(row: &Row) -> Result<QueueRow, Error> {
 /// Every queue, by name; at most 10,000.
 pub async fn list(store: &Store) -> Result<Vec<QueueRow>, Error> {
     store.fetch(&LIST, vec![]).await?.iter().map(read).collect()
+}
+/// Queues that were added or changed after an instant, each with when that was, microseconds UTC; by name, at most 10,000.
+pub async fn changed(store: &Store, after_us: i64) -> Result<Vec<(String, i64)>, Error> {
+    let rows = store.fetch(&CHANGED, vec![("after", after_us.into())]).await?;
+    rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.int(1)?))).collect()
 }
 /// Adds a queue.
 pub fn add(batch: &mut Batch, q: &QueueRow, now_us: i64) {
