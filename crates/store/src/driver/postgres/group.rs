@@ -36,10 +36,11 @@ impl Unit<'_> {
     }
 }
 
-/// The statements of batches that are applied together: first the rows that each begins with, by table, then the rest of each in its order.
+/// The statements of batches that are applied together: first the rows that each begins with, by table, then the rest of each in its order; what each
+/// ends with on rows that all batches of a task write comes last, so that transactions at the same time wait for one another only while they commit.
 pub(super) fn units<'a>(batches: &[&'a Batch]) -> Vec<Unit<'a>> {
     let mut out: Vec<Unit<'a>> = Vec::new();
-    let mut rest = Vec::new();
+    let (mut rest, mut ends) = (Vec::new(), Vec::new());
     for batch in batches {
         let first = batch.ops.iter().take_while(|op| matches!(op, Op::Insert { .. })).count();
         for op in &batch.ops[..first] {
@@ -53,10 +54,19 @@ pub(super) fn units<'a>(batches: &[&'a Batch]) -> Vec<Unit<'a>> {
                 None => out.push(unit(op)),
             }
         }
-        rest.extend(batch.ops[first..].iter().map(unit));
+        let last = batch.ops.iter().rposition(|op| !is_shared(op)).map_or(first, |at| first.max(at + 1));
+        rest.extend(batch.ops[first..last].iter().map(unit));
+        ends.extend(batch.ops[last..].iter().map(unit));
     }
     out.extend(rest);
+    out.extend(ends);
     out
+}
+
+/// Whether a statement writes the row of a task, or of one of its data sets.
+fn is_shared(op: &Op) -> bool {
+    let name = op.stmt().name;
+    matches!(op, Op::Exec { .. }) && (name.starts_with("task.") || name.starts_with("task_dataset."))
 }
 
 fn unit(op: &Op) -> Unit<'_> {
@@ -188,6 +198,7 @@ mod tests {
         dataset::add(&mut b, &set(id));
         dataset::look(&mut b, id, None);
         dataset::add(&mut b, &set(id + 100));
+        dataset::count(&mut b, id, dataset::Delta { files: 1, ..dataset::Delta::default() });
         b
     }
 
@@ -202,9 +213,10 @@ mod tests {
                 Unit::Exec { stmt, .. } => (stmt.name, 0),
             })
             .collect();
-        // Rows behind another statement stay behind it.
+        // Rows behind another statement stay behind it; what is done to rows that others write as well comes last.
         let each = [("task_dataset.look", 0), ("task_dataset.add", 1)];
-        assert_eq!(shown, [[("task_dataset.add", 2)].as_slice(), &each, &each].concat());
+        let last = ("task_dataset.count", 0);
+        assert_eq!(shown, [[("task_dataset.add", 2)].as_slice(), &each, &each, &[last, last]].concat());
         assert_eq!(units(&[&a]).len(), a.ops.len());
     }
 
