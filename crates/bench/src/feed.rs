@@ -108,7 +108,7 @@ fn large(args: &Args, backend: Backend) -> anyhow::Result<()> {
     let meter = Meter::start(server.pid(), backend);
     let body = jobs::input_task_body("user.alice.bench.large", DATASET, args.each);
     let answer = c.json(&head.post("/api/v1/task/submit", &body))?;
-    if !answer["data"].is_i64() {
+    if answer["success"] != json!(true) {
         bail!("task/submit: {answer}");
     }
     until(&mut c, &head, &meter, want)?;
@@ -147,7 +147,7 @@ fn backlog(args: &Args, backend: Backend) -> anyhow::Result<()> {
                     for n in (caller..args.tasks).step_by(CALLERS) {
                         let body = jobs::task_body(&format!("user.alice.backlog.{n}"), args.jobs);
                         let answer = c.json(&head.post("/api/v1/task/submit", &body))?;
-                        if !answer["data"].is_i64() {
+                        if answer["success"] != json!(true) {
                             bail!("task/submit: {answer}");
                         }
                     }
