@@ -1,8 +1,8 @@
 //! `panda drain`, `panda undrain`, `panda queue hold|release|holds`
 
-use panda_access::Role;
 use serde_json::{Value, json};
 
+use super::own::change;
 use super::view;
 use crate::context::Context;
 use crate::failure::{Failure, exit};
@@ -18,19 +18,20 @@ pub async fn drain(context: &Context, queue: Option<&str>, reason: &str) -> Resu
 
 /// `panda undrain`
 pub async fn undrain(context: &Context, queue: Option<&str>) -> Result<u8, Failure> {
-    let line = |n: i64| if n == 0 { "nothing was drained".to_owned() } else { format!("{} jobs again", of(queue, "gets", "hands out")) };
+    let line =
+        |n: &Value| if *n == 0 { "nothing was drained".to_owned() } else { format!("{} jobs again", of(queue, "gets", "hands out")) };
     change(context, "queue/undrain", &json!({ "name": queue }), line).await
 }
 
 /// `panda queue hold`
 pub async fn hold(context: &Context, name: &str, reason: &str) -> Result<u8, Failure> {
-    let line = |_| format!("queue `{name}` is held until `panda queue release {name}`");
+    let line = |_: &Value| format!("queue `{name}` is held until `panda queue release {name}`");
     change(context, "queue/hold", &json!({ "name": name, "reason": reason }), line).await
 }
 
 /// `panda queue release`
 pub async fn release(context: &Context, name: &str) -> Result<u8, Failure> {
-    let line = |n: i64| if n == 0 { format!("queue `{name}` was not held") } else { format!("queue `{name}` is released") };
+    let line = |n: &Value| if *n == 0 { format!("queue `{name}` was not held") } else { format!("queue `{name}` is released") };
     change(context, "queue/release", &json!({ "name": name }), line).await
 }
 
@@ -60,15 +61,4 @@ fn of(queue: Option<&str>, one: &str, all: &str) -> String {
 
 fn option(queue: Option<&str>) -> String {
     queue.map(|q| format!(" --queue {q}")).unwrap_or_default()
-}
-
-async fn change(context: &Context, path: &str, body: &Value, line: impl FnOnce(i64) -> String) -> Result<u8, Failure> {
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    let data = session.client.own_post(path, body).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-    } else {
-        screen::line(line(data.as_i64().unwrap_or(0)));
-    }
-    Ok(exit::OK)
 }

@@ -15,6 +15,7 @@ pub mod kill;
 pub mod logs;
 pub mod man;
 pub mod outputs;
+pub mod own;
 pub mod pilot;
 pub mod queue;
 pub mod retention;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use panda_access::Role;
 use serde_json::{Map, Value, json};
 
 use super::follow::{self, Options};
 use super::retry::pairs;
-use super::{hold, logs, view, why};
+use super::{hold, logs, own, view};
 use crate::cli::{QueueAddArgs, QueueVerb, SubmitArgs, WaitArgs};
 use crate::context::Context;
 use crate::failure::{Failure, exit, io};
@@ -24,7 +23,7 @@ pub async fn run(context: &Context, verb: &QueueVerb) -> Result<u8, Failure> {
     match verb {
         QueueVerb::Add(args) => add(context, args).await,
         QueueVerb::List => list(context).await,
-        QueueVerb::Show { name } => show(context, name).await,
+        QueueVerb::Show { name } => own::show(context, "queue/show", &[("name", name)]).await,
         QueueVerb::Set { name, values } => set(context, name, values).await,
         QueueVerb::Hold { name, reason } => hold::hold(context, name, reason).await,
         QueueVerb::Release { name } => hold::release(context, name).await,
@@ -47,9 +46,7 @@ async fn add(context: &Context, args: &QueueAddArgs) -> Result<u8, Failure> {
     if let Some(storage) = &args.storage {
         body["storage"] = json!(std::path::absolute(storage).map_err(io("use", storage))?);
     }
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    let data = session.client.own_post("queue/add", &body).await?.ok()?.data;
-    answer(context, &data, format!("queue `{}` added", args.name))
+    own::change(context, "queue/add", &body, |_| format!("queue `{}` added", args.name)).await
 }
 
 async fn list(context: &Context) -> Result<u8, Failure> {
@@ -67,31 +64,9 @@ async fn list(context: &Context) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-async fn show(context: &Context, name: &str) -> Result<u8, Failure> {
-    let session = Session::open(context)?;
-    let data = session.client.own_get("queue/show", &[("name", name)]).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-    } else {
-        why::lines(&data, 0).into_iter().for_each(screen::line);
-    }
-    Ok(exit::OK)
-}
-
 async fn set(context: &Context, name: &str, values: &[String]) -> Result<u8, Failure> {
-    let values = pairs(values)?;
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    let data = session.client.own_post("queue/set", &json!({ "name": name, "values": values })).await?.ok()?.data;
-    answer(context, &data, format!("queue `{name}` changed"))
-}
-
-fn answer(context: &Context, data: &Value, line: String) -> Result<u8, Failure> {
-    if context.json {
-        screen::json(data);
-    } else {
-        screen::line(line);
-    }
-    Ok(exit::OK)
+    let body = json!({ "name": name, "values": pairs(values)? });
+    own::change(context, "queue/set", &body, |_| format!("queue `{name}` changed")).await
 }
 
 /// Runs one small task on the queue and looks for its word in the log.

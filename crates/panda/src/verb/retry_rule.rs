@@ -1,10 +1,10 @@
 //! `panda retry-rule list|show|add|set|remove|try`
 
-use panda_access::Role;
 use serde_json::{Value, json};
 
+use super::own::{self, change};
 use super::retry::pairs;
-use super::{view, why};
+use super::view;
 use crate::cli::{RetryRuleTryArgs, RetryRuleVerb};
 use crate::context::Context;
 use crate::failure::{Failure, exit};
@@ -16,48 +16,18 @@ use crate::session::Session;
 pub async fn run(context: &Context, verb: &RetryRuleVerb) -> Result<u8, Failure> {
     match verb {
         RetryRuleVerb::List => list(context).await,
-        RetryRuleVerb::Show { id } => {
-            let session = Session::open(context)?;
-            let data = session.client.own_get("retry_rule/show", &[("id", id)]).await?.ok()?.data;
-            Ok(show(context, &data))
-        }
+        RetryRuleVerb::Show { id } => own::show(context, "retry_rule/show", &[("id", id.to_string().as_str())]).await,
         RetryRuleVerb::Add { values } => {
-            let data = change(context, "add", &json!({ "values": pairs(values)? })).await?;
-            Ok(said(context, &data, format!("rule {} added", view::text(&data, "id"))))
+            let line = |data: &Value| format!("rule {} added", view::text(data, "id"));
+            change(context, "retry_rule/add", &json!({ "values": pairs(values)? }), line).await
         }
         RetryRuleVerb::Set { id, values } => {
-            let data = change(context, "set", &json!({ "id": id, "values": pairs(values)? })).await?;
-            Ok(said(context, &data, format!("rule {id} changed")))
+            let body = json!({ "id": id, "values": pairs(values)? });
+            change(context, "retry_rule/set", &body, |_| format!("rule {id} changed")).await
         }
-        RetryRuleVerb::Remove { id } => {
-            let data = change(context, "remove", &json!({ "id": id })).await?;
-            Ok(said(context, &data, format!("rule {id} removed")))
-        }
+        RetryRuleVerb::Remove { id } => change(context, "retry_rule/remove", &json!({ "id": id }), |_| format!("rule {id} removed")).await,
         RetryRuleVerb::Try(args) => trial(context, args).await,
     }
-}
-
-async fn change(context: &Context, verb: &str, body: &Value) -> Result<Value, Failure> {
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    Ok(session.client.own_post(&format!("retry_rule/{verb}"), body).await?.ok()?.data)
-}
-
-fn said(context: &Context, data: &Value, line: String) -> u8 {
-    if context.json {
-        screen::json(data);
-    } else {
-        screen::line(line);
-    }
-    exit::OK
-}
-
-fn show(context: &Context, data: &Value) -> u8 {
-    if context.json {
-        screen::json(data);
-    } else {
-        why::lines(data, 0).into_iter().for_each(screen::line);
-    }
-    exit::OK
 }
 
 async fn list(context: &Context) -> Result<u8, Failure> {
@@ -114,7 +84,7 @@ async fn trial(context: &Context, args: &RetryRuleTryArgs) -> Result<u8, Failure
         query.extend(more.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))));
     }
     let data = session.client.own_get("retry_rule/try", &query).await?.ok()?.data;
-    Ok(show(context, &data))
+    Ok(own::whole(context, &data))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! `panda setting list|set|unset`
 
-use panda_access::Role;
 use serde_json::{Value, json};
 
+use super::own::change;
 use super::view;
 use crate::cli::{SettingScope, SettingVerb};
 use crate::context::Context;
@@ -17,10 +17,10 @@ pub async fn run(context: &Context, verb: &SettingVerb) -> Result<u8, Failure> {
         SettingVerb::Set { name, value, scope } => {
             let mut body = of(name, scope);
             body["value"] = json!(value);
-            change(context, "setting/set", &body, format!("{name} is {value}{}", place(scope))).await
+            change(context, "setting/set", &body, |_| format!("{name} is {value}{}", place(scope))).await
         }
         SettingVerb::Unset { name, scope } => {
-            change(context, "setting/unset", &of(name, scope), format!("{name} has its shipped value again{}", place(scope))).await
+            change(context, "setting/unset", &of(name, scope), |_| format!("{name} has its shipped value again{}", place(scope))).await
         }
     }
 }
@@ -32,17 +32,6 @@ fn of(name: &str, scope: &SettingScope) -> Value {
 fn place(scope: &SettingScope) -> String {
     let part = |word: &str, value: &Option<String>| value.as_ref().map(|v| format!(" for {word} {v}")).unwrap_or_default();
     format!("{}{}", part("VO", &scope.vo), part("label", &scope.label))
-}
-
-async fn change(context: &Context, path: &str, body: &Value, line: String) -> Result<u8, Failure> {
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    let data = session.client.own_post(path, body).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-    } else {
-        screen::line(line);
-    }
-    Ok(exit::OK)
 }
 
 async fn list(context: &Context, filter: &str) -> Result<u8, Failure> {

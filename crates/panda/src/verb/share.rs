@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use panda_access::Role;
 use serde_json::{Value, json};
 
+use super::own::change;
 use super::view;
 use crate::cli::ShareVerb;
 use crate::context::Context;
@@ -20,9 +20,11 @@ pub async fn run(context: &Context, verb: &ShareVerb) -> Result<u8, Failure> {
         ShareVerb::Set { name, values } => {
             // Every value goes as text: the server knows which are numbers, and a rule may look like one.
             let values: serde_json::Map<String, Value> = pairs(values)?;
-            change(context, "share/set", &json!({ "name": name, "values": values }), format!("share `{name}` changed")).await
+            change(context, "share/set", &json!({ "name": name, "values": values }), |_| format!("share `{name}` changed")).await
         }
-        ShareVerb::Remove { name } => change(context, "share/remove", &json!({ "name": name }), format!("share `{name}` removed")).await,
+        ShareVerb::Remove { name } => {
+            change(context, "share/remove", &json!({ "name": name }), |_| format!("share `{name}` removed")).await
+        }
     }
 }
 
@@ -34,17 +36,6 @@ fn pairs(values: &[String]) -> Result<serde_json::Map<String, Value>, Failure> {
             None => Err(Failure::usage(format!("`{pair}` is no KEY=VALUE"))),
         })
         .collect()
-}
-
-async fn change(context: &Context, path: &str, body: &Value, line: String) -> Result<u8, Failure> {
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    let data = session.client.own_post(path, body).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-    } else {
-        screen::line(line);
-    }
-    Ok(exit::OK)
 }
 
 /// The name of a share, moved in by its depth. Parents come first.

@@ -1,10 +1,10 @@
 //! `panda storage add|list|show|set|link|unlink|remove`
 
-use panda_access::Role;
 use serde_json::{Map, Value, json};
 
+use super::own::{self, change};
 use super::retry::pairs;
-use super::{view, why};
+use super::view;
 use crate::cli::StorageVerb;
 use crate::context::Context;
 use crate::failure::{Failure, exit, io};
@@ -17,24 +17,24 @@ pub async fn run(context: &Context, verb: &StorageVerb) -> Result<u8, Failure> {
         StorageVerb::Add { name, root, values } => {
             let root = std::path::absolute(root).map_err(io("use", root))?;
             let body = json!({ "name": name, "root": root, "values": forgetting(pairs(values)?) });
-            change(context, "storage/add", &body, format!("storage `{name}` added")).await
+            change(context, "storage/add", &body, |_| format!("storage `{name}` added")).await
         }
         StorageVerb::List => list(context).await,
-        StorageVerb::Show { name } => show(context, name).await,
+        StorageVerb::Show { name } => own::show(context, "storage/show", &[("name", name)]).await,
         StorageVerb::Set { name, values } => {
             let body = json!({ "name": name, "values": forgetting(pairs(values)?) });
-            change(context, "storage/set", &body, format!("storage `{name}` changed")).await
+            change(context, "storage/set", &body, |_| format!("storage `{name}` changed")).await
         }
         StorageVerb::Link { from, to, cost, mbps, queued } => {
             let body = json!({ "from": from, "to": to, "cost": cost, "mbps": mbps, "queued": queued });
-            change(context, "storage/link", &body, format!("from `{from}` to `{to}` costs {cost}")).await
+            change(context, "storage/link", &body, |_| format!("from `{from}` to `{to}` costs {cost}")).await
         }
         StorageVerb::Unlink { from, to } => {
-            let line = format!("nothing is known of a way from `{from}` to `{to}`");
+            let line = |_: &Value| format!("nothing is known of a way from `{from}` to `{to}`");
             change(context, "storage/unlink", &json!({ "from": from, "to": to }), line).await
         }
         StorageVerb::Remove { name } => {
-            change(context, "storage/remove", &json!({ "name": name }), format!("storage `{name}` removed; its directory stays")).await
+            change(context, "storage/remove", &json!({ "name": name }), |_| format!("storage `{name}` removed; its directory stays")).await
         }
     }
 }
@@ -42,17 +42,6 @@ pub async fn run(context: &Context, verb: &StorageVerb) -> Result<u8, Failure> {
 /// An empty value forgets what was told.
 fn forgetting(values: Map<String, Value>) -> Map<String, Value> {
     values.into_iter().map(|(key, v)| (key, if v == "" { Value::Null } else { v })).collect()
-}
-
-async fn change(context: &Context, path: &str, body: &Value, line: String) -> Result<u8, Failure> {
-    let session = Session::with_role(context, Some(Role::Production), None)?;
-    let data = session.client.own_post(path, body).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-    } else {
-        screen::line(line);
-    }
-    Ok(exit::OK)
 }
 
 async fn list(context: &Context) -> Result<u8, Failure> {
@@ -84,17 +73,6 @@ async fn list(context: &Context) -> Result<u8, Failure> {
         screen::line("");
         let rows = of("links").iter().map(|l| ["from", "to", "cost", "mbps", "queued"].map(|k| view::text(l, k)).to_vec());
         screen::table(&["FROM", "TO", "COST", "MBIT/S", "QUEUED"], rows.collect(), "");
-    }
-    Ok(exit::OK)
-}
-
-async fn show(context: &Context, name: &str) -> Result<u8, Failure> {
-    let session = Session::open(context)?;
-    let data = session.client.own_get("storage/show", &[("name", name)]).await?.ok()?.data;
-    if context.json {
-        screen::json(&data);
-    } else {
-        why::lines(&data, 0).into_iter().for_each(screen::line);
     }
     Ok(exit::OK)
 }
