@@ -77,9 +77,14 @@ fn passes_hard(offer: &Offer<'_>, needs: &Needs, world: &World<'_>, skip: u64) -
 /// arguments give the same answer.
 #[must_use]
 pub fn decide(needs: &Needs, world: &World<'_>, random: &mut dyn Random) -> Decision {
+    decide_without(0, needs, world, random)
+}
+
+/// The same without the filters in `skip`.
+fn decide_without(skip: u64, needs: &Needs, world: &World<'_>, random: &mut dyn Random) -> Decision {
     let mut left: Vec<&Offer<'_>> = world.offers.iter().collect();
     let (mut funnel, mut waived) = (Vec::new(), Vec::new());
-    for criterion in Criterion::ALL.iter().filter(|c| **c != Criterion::Weight) {
+    for criterion in Criterion::ALL.iter().filter(|c| **c != Criterion::Weight && skip & c.bit() == 0) {
         // The usual case costs nothing: nobody falls.
         if left.iter().all(|o| criterion.passes(o, needs, world)) {
             continue;
@@ -105,7 +110,7 @@ pub fn decide(needs: &Needs, world: &World<'_>, random: &mut dyn Random) -> Deci
         kept = good;
     }
     let passed = kept.len();
-    let frees = if passed < world.limits.queues_kept { relax::all(needs, world) } else { Vec::new() };
+    let frees = if passed < world.limits.queues_kept { relax::all(skip, needs, world) } else { Vec::new() };
     kept.sort_by(|(ra, a), (rb, b)| b.weight.total_cmp(&a.weight).then(ra.cmp(rb)).then_with(|| a.queue.cmp(&b.queue)));
     let mut room = world.limits.queues_kept;
     let kept: Vec<Kept> = kept
@@ -213,11 +218,12 @@ pub fn feasible(needs: &Needs, world: &World<'_>) -> Feasible {
 /// or later. Where one could, the rest is not looked at.
 #[must_use]
 pub fn never(needs: &Needs, world: &World<'_>) -> Option<String> {
-    let offers = |o: &Offer<'_>| Criterion::ALL.iter().filter(|c| !c.changes()).all(|c| c.passes(o, needs, world));
-    if world.offers.iter().any(offers) {
+    // What passes by waiting is not what keeps it from running.
+    let waits = Criterion::ALL.iter().filter(|c| c.changes()).fold(0, |set, c| set | c.bit());
+    if world.offers.iter().any(|o| passes_hard(o, needs, world, waits)) {
         return None;
     }
-    let decision = decide(needs, world, &mut crate::time::SplitMix64::new(0));
+    let decision = decide_without(waits, needs, world, &mut crate::time::SplitMix64::new(0));
     let frees: Vec<String> = decision.frees.iter().take(MAX_FREES).map(Relaxation::sentence).collect();
     let would = if frees.is_empty() { String::new() } else { format!("; {}", frees.join("; ")) };
     Some(format!("{}{would}", decision.sentence()))

@@ -35,12 +35,13 @@ impl Relaxation {
     }
 }
 
-/// Every single relaxation that brings a queue, the requirement of the task itself first. Queues that pass already do not count.
-pub(super) fn all(needs: &Needs, world: &World<'_>) -> Vec<Relaxation> {
+/// Every single relaxation that brings a queue past all filters but those in `without`, the requirement of the task itself first. Queues that pass
+/// already do not count.
+pub(super) fn all(without: u64, needs: &Needs, world: &World<'_>) -> Vec<Relaxation> {
     let mut near: BTreeMap<Criterion, Vec<&Offer<'_>>> = BTreeMap::new();
     // Only a queue that falls to a single filter is one relaxation away.
     for offer in world.offers {
-        let mut failed = Criterion::ALL.iter().filter(|c| !c.is_soft() && !c.passes(offer, needs, world));
+        let mut failed = Criterion::ALL.iter().filter(|c| !c.is_soft() && without & c.bit() == 0 && !c.passes(offer, needs, world));
         if let (Some(c), None) = (failed.next(), failed.next()) {
             near.entry(*c).or_default().push(offer);
         }
@@ -48,7 +49,8 @@ pub(super) fn all(needs: &Needs, world: &World<'_>) -> Vec<Relaxation> {
     let mut out = Vec::new();
     for (criterion, offers) in near {
         for (what, relaxed, skip) in changes(criterion, &offers, needs, world) {
-            let queues = gained(needs, &relaxed, skip, world);
+            let skip = skip | without;
+            let queues = gained(needs, &relaxed, (without, skip), world);
             if !queues.is_empty() {
                 let names = queues.iter().take(MAX_NAMES).map(|n| (*n).to_owned()).collect();
                 out.push(Relaxation { criterion, what, more: queues.len(), queues: names, needs: relaxed, skip });
@@ -58,9 +60,9 @@ pub(super) fn all(needs: &Needs, world: &World<'_>) -> Vec<Relaxation> {
     out
 }
 
-/// Queues that pass with `relaxed` and did not with `needs`.
-fn gained<'a>(needs: &Needs, relaxed: &Needs, skip: u64, world: &World<'a>) -> Vec<&'a str> {
-    let more = |o: &&Offer<'_>| passes_hard(o, relaxed, world, skip) && !passes_hard(o, needs, world, 0);
+/// Queues that pass with `relaxed` and did not with `needs`; `skips`: filters that are not applied before, and then.
+fn gained<'a>(needs: &Needs, relaxed: &Needs, skips: (u64, u64), world: &World<'a>) -> Vec<&'a str> {
+    let more = |o: &&Offer<'_>| passes_hard(o, relaxed, world, skips.1) && !passes_hard(o, needs, world, skips.0);
     world.offers.iter().filter(more).map(|o| o.queue.name.as_str()).collect()
 }
 
