@@ -55,6 +55,8 @@ mod retries;
 mod retry;
 #[path = "it/shares.rs"]
 mod shares;
+#[path = "it/small.rs"]
+mod small;
 #[path = "it/split.rs"]
 mod split;
 #[path = "it/steer.rs"]

@@ -1,6 +1,5 @@
 //! Whether a task may get jobs now, and how many: throttles and caps stand here, before the broker.
 
-use panda_core::time::Micros;
 use panda_ops::{
     Ops,
     limit::{
@@ -40,7 +39,7 @@ impl From<Hold> for Gate {
 
 /// Asks the gate: caps of the user, the working group and the VO, then the throttle of the share. Merge jobs do not come here (`spec/engine.md`
 /// section 10: they are always allowed).
-pub async fn gate(ops: &Ops, task: &TaskRow, refined: &Refined, _now: Micros) -> Result<Gate, EngineError> {
+pub async fn gate(ops: &Ops, task: &TaskRow, refined: &Refined) -> Result<Gate, EngineError> {
     let group = task.working_group.as_deref().unwrap_or_default();
     let whose = Whose { person: task.person_id, vo: &task.vo, group };
     if let Some(hold) = cap::ask(ops, &whose).await? {

@@ -124,7 +124,7 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     }
     let task_mb = refined.plan.needs.ram.mb;
     let least = files.iter().map(|f| memory(f, task_mb)).min().unwrap_or(task_mb);
-    let at_most = match gate::gate(ops, t, &refined.clone().with_memory(least), now).await? {
+    let at_most = match gate::gate(ops, t, &refined.clone().with_memory(least)).await? {
         Gate::Go { at_most } => at_most,
         Gate::Hold { reason, stage, doc } => return hold(ops, t, Some((stage, doc)), &reason, now).await,
     };

@@ -10,7 +10,7 @@ use panda_store::{
     Batch, IdKind,
     query::{
         dataset::{self, DatasetFile, DatasetRow, input},
-        task::{self as rows, file::TaskFile},
+        task::file::TaskFile,
     },
 };
 use serde_json::{Value, json};
@@ -109,35 +109,6 @@ async fn filters_and_files_by_name(w: &World) {
     let why = "2 of the 3 files asked for are not in d, the first is x.8; leave them out or set `allowIncompleteInDS`";
     assert_eq!(broken(w, absent).await, why);
     assert_eq!(broken(w, none).await, "no file of d matches; check the data set and the filters");
-}
-
-/// What is kept for the turn that makes the jobs is what was written; a task that changed since is read.
-async fn a_small_task_is_kept_as_it_was_written(w: &World) {
-    w.files("s", "closed", events(&[("s1", 5), ("s2", 7), ("s3", 1)])).await;
-    let of = async |name: &str, more: Value| {
-        let mut all = json!({"taskName": name});
-        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        w.submit(over("s", &json!({}), &all)).await
-    };
-    let (kept, changed) = (of("user.alice.kept/", json!({})).await, of("user.alice.changed/", json!({})).await);
-    let large = w.submit(prun("user.alice.large", 300)).await;
-    loops::step(LoopKind::Refine, &w.ops, w.ops.now()).await.unwrap();
-    let t = w.task(kept).await;
-    assert_eq!((t.state, t.rev), (TaskState::Ready, 2), "begun, listed and ready in one batch");
-    let steps: Vec<_> = rows::list::events(&w.ops.store, kept).await.unwrap().into_iter().map(|e| (e.rev, e.to)).collect();
-    assert_eq!(steps, [(0, "registered".into()), (1, "defined".into()), (2, "ready".to_owned())]);
-    let fresh = feed::fresh::take(&w.ops, &t).expect("kept");
-    let datasets = rows::dataset::of_task(&w.ops.store, kept).await.unwrap();
-    let master = datasets.iter().find(|d| d.is_master).unwrap().id;
-    assert_eq!(fresh.datasets, datasets);
-    assert_eq!(fresh.files, rows::file::ready(&w.ops.store, master, 0, 10).await.unwrap());
-    assert_eq!(fresh.files.len(), 3);
-    assert!(feed::fresh::take(&w.ops, &t).is_none(), "only once");
-    task::command::pause(&w.ops, &alice(), changed).await.unwrap();
-    assert!(feed::fresh::take(&w.ops, &w.task(changed).await).is_none(), "it is not what it was");
-    assert!(feed::fresh::take(&w.ops, &w.task(large).await).is_none(), "more rows than are kept");
-    w.settle().await;
-    assert_eq!(w.task(kept).await.state, TaskState::Running);
 }
 
 async fn orders(w: &World) {
@@ -427,7 +398,6 @@ async fn addresses_and_numbers(w: &World) {
 cases!(
     lists_and_containers,
     filters_and_files_by_name,
-    a_small_task_is_kept_as_it_was_written,
     orders,
     files_are_cut_by_events,
     files_used_by_other_tasks_are_left_out,

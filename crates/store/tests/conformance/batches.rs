@@ -104,6 +104,35 @@ pub async fn lists_of_any_length(backend: Backend) {
     assert!(job::list::many(&store, &ids).await.unwrap_err().to_string().contains("job.many"));
 }
 
+/// Batches that need no disk may share a commit; each stands or falls by itself.
+pub async fn batches_that_share_a_commit_fail_alone(backend: Backend) {
+    let db = TestDb::fresh(backend).await;
+    let store = db.open().await;
+    add(&store, &[job(1)]).await;
+    let fails = |n: i64| n % 10 == 3;
+    let callers: Vec<_> = (0..60)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let id = if fails(n) { 1 } else { 100 + n };
+                let mut batch = Batch::new();
+                job::transition::add(&mut batch, &job(id), 0, "\"a\":1", Actor::Engine).unwrap();
+                decision::set(&mut batch, n, "broker", 7, "{}");
+                batch.relax();
+                store.apply(batch).await
+            })
+        })
+        .collect();
+    for (n, caller) in (0..).zip(callers) {
+        match caller.await.unwrap() {
+            Ok(()) => assert!(!fails(n), "{n}"),
+            Err(e) => assert!(fails(n) && matches!(e, Error::Duplicate("job.transition_new")), "{n}: {e}"),
+        }
+        assert_eq!(job::list::get(&store, JobId(100 + n)).await.unwrap().is_some(), !fails(n), "{n}");
+        assert_eq!(decision::list(&store, n).await.unwrap().is_empty(), fails(n), "{n}");
+    }
+}
+
 pub async fn deltas_of_many_callers_add_up(backend: Backend) {
     let db = TestDb::fresh(backend).await;
     let store = db.open().await;

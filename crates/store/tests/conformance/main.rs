@@ -31,6 +31,7 @@ on_every_backend!(
     batches::bulk_inserts_keep_every_value,
     batches::text_is_compared_byte_by_byte,
     batches::lists_of_any_length,
+    batches::batches_that_share_a_commit_fail_alone,
     batches::deltas_of_many_callers_add_up,
     batches::ids_are_never_handed_out_twice,
     batches::wake_ups_come_after_the_commit,
