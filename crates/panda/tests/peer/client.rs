@@ -286,8 +286,7 @@ fn container(system: &System) -> Look {
     let args =
         ["--containerImage", "docker://busybox", "--exec", "echo hi > o.txt", "--outDS", "user.alice.container", "--outputs", "o.txt"];
     let done = system.client(&folder, &[&["pcontainer"], &args[..]].concat());
-    let task = submitted(system, &done);
-    Box::new(move |system| runs_or_says_why(system, task, &["hi\n"]))
+    runs_or_is_refused(system, &done, &["hi\n"])
 }
 
 fn hyper_parameters(system: &System) -> Look {
@@ -298,8 +297,19 @@ fn hyper_parameters(system: &System) -> Look {
     let more = ["--steeringExec", "run --rm img gen", "--maxPoints", "4", "--nParallelEvaluation", "2", "--evaluationMetrics", "m.tgz"];
     let last = ["--trainingDS", "user.bob.in", "--searchSpaceFile", "s.json"];
     let done = system.client(&folder, &[&["phpo"], &args[..], &more[..], &last[..]].concat());
-    let task = submitted(system, &done);
-    Box::new(move |system| runs_or_says_why(system, task, &[]))
+    runs_or_is_refused(system, &done, &[])
+}
+
+/// A task with a container: where no queue has any, submission says so.
+fn runs_or_is_refused(system: &System, done: &Done, outputs: &'static [&'static str]) -> Look {
+    if done.code != 0 {
+        let why =
+            "failed to register task: no queue of 1 can take it: 1 without containers (local); without a container: 1 more queue (local)";
+        assert!(done.out.contains(why), "{done:?}");
+        return Box::new(|_| ());
+    }
+    let task = submitted(system, done);
+    Box::new(move |system| runs_or_says_why(system, task, outputs))
 }
 
 /// A task for which a machine may lack something: it is done with these outputs, or it waits or ended with a reason in words.
