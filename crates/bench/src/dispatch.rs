@@ -38,6 +38,9 @@ pub struct Args {
     /// Queues over which they are spread.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 50])]
     queues: Vec<usize>,
+    /// Shares over which they are spread, by processing type; 0 = none is made.
+    #[arg(long, default_value_t = 0)]
+    shares: usize,
     /// Most claims of each measurement of `acquire_jobs`; three quarters of what is queued when that is less.
     #[arg(long, default_value_t = 15_000)]
     claims: usize,
@@ -65,6 +68,7 @@ struct Bench {
     user: Head,
     database: Option<&'static str>,
     queues: Vec<String>,
+    shares: usize,
 }
 
 fn one(args: &Args, backend: Backend, n_queues: usize) -> anyhow::Result<()> {
@@ -75,6 +79,7 @@ fn one(args: &Args, backend: Backend, n_queues: usize) -> anyhow::Result<()> {
         user: server.head("alice", None)?,
         database: backend.process(),
         queues: (0..n_queues).map(|i| format!("BENCH_{i}")).collect(),
+        shares: args.shares,
         server,
     };
     let mut c = Connection::open(&bench.server.address)?;
@@ -85,7 +90,22 @@ fn one(args: &Args, backend: Backend, n_queues: usize) -> anyhow::Result<()> {
             bail!("queue/add: {answer}");
         }
     }
-    println!("\n### {backend}, {n_queues} queue(s), 1 share, documents of about 4 kB, {} queued, bearer tokens\n\n{HEAD}", args.queued);
+    // Targets differ, from one part to twenty.
+    let parts: usize = (0..args.shares).map(|i| 1 + i % 20).sum();
+    for i in 0..args.shares {
+        let value = 99.0 * (1 + i % 20) as f64 / parts as f64;
+        let body =
+            json!({"name": format!("Share{i}"), "values": {"value": format!("{value:.3}"), "processing_type": jobs::processing_type(i)}});
+        let answer = c.json(&bench.pilot.post("/api/panda/v1/share/set", &body.to_string()))?;
+        if answer["success"] != json!(true) {
+            bail!("share/set: {answer}");
+        }
+    }
+    println!(
+        "\n### {backend}, {n_queues} queue(s), {} share(s), documents of about 4 kB, {} queued, bearer tokens\n\n{HEAD}",
+        args.shares.max(1),
+        args.queued
+    );
     for &callers in &args.callers {
         let submit = bench.submit(args.queued, callers)?;
         println!("{}", submit.row("job/submit (jobs, 100 a call)", callers));
@@ -162,8 +182,9 @@ impl Bench {
 
     fn submit(&self, jobs: usize, callers: usize) -> anyhow::Result<Figure> {
         let calls = jobs.div_ceil(JOBS_A_CALL);
-        let requests: Vec<Vec<u8>> =
-            self.queues.iter().map(|q| self.user.post("/api/v1/job/submit", &jobs::submit_body(q, JOBS_A_CALL, 0))).collect();
+        let body = |i: usize| jobs::submit_body(&self.queues[i % self.queues.len()], JOBS_A_CALL, 0, i / self.queues.len());
+        let n = self.queues.len() * self.shares.max(1);
+        let requests: Vec<Vec<u8>> = (0..n).map(|i| self.user.post("/api/v1/job/submit", &body(i))).collect();
         let next = AtomicUsize::new(0);
         self.measure(callers, &AtomicUsize::new(0), &|_, _, c| {
             let n = next.fetch_add(1, Ordering::Relaxed);

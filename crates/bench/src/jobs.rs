@@ -7,9 +7,15 @@ fn array(names: &[&str], set: &[(&str, Value)]) -> Vec<Value> {
     names.iter().map(|n| set.iter().find(|(k, _)| k == n).map_or_else(|| json!("NULL"), |(_, v)| v.clone())).collect()
 }
 
-/// The body of a `job/submit` call with `n` jobs for `queue`.
+/// The processing type of the jobs of a share.
 #[must_use]
-pub fn submit_body(queue: &str, n: usize, seed: usize) -> String {
+pub fn processing_type(share: usize) -> String {
+    format!("bench{share}")
+}
+
+/// The body of a `job/submit` call with `n` jobs for `queue`, of the processing type of a share.
+#[must_use]
+pub fn submit_body(queue: &str, n: usize, seed: usize, share: usize) -> String {
     let padding = "x".repeat(2_500);
     let jobs: Vec<Value> = (0..n)
         .map(|i| {
@@ -23,7 +29,7 @@ pub fn submit_body(queue: &str, n: usize, seed: usize) -> String {
                     ("transformation", json!("http://127.0.0.1/trf/user/runGen-00-00-02")),
                     ("jobParameters", json!(format!("-j \"\" -r . -p \"echo%20{padding}\""))),
                     ("destinationDBlock", json!("user.bench.out")),
-                    ("processingType", json!("bench")),
+                    ("processingType", json!(processing_type(share))),
                     ("currentPriority", json!(1_000)),
                     ("coreCount", json!(1)),
                     ("minRamCount", json!(2_000)),

@@ -161,7 +161,7 @@ async fn sorted(ops: &Ops, queue: QueueId, lanes: &[&LaneRow], heads: &[(LaneId,
     let mut leaves: Vec<Leaf> = full.iter().map(|(leaf, ..)| *leaf).collect();
     leaves.dedup();
     let order = board.account.rank(now, queue.0, &leaves);
-    full.sort_by_key(|(leaf, key, _)| (order.iter().position(|l| l == leaf), *key));
+    full.sort_by_cached_key(|(leaf, key, _)| (order.iter().position(|l| l == leaf), *key));
     let by_age = charge && board.account.by_age(age);
     let expected = full.first().map(|(leaf, ..)| *leaf).filter(|_| charge);
     if let Some(leaf) = expected {
