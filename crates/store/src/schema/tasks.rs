@@ -48,7 +48,7 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE dataset_watch (vo NAME(40) NOT NULL, name NAME(255) NOT NULL, watcher_id ID NOT NULL, PRIMARY KEY (vo, name, watcher_id)) {table norowid}",
     "CREATE INDEX dataset_watch_by ON dataset_watch (watcher_id)",
     // Libraries by what they were made of (a digest), for other tasks of the same person; the newest of each queue.
-    "CREATE TABLE library (made_of NAME(40) NOT NULL, queue_id ID NOT NULL, file_id ID NOT NULL, made_us MICROS NOT NULL, PRIMARY KEY (made_of, queue_id)) {table norowid}",
+    "CREATE TABLE task_library (made_of NAME(40) NOT NULL, queue_id ID NOT NULL, file_id ID NOT NULL, made_us MICROS NOT NULL, PRIMARY KEY (made_of, queue_id)) {table norowid}",
     // The unit of accounting: one row a file (or part of a file) of a task's inputs. file_no: rows of one file share it; ram_mb: memory that its jobs
     // get beyond the task's (0 = the task's); prev_job: the last job that was in charge and is not any more.
     concat!("CREATE TABLE task_file (", columns!(task_file), ") {table}"),

@@ -5,8 +5,8 @@ use panda_core::id::QueueId;
 use crate::{Batch, Error, Store, statements};
 
 statements! {
-    [hot] read GET = "library.get", "SELECT file_id, made_us FROM library WHERE made_of = :made_of AND queue_id = :queue LIMIT 1";
-    write SET = "library.set", "INSERT INTO library (made_of, queue_id, file_id, made_us) VALUES (:made_of, :queue, :file, :now) {upsert(made_of,queue_id): file_id,made_us}";
+    [hot] read GET = "library.get", "SELECT file_id, made_us FROM task_library WHERE made_of = :made_of AND queue_id = :queue LIMIT 1";
+    write SET = "library.set", "INSERT INTO task_library (made_of, queue_id, file_id, made_us) VALUES (:made_of, :queue, :file, :now) {upsert(made_of,queue_id): file_id,made_us}";
 }
 
 /// File row of the newest library made of this on a queue, and when its build was made (microseconds UTC).
