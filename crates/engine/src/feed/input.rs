@@ -130,7 +130,7 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
         ..after.clone()
     };
     let begun = f.begun.take();
-    let mut sets = begun.as_ref().map(|b| b.sets.clone());
+    let sets = begun.as_ref().map(|b| b.sets.clone());
     let mut begun = begun.map(|b| b.batch(Some(&listed)));
     for _ in 0..MAX_CONFLICTS {
         let mut batch = Batch::new();
@@ -156,7 +156,7 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
                 return Ok(true);
             }
             // A task that is begun twice.
-            Err(e) if sets.take().is_some() => return Err(e.into()),
+            Err(e) if sets.is_some() => return Err(e.into()),
             Err(e) if e.is_conflict() => {
                 // Either the task was moved on, or another process has listed it further.
                 if !f.reread().await? {

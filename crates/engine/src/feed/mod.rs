@@ -39,7 +39,6 @@ pub(crate) use define::broken;
 pub use input::forget;
 
 use self::define::Begun;
-
 use crate::{
     EngineError,
     plan::{self, Refined},

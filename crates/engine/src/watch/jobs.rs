@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::queues::{Facts, Queues};
-use crate::{EngineError, Report, plan};
 use panda_core::{
     id::JobId,
     job::{
@@ -34,6 +32,9 @@ use panda_store::{
         snapshot, task,
     },
 };
+
+use super::queues::{Facts, Queues};
+use crate::{EngineError, Report, plan};
 
 /// Rows of one page.
 const PAGE: i64 = 480;

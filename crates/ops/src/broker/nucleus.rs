@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use panda_core::policy::{
-    broker::{Endpoint, Needs},
+    broker::{Endpoint, MAX_NAMES, Needs},
     nucleus::{Ask, Candidate, Decision, Limits, decide},
 };
 use panda_core::time::SplitMix64;
@@ -73,6 +73,3 @@ pub async fn check(ops: &Ops, name: &str) -> Result<(), OpsError> {
     let which = if nuclei.is_empty() { "none is marked as a nucleus".to_owned() } else { format!("nuclei are {}", nuclei.join(", ")) };
     Err(OpsError::refused(format!("{what}; {which} (`panda storage list`)")))
 }
-
-/// Nuclei named in one sentence.
-const MAX_NAMES: usize = 20;

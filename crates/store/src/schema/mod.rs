@@ -25,7 +25,7 @@ pub fn steps() -> impl Iterator<Item = &'static str> {
 mod tests {
     use super::*;
 
-    /// Words that MySQL 9 keeps for itself and other servers do not, lower case (its manual's list, "reserved").
+    /// Words that MySQL 9 keeps for itself and that a schema like this one might use, lower case (from its manual's list).
     const RESERVED: &[&str] = &[
         "cube",
         "cume_dist",

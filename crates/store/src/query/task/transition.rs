@@ -127,7 +127,7 @@ pub fn move_to(
     reason: Option<&str>,
 ) -> Result<(), IllegalTransition> {
     transition::check(Some(before.state), after.state, actor)?;
-    let earlier = batch.ops.iter().rposition(|op| moves(op, before));
+    let earlier = earlier(batch, before);
     let from = earlier.and_then(|at| bound(&batch.ops[at], "rev")).unwrap_or(before.rev);
     let binds = vec![
         ("state", after.state.as_str().into()),
@@ -159,9 +159,11 @@ pub fn move_to(
     }
     Ok(())
 }
-/// Whether a statement of a batch makes a task what `before` is.
-fn moves(op: &Op, before: &TaskRow) -> bool {
-    std::ptr::eq(op.stmt(), &MOVE) && bound(op, "id") == Some(before.id.0) && bound(op, "next") == Some(before.rev)
+/// The statement of a batch that makes a task what `before` is, unless one behind it counts on that.
+fn earlier(batch: &Batch, before: &TaskRow) -> Option<usize> {
+    let of_task = |op: &Op, name: &str| bound(op, "id") == Some(before.id.0) && bound(op, name) == Some(before.rev);
+    let at = batch.ops.iter().rposition(|op| std::ptr::eq(op.stmt(), &MOVE) && of_task(op, "next"))?;
+    (!batch.ops[at + 1..].iter().any(|op| of_task(op, "rev"))).then_some(at)
 }
 /// A number that is bound by name.
 fn bound(op: &Op, name: &str) -> Option<i64> {
@@ -232,4 +234,41 @@ pub async fn commands(store: &Store, after: panda_core::id::TaskId, n: i64) -> R
 /// Removes a command that was carried out, unless a newer one has replaced it.
 pub fn command_done(batch: &mut Batch, c: &TaskCommand) {
     batch.exec(&COMMAND_DONE, vec![("id", c.task_id.into()), ("at", c.at_us.into())]);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use panda_core::id::TaskId;
+
+    fn row(state: TaskState, rev: i64) -> TaskRow {
+        TaskRow { rev, ..TaskRow::new(TaskId(7), "t", state, "amber", "user", 1, 0) }
+    }
+    fn moves(batch: &Batch) -> Vec<(Option<i64>, Option<i64>)> {
+        let own = batch.ops.iter().filter(|op| std::ptr::eq(op.stmt(), &MOVE));
+        own.map(|op| (bound(op, "rev"), bound(op, "next"))).collect()
+    }
+    fn step(batch: &mut Batch, from: TaskState, rev: i64, to: TaskState) {
+        move_to(batch, &row(from, rev), &row(to, rev), Actor::Engine, 5, None).unwrap();
+    }
+
+    #[test]
+    fn moves_that_follow_one_another_are_one_write() {
+        let mut batch = Batch::new();
+        step(&mut batch, TaskState::Registered, 0, TaskState::Defined);
+        step(&mut batch, TaskState::Defined, 1, TaskState::Ready);
+        assert_eq!(moves(&batch), [(Some(0), Some(2))]);
+        let events: usize = batch.ops.iter().map(|op| if let Op::Insert { rows, .. } = op { rows.len() } else { 0 }).sum();
+        assert_eq!(events, 2);
+    }
+
+    #[test]
+    fn a_move_that_something_counts_on_stays() {
+        let mut batch = Batch::new();
+        step(&mut batch, TaskState::Registered, 0, TaskState::Defined);
+        guard(&mut batch, &row(TaskState::Defined, 1), 5);
+        step(&mut batch, TaskState::Defined, 1, TaskState::Ready);
+        assert_eq!(moves(&batch), [(Some(0), Some(1)), (Some(1), Some(2))]);
+    }
 }
