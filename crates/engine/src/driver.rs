@@ -1,12 +1,6 @@
 //! The only timer of the engine: runs each loop when it is woken and, as a safety net, periodically.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::select_all};
 use panda_ops::Ops;
@@ -14,12 +8,11 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    Report, lease,
+    Report,
+    lease::{self, Keeper, Part, Parts},
     loops::{self, LoopKind},
 };
 
-/// How often the lease is renewed; a third of its life.
-const LEASE_PERIOD: Duration = Duration::from_secs(10);
 /// Pause after a failed step, so that a broken database is not hammered.
 const ERROR_PAUSE: Duration = Duration::from_secs(2);
 /// Most steps in a row before the loop looks at its shutdown signal and yields.
@@ -28,7 +21,7 @@ const MAX_STEPS: usize = 50;
 /// How the engine runs.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Name of this process in the lease.
+    /// Name of this process in the leases; no other living process on the database has it.
     pub holder: String,
     /// Longest time between two steps of a loop without a wake-up.
     pub period: Duration,
@@ -61,97 +54,94 @@ pub struct LoopStatus {
 #[derive(Debug)]
 pub struct Engine {
     stop: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
     status: Arc<Mutex<Vec<LoopStatus>>>,
 }
 
 impl Engine {
-    /// Starts the loops; they run while this process holds the lease.
+    /// Starts the loops; each runs while this process holds its lease.
     #[must_use]
     pub fn start(ops: Arc<Ops>, options: EngineOptions) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let leading = Arc::new(AtomicBool::new(false));
+        let (ended, all_ended) = watch::channel(false);
+        let parts = Arc::new(Parts::default());
         let options = Arc::new(options);
         let status = Arc::new(Mutex::new(
             LoopKind::ALL.iter().map(|&kind| LoopStatus { kind, last_us: 0, steps: 0, done: 0, last_error: None }).collect::<Vec<_>>(),
         ));
-        let (lead_tx, lead_rx) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(keep_lease(ops.clone(), options.clone(), leading.clone(), lead_tx, stopped.clone()))];
+        let (lead_tx, lead_rx) = watch::channel(0);
+        let keeper = Keeper::new(&options.holder, parts.clone());
+        let keeper = tokio::spawn(keep_leases(ops.clone(), keeper, lead_tx, all_ended));
+        let mut tasks = vec![];
         for kind in LoopKind::ALL {
             let runner = Runner {
                 ops: ops.clone(),
                 options: options.clone(),
                 kind: *kind,
-                leading: leading.clone(),
+                parts: parts.clone(),
                 status: status.clone(),
                 stopped: stopped.clone(),
                 lead: lead_rx.clone(),
             };
             tasks.push(tokio::spawn(runner.run()));
         }
-        Self { stop, tasks: Mutex::new(tasks), status }
+        Self { stop, ended, tasks: Mutex::new(tasks), keeper: Mutex::new(Some(keeper)), status }
     }
     /// How the loops fare.
     #[must_use]
     pub fn status(&self) -> Vec<LoopStatus> {
         self.status.lock().clone()
     }
-    /// Stops the loops after their present step and gives the lease back.
+    /// Stops the loops after their present step and gives the leases back.
     pub async fn shutdown(&self) {
         let _ = self.stop.send(true);
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for task in tasks {
             let _ = task.await;
         }
+        let _ = self.ended.send(true);
+        let keeper = self.keeper.lock().take();
+        if let Some(keeper) = keeper {
+            let _ = keeper.await;
+        }
     }
 }
 
-async fn keep_lease(
-    ops: Arc<Ops>,
-    options: Arc<EngineOptions>,
-    leading: Arc<AtomicBool>,
-    lead: watch::Sender<bool>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let mut held = None;
+/// Keeps the leases until all loops have ended.
+async fn keep_leases(ops: Arc<Ops>, mut keeper: Keeper, lead: watch::Sender<u64>, mut ended: watch::Receiver<bool>) {
+    let mut held: Vec<&str> = vec![];
     loop {
-        match lease::keep(&ops, &options.holder, held).await {
-            Ok(epoch) => {
-                if epoch.is_some() != held.is_some() {
-                    tracing::info!(holder = options.holder, leading = epoch.is_some(), "engine lease");
-                }
-                held = epoch;
-            }
-            Err(e) => {
-                tracing::error!("engine lease: {e}");
-                held = None;
-            }
+        if let Err(e) = keeper.keep(&ops).await {
+            tracing::error!("engine leases: {e}");
         }
-        if held.is_none() {
-            // Somebody else may list on.
-            crate::feed::forget(&ops);
+        let now: Vec<&str> = keeper.held().collect();
+        if now != held {
+            tracing::info!(holds = now.join(" "), "engine leases");
+            if !now.contains(&LoopKind::Refine.part()) {
+                // Somebody else may list on.
+                crate::feed::forget(&ops);
+            }
+            held = now;
+            lead.send_modify(|n| *n += 1);
         }
-        leading.store(held.is_some(), Ordering::Release);
-        lead.send_replace(held.is_some());
         tokio::select! {
-            () = tokio::time::sleep(LEASE_PERIOD) => {}
-            _ = stopped.changed() => break,
+            () = tokio::time::sleep(lease::PERIOD) => {}
+            _ = ended.wait_for(|e| *e) => break,
         }
     }
-    leading.store(false, Ordering::Release);
-    if let Some(epoch) = held {
-        lease::give_back(&ops, epoch).await;
-    }
+    keeper.give_back(&ops).await;
 }
 
 struct Runner {
     ops: Arc<Ops>,
     options: Arc<EngineOptions>,
     kind: LoopKind,
-    leading: Arc<AtomicBool>,
+    parts: Arc<Parts>,
     status: Arc<Mutex<Vec<LoopStatus>>>,
     stopped: watch::Receiver<bool>,
-    lead: watch::Receiver<bool>,
+    lead: watch::Receiver<u64>,
 }
 
 impl Runner {
@@ -167,7 +157,7 @@ impl Runner {
             for topic in &mut topics {
                 topic.mark_unchanged();
             }
-            let again = self.leading.load(Ordering::Acquire) && self.steps().await;
+            let again = self.steps().await;
             if again {
                 continue;
             }
@@ -183,6 +173,7 @@ impl Runner {
     /// Steps until there is nothing more to do at once; true when the bound was met before that.
     async fn steps(&self) -> bool {
         for _ in 0..MAX_STEPS {
+            let Some(entered) = self.parts.get(self.kind.part()).and_then(Part::enter) else { return false };
             let now = self.ops.now();
             let result = loops::step(self.kind, &self.ops, now).await;
             self.note(now.0, &result);
@@ -195,6 +186,7 @@ impl Runner {
                 }
                 Err(e) => {
                     tracing::error!("{}: {e}", self.kind.name());
+                    drop(entered);
                     tokio::time::sleep(ERROR_PAUSE).await;
                     return false;
                 }

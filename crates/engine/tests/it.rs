@@ -53,6 +53,8 @@ mod retention;
 mod retries;
 #[path = "it/retry.rs"]
 mod retry;
+#[path = "it/several.rs"]
+mod several;
 #[path = "it/shares.rs"]
 mod shares;
 #[path = "it/small.rs"]

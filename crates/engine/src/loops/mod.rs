@@ -93,6 +93,14 @@ impl LoopKind {
             Self::Sweep => "sweep",
         }
     }
+    /// The lease under which it runs. Who lists a task keeps it at hand for who makes its jobs: these two are of one process.
+    #[must_use]
+    pub fn part(self) -> &'static str {
+        match self {
+            Self::Refine | Self::Generate => "make",
+            other => other.name(),
+        }
+    }
     /// What wakes it.
     #[must_use]
     pub fn topics(self) -> &'static [Topic] {
@@ -140,5 +148,17 @@ pub async fn step(kind: LoopKind, ops: &Ops, now: Micros) -> Result<Report, Engi
         LoopKind::Archive => archive::step(ops).await,
         LoopKind::Balance => balance::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_loop_has_a_lease() {
+        for kind in LoopKind::ALL {
+            assert!(crate::lease::PARTS.contains(&kind.part()), "{}", kind.name());
+        }
     }
 }

@@ -144,6 +144,15 @@ impl World {
     pub fn pass(&self, seconds: i64) {
         self.clock.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
     }
+    /// The clock shows the real time, as other processes have it.
+    pub fn now(&self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        self.clock.0.fetch_max(i64::try_from(now.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+    /// URL of the database.
+    pub fn url(&self) -> &str {
+        self.db.url()
+    }
     /// The clock goes on by as little as it can.
     pub fn tick(&self) {
         self.clock.0.fetch_add(1, Ordering::Relaxed);

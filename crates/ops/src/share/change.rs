@@ -5,8 +5,8 @@ use panda_core::policy::share::Share;
 use panda_store::{
     Batch,
     query::{
+        lease,
         share::{self, REVISION},
-        snapshot,
     },
 };
 use serde_json::{Map, Value};
@@ -96,15 +96,15 @@ fn apply(share: &mut Share, values: &Map<String, Value>) -> Result<(), OpsError>
 /// Reads all shares, changes them, checks all of them, writes what differs.
 async fn change<T>(ops: &Ops, edit: impl Fn(&mut Vec<Share>) -> Result<T, OpsError>) -> Result<T, OpsError> {
     for _ in 0..MAX_CONFLICTS {
-        let lease = snapshot::lease(&ops.store, REVISION).await?;
+        let revision = lease::get(&ops.store, REVISION).await?;
         let before = share::list(&ops.store).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let mut after = before.clone();
         let out = edit(&mut after)?;
         check(after.clone()).map_err(OpsError::refused)?;
         let mut batch = Batch::new();
-        match &lease {
-            Some(l) => snapshot::lease_take(&mut batch, REVISION, "shares", l.epoch, 0),
-            None => snapshot::lease_add(&mut batch, REVISION, "shares", 0),
+        match &revision {
+            Some(l) => lease::take(&mut batch, REVISION, "shares", l.epoch, 0),
+            None => lease::add(&mut batch, REVISION, "shares", 0),
         }
         for s in after.iter().filter(|s| !before.contains(s)) {
             share::set(&mut batch, &row(s));

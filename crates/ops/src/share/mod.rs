@@ -19,8 +19,8 @@ use panda_core::{
     setting::{Values, dispatch::SHARE_DEFAULT},
 };
 use panda_store::query::{
+    lease,
     share::{self, REVISION, ShareRow},
-    snapshot,
 };
 use panda_wire::TaskParameters;
 use regex::Regex;
@@ -79,7 +79,7 @@ impl Ops {
     async fn reread_shares(&self) -> Result<Arc<Held>, OpsError> {
         let _one = self.shares.reading.lock().await;
         let now = self.now().0;
-        let revision = snapshot::lease(&self.store, REVISION).await?.map_or(0, |l| l.epoch);
+        let revision = lease::get(&self.store, REVISION).await?.map_or(0, |l| l.epoch);
         let held = self.shares.held.load_full();
         let next = match held {
             Some(h) if h.revision == revision => Held { looked_us: now, revision, tree: h.tree.clone(), patterns: h.patterns.clone() },

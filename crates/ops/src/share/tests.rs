@@ -3,7 +3,10 @@ use panda_core::{
     job::state::JobState,
     task::state::TaskState,
 };
-use panda_store::{Batch, query::job};
+use panda_store::{
+    Batch,
+    query::{job, snapshot},
+};
 use serde_json::json;
 
 use super::{change::*, reassign, show::show, *};

@@ -127,7 +127,8 @@ fn routes(
 }
 
 fn engine_options(config: &Config) -> EngineOptions {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // What the name has room for beside the process's number.
+    let host: String = rustix::system::uname().nodename().to_string_lossy().chars().take(38).collect();
     EngineOptions { period: config.engine.period, ..EngineOptions::new(format!("{host}:{}", std::process::id())) }
 }
 

@@ -13,6 +13,7 @@ pub mod effect;
 pub mod hold;
 pub mod job;
 pub mod journal;
+pub mod lease;
 pub mod old;
 pub mod person;
 pub mod queue;
@@ -51,6 +52,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         job::report::ALL,
         job::transition::ALL,
         journal::ALL,
+        lease::ALL,
         old::ALL,
         person::ALL,
         queue::ALL,

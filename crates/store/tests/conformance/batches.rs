@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use panda_core::{id::JobId, job::state::JobState, machine::Actor};
 use panda_store::{
     Batch, Error, IdKind, Topic,
-    query::{cache, decision, job, snapshot},
+    query::{cache, decision, job, lease, snapshot},
     testing::{Backend, TestDb},
 };
 
@@ -137,7 +137,7 @@ pub async fn deltas_of_many_callers_add_up(backend: Backend) {
     let db = TestDb::fresh(backend).await;
     let store = db.open().await;
     let mut batch = Batch::new();
-    snapshot::lease_add(&mut batch, "shard 1", "me", 0);
+    lease::add(&mut batch, "shard 1", "me", 0);
     store.apply(batch).await.unwrap();
     // Thirty-two callers race for one lease by compare-and-set; each step has one winner.
     let mut callers = vec![];
@@ -146,9 +146,9 @@ pub async fn deltas_of_many_callers_add_up(backend: Backend) {
         callers.push(tokio::spawn(async move {
             let mut won = 0;
             for _ in 0..10 {
-                let epoch = snapshot::lease(&store, "shard 1").await.unwrap().unwrap().epoch;
+                let epoch = lease::get(&store, "shard 1").await.unwrap().unwrap().epoch;
                 let mut batch = Batch::new();
-                snapshot::lease_take(&mut batch, "shard 1", &format!("caller {caller}"), epoch, 1);
+                lease::take(&mut batch, "shard 1", &format!("caller {caller}"), epoch, 1);
                 match store.apply(batch).await {
                     Ok(()) => won += 1,
                     Err(e) => assert!(e.is_conflict(), "{e}"),
@@ -161,7 +161,7 @@ pub async fn deltas_of_many_callers_add_up(backend: Backend) {
     for caller in callers {
         won += caller.await.unwrap();
     }
-    let first = snapshot::lease(&store, "shard 1").await.unwrap().unwrap();
+    let first = lease::get(&store, "shard 1").await.unwrap().unwrap();
     assert!(won > 0);
     assert!(first.epoch >= won, "{first:?} after {won} wins");
 }
