@@ -18,6 +18,7 @@ pub mod resource;
 pub mod retention;
 pub mod retry;
 pub mod rules;
+pub mod scout;
 pub mod share;
 pub mod split;
 pub mod text;

@@ -12,6 +12,7 @@ pub mod notify;
 pub mod nucleus;
 pub mod rebroker;
 pub mod retention;
+pub mod scout;
 pub mod task;
 pub mod task_retry;
 pub mod task_timer;
@@ -222,6 +223,7 @@ pub const fn areas() -> &'static [&'static [&'static Setting]] {
         task_retry::ALL,
         brake::ALL,
         retention::ALL,
+        scout::ALL,
     ]
 }
 
