@@ -98,6 +98,8 @@ pub struct Ops {
     pub shares: share::Shares,
     /// Resource types.
     pub resource_types: resource::Table,
+    /// How outputs on storages are looked at.
+    pub disk: Arc<dyn storage::Look>,
     /// This process among those that work on the database.
     pub process: String,
     /// What else this process remembers.
@@ -126,6 +128,7 @@ impl Ops {
             rules: rule::Cache::default(),
             shares: share::Shares::default(),
             resource_types: resource::Table::default(),
+            disk: Arc::new(storage::Disk),
             process: uuid::Uuid::new_v4().simple().to_string(),
             live: live::Live::default(),
         }

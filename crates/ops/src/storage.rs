@@ -8,6 +8,26 @@ use std::{
 
 use md5::{Digest, Md5};
 
+/// How stored files are looked at. The disk, unless the system is a simulated one.
+pub trait Look: Send + Sync {
+    /// Size and checksum of a file: `ad:` and eight hex digits of its Adler-32, or `md5:` and 32 of its MD5. Blocking.
+    ///
+    /// # Errors
+    /// The file is not there or cannot be read.
+    fn measure(&self, path: &Path, md5: bool) -> std::io::Result<(u64, String)>;
+}
+
+/// Files of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+impl Look for Disk {
+    fn measure(&self, path: &Path, md5: bool) -> std::io::Result<(u64, String)> {
+        let (size, sum) = measure(path)?;
+        Ok((size, if md5 { format!("md5:{}", md5_hex(path)?) } else { format!("ad:{sum:08x}") }))
+    }
+}
+
 /// What lies in front of a path in an address of a local file.
 pub const LOCAL: &str = "file://localhost";
 

@@ -15,7 +15,6 @@ use crate::{
 fn common() -> Vec<&'static Stmt> {
     let mut all = query::catalogue();
     all.extend(schema::own::ALL);
-    all.extend(crate::testing::ALL);
     all
 }
 

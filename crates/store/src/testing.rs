@@ -8,7 +8,8 @@ use panda_core::{
     job::{record::JobKind, state::JobState},
 };
 
-use crate::{Error, Store, query::job::JobRow, statements};
+pub use crate::query::check::broken as broken_histories;
+use crate::{Store, query::job::JobRow};
 
 /// Which backend a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,34 +185,4 @@ pub fn job_row(id: JobId, person_id: i64, now_us: i64) -> JobRow {
         ended_us: None,
         rev: 0,
     }
-}
-
-statements! {
-    read JOB_CHAIN = "testing.job_chain", "SELECT j.id FROM job j WHERE NOT EXISTS (SELECT 1 FROM job_event e WHERE e.job_id = j.id AND e.to_state = j.state AND e.rev = (SELECT MAX(x.rev) FROM job_event x WHERE x.job_id = j.id)) ORDER BY j.id LIMIT 20";
-    read TASK_CHAIN = "testing.task_chain", "SELECT t.id FROM task t WHERE NOT EXISTS (SELECT 1 FROM task_event e WHERE e.task_id = t.id AND e.to_state = t.state AND e.rev = (SELECT MAX(x.rev) FROM task_event x WHERE x.task_id = t.id)) ORDER BY t.id LIMIT 20";
-    read COLD_CHAIN = "testing.cold_chain", "SELECT j.id FROM job_archive j WHERE EXISTS (SELECT 1 FROM job_archive_event e WHERE e.job_id = j.id) AND NOT EXISTS (SELECT 1 FROM job_archive_event e WHERE e.job_id = j.id AND e.to_state = j.state AND e.rev = (SELECT MAX(x.rev) FROM job_archive_event x WHERE x.job_id = j.id)) ORDER BY j.id LIMIT 20";
-    read TWICE = "testing.twice", "SELECT j.id FROM job j JOIN job_archive a ON a.id = j.id ORDER BY j.id LIMIT 20";
-    read TASK_TWICE = "testing.task_twice", "SELECT t.id FROM task t JOIN task_archive a ON a.id = t.id ORDER BY t.id LIMIT 20";
-    read LANES = "testing.ready_lane", "SELECT id FROM job WHERE (ready_lane IS NULL AND state = 'activated') OR (ready_lane IS NOT NULL AND state <> 'activated') ORDER BY id LIMIT 20";
-}
-
-/// What does not hold in this database: jobs and tasks whose last event is not their state, lanes that do not agree with states.
-///
-/// # Errors
-/// As every read.
-pub async fn broken_histories(store: &Store) -> Result<Vec<String>, Error> {
-    let mut wrong = vec![];
-    for (stmt, what) in [
-        (&JOB_CHAIN, "job's history does not end in its state"),
-        (&TASK_CHAIN, "task's history does not end in its state"),
-        (&COLD_CHAIN, "archived job's history does not end in its state"),
-        (&TWICE, "job is hot and in the archive"),
-        (&TASK_TWICE, "task is hot and in the archive"),
-        (&LANES, "job stands in a lane and is not activated, or the other way round"),
-    ] {
-        for row in store.fetch(stmt, vec![]).await? {
-            wrong.push(format!("{}: {what}", row.int(0)?));
-        }
-    }
-    Ok(wrong)
 }

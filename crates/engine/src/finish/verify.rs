@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use panda_ops::{queue::Snapshot, storage};
+use panda_ops::{
+    queue::Snapshot,
+    storage::{self, Look},
+};
 use panda_store::query::queue::QueueRow;
 
 use super::report::Stored;
@@ -34,7 +37,7 @@ pub fn lies_at(endpoints: &[Endpoint], file: &Stored) -> Option<String> {
 
 /// Checks one stored file; the answer is the problem, if any. Blocking.
 #[must_use]
-pub fn problem(endpoints: &[Endpoint], file: &Stored) -> Option<String> {
+pub fn problem(look: &dyn Look, endpoints: &[Endpoint], file: &Stored) -> Option<String> {
     let Some(surl) = &file.surl else { return Some(format!("output {}: the report says no address", file.lfn)) };
     let Some(path) = storage::local_path(surl) else {
         return Some(format!("output {}: {surl} is no address of a storage that this server reads", file.lfn));
@@ -42,23 +45,15 @@ pub fn problem(endpoints: &[Endpoint], file: &Stored) -> Option<String> {
     if !endpoints.iter().any(|e| below(&e.root, &path)) {
         return Some(format!("output {}: {surl} does not lie in the queue's storage", file.lfn));
     }
-    let (size, sum) = match storage::measure(&path) {
+    let (size, sum) = match look.measure(&path, file.checksum.starts_with("md5:")) {
         Ok(found) => found,
         Err(e) => return Some(format!("output {}: reported at {surl}, but: {e}", file.lfn)),
     };
     if i64::try_from(size) != Ok(file.size) {
         return Some(format!("output {}: {size} bytes at {surl}, {} reported", file.lfn, file.size));
     }
-    let found = if file.checksum.starts_with("md5:") {
-        match storage::md5_hex(&path) {
-            Ok(sum) => format!("md5:{sum}"),
-            Err(e) => return Some(format!("output {}: reported at {surl}, but: {e}", file.lfn)),
-        }
-    } else {
-        format!("ad:{sum:08x}")
-    };
-    if found != file.checksum {
-        return Some(format!("output {}: checksum {found} at {surl}, {} reported", file.lfn, file.checksum));
+    if sum != file.checksum {
+        return Some(format!("output {}: checksum {sum} at {surl}, {} reported", file.lfn, file.checksum));
     }
     None
 }

@@ -1,6 +1,9 @@
 //! Settles final reports: reads them in bulk, checks the outputs on the storage, moves each job from holding to where it belongs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use panda_core::{
     file::{
@@ -22,6 +25,7 @@ use panda_ops::{
         account::{self, Deltas, End},
         ending::Ending,
     },
+    storage::Look,
 };
 use panda_store::{
     Batch, IdKind,
@@ -56,7 +60,7 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<crate::Report, Engine
         return Ok(crate::Report::default());
     }
     let more = reports.len() as i64 == REPORTS_A_STEP;
-    let cases = verify(load(ops, reports).await?).await?;
+    let cases = verify(ops.disk.clone(), load(ops, reports).await?).await?;
     let mut done = 0;
     for group in cases.chunks(JOBS_A_BATCH) {
         match settle(ops, group, now).await {
@@ -118,10 +122,10 @@ async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError>
 }
 
 /// Matches reports with what was expected and looks at the storage; file I/O happens here, before any batch.
-async fn verify(mut cases: Vec<Case>) -> Result<Vec<Case>, EngineError> {
+async fn verify(look: Arc<dyn Look>, mut cases: Vec<Case>) -> Result<Vec<Case>, EngineError> {
     tokio::task::spawn_blocking(move || {
         for case in &mut cases {
-            check(case);
+            check(look.as_ref(), case);
         }
         cases
     })
@@ -143,7 +147,7 @@ fn check_inputs(case: &mut Case) {
     }
 }
 
-fn check(case: &mut Case) {
+fn check(look: &dyn Look, case: &mut Case) {
     check_inputs(case);
     let outputs: Vec<JobFile> = case.files.iter().filter(|f| f.role.is_output()).cloned().collect();
     if case.final_report.finished {
@@ -167,7 +171,7 @@ fn check(case: &mut Case) {
     let endpoints = &case.endpoints;
     let stored = case.matched.stored.iter().chain(&case.matched.further);
     case.away = stored.clone().filter_map(|(_, s)| Some((s.lfn.clone(), lies_at(endpoints, s)?))).collect();
-    let found = stored.filter_map(|(f, s)| problem(endpoints, s).map(|p| (f.role.is_log(), p))).collect::<Vec<_>>();
+    let found = stored.filter_map(|(f, s)| problem(look, endpoints, s).map(|p| (f.role.is_log(), p))).collect::<Vec<_>>();
     if case.final_report.finished {
         if let Some((_, p)) = found.into_iter().next() {
             case.matched.problem.get_or_insert(p);

@@ -1,5 +1,7 @@
 //! Takes a pilot's status update: a pure heartbeat goes the fast way, everything else is decided by `core` and applied as one batch.
 
+use std::collections::{HashMap, HashSet};
+
 use panda_core::{
     id::JobId,
     job::{
@@ -26,6 +28,9 @@ pub const PILOT_HOLDS: &str = "pilot_holds";
 
 /// Sub-state of a job that failed because its pilot fell silent: should the pilot come back, it still has a payload to stop.
 pub const LOST_HEARTBEAT: &str = "lost_heartbeat";
+
+/// Most jobs whose updates share a batch: each has up to four statements and rows.
+const MANY: usize = 100;
 
 /// A status update, decoded (`spec/api_v1.md` section 10.2).
 #[derive(Debug, Clone)]
@@ -81,6 +86,56 @@ pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
         }
     }
     Err(OpsError::refused(format!("job {} changes all the time; send the update again", u.job_id)))
+}
+
+/// Applies updates of many jobs; the answers come in the order of the updates. Those of different jobs share batches, so that what a site reports at
+/// once costs few round trips; several of one job are applied in their order.
+pub async fn many(ops: &Ops, updates: &[Update]) -> Vec<Result<Command, OpsError>> {
+    let mut answers = Vec::with_capacity(updates.len());
+    let mut rest = updates;
+    while !rest.is_empty() {
+        let mut seen = HashSet::new();
+        let n = rest.iter().take(MANY).take_while(|u| seen.insert(u.job_id)).count();
+        let (part, others) = rest.split_at(n);
+        rest = others;
+        match together(ops, part).await {
+            Ok(commands) => answers.extend(commands.into_iter().map(Ok)),
+            // Somebody changed one of the jobs, or a batch is refused for one of them: each for itself.
+            Err(e) => {
+                tracing::debug!("updates of {n} jobs together: {e}; one by one");
+                for u in part {
+                    answers.push(update(ops, u).await);
+                }
+            }
+        }
+    }
+    answers
+}
+
+/// Updates of different jobs in one batch.
+async fn together(ops: &Ops, updates: &[Update]) -> Result<Vec<Command>, OpsError> {
+    let now = ops.now().0;
+    let ids: Vec<JobId> = updates.iter().map(|u| u.job_id).collect();
+    let rows: HashMap<JobId, JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().map(|j| (j.id, j)).collect();
+    let mut batch = Batch::new();
+    let (mut commands, mut left) = (Vec::with_capacity(updates.len()), Vec::new());
+    for u in updates {
+        let row = rows.get(&u.job_id);
+        let decision = decide(row, u);
+        if let Some(before) = row {
+            build(&mut batch, before, u, &decision, now)?;
+            held_outputs(ops, &mut batch, before, &decision).await?;
+            if leaves_pilot(before, &decision) {
+                left.push(before);
+            }
+        }
+        commands.push(decision.command);
+    }
+    ops.store.apply(batch).await?;
+    for job in left {
+        order::ended(ops, job.lane_id, job.core_count).await?;
+    }
+    Ok(commands)
 }
 
 /// Whether the job was with a pilot and is no longer.

@@ -7,6 +7,7 @@ use crate::stmt::Stmt;
 
 pub mod archive;
 pub mod cache;
+pub mod check;
 pub mod dataset;
 pub mod decision;
 pub mod effect;
@@ -36,6 +37,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         archive::shift::ALL,
         archive::task::ALL,
         cache::ALL,
+        check::ALL,
         dataset::ALL,
         dataset::input::ALL,
         dataset::place::ALL,

@@ -1,0 +1,123 @@
+//! Users who submit: task parameters, people, input data sets.
+
+use panda_access::{Principal, Role};
+use panda_ops::{Ops, OpsError, task};
+use panda_store::{
+    Batch, IdKind,
+    query::dataset::{self, DatasetFile, DatasetRow},
+};
+use serde_json::{Value, json};
+
+use crate::{scenario::Kind, shelf};
+
+/// Rows of one batch of input files.
+const FILES_A_BATCH: usize = 400;
+
+/// A person of the simulation.
+pub(crate) fn person(name: &str, vo: &str, production: bool) -> Principal {
+    Principal {
+        issuer: "simulation".into(),
+        subject: name.into(),
+        name: name.into(),
+        nickname: name.into(),
+        vo: Some(vo.into()),
+        roles: production.then_some(Role::Production).into_iter().collect(),
+        groups: vec![vo.into()],
+        email: None,
+    }
+}
+
+/// Who submits tasks of this kind: to name a share or to run production takes the role.
+pub(crate) fn owner(kind: &Kind) -> Principal {
+    person(&kind.user, &kind.vo, kind.label == "managed" || kind.share.is_some())
+}
+
+/// Submits the `n`-th task; the answer is its number. A refusal is the system's decision, such as a limit of active tasks.
+pub(crate) async fn submit(ops: &Ops, kind: &Kind, n: usize) -> Result<i64, OpsError> {
+    let who = owner(kind);
+    let base = format!("user.{}.sim.{n}", kind.user);
+    if kind.files > 0 {
+        inputs(ops, kind, &base).await?;
+    }
+    let submitted = task::submit::submit(ops, &who, parameters(kind, &base), None).await?;
+    Ok(submitted.task_id.0)
+}
+
+/// Parameters as a client sends them.
+fn parameters(kind: &Kind, base: &str) -> Value {
+    let mut items = vec![json!({"type": "constant", "value": "-p \"work\""})];
+    if kind.files > 0 {
+        items.push(json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": format!("{base}.in/"), "expand": true}));
+    } else {
+        items.push(json!({"type": "template", "param_type": "pseudo_input", "value": "${SEQNUMBER}", "dataset": "seq_number"}));
+    }
+    for k in 0..kind.outputs {
+        let template = format!("user.{}.$JEDITASKID._${{SN/P}}.out{k}.root", kind.user);
+        let set = format!("{base}_out{k}.root/");
+        items.push(json!({"type": "template", "value": template, "param_type": "output", "dataset": set, "container": set, "hidden": true}));
+    }
+    let mut params = json!({
+        "taskName": format!("{base}/"), "uniqueTaskName": true, "vo": kind.vo, "architecture": null, "transUses": "", "transHome": null,
+        "processingType": "simulated", "prodSourceLabel": kind.label, "userName": kind.user, "taskPriority": kind.priority,
+        "coreCount": kind.cores, "ramCount": kind.ram_mb / kind.cores, "ramUnit": "MBPerCore", "maxAttempt": kind.attempts,
+        "log": {"dataset": format!("{base}.log/"), "container": format!("{base}.log/"), "type": "template", "param_type": "log",
+                "value": format!("{base}.log.$JEDITASKID.${{SN}}.log.tgz")},
+        "jobParameters": items,
+    });
+    if kind.files > 0 {
+        params["nFilesPerJob"] = json!(kind.files);
+    } else {
+        params["noInput"] = json!(true);
+        params["nEvents"] = json!(kind.jobs);
+        params["nEventsPerJob"] = json!(1);
+    }
+    if let Some(share) = &kind.share {
+        params["gshare"] = json!(share);
+    }
+    if kind.merge {
+        params["mergeOutput"] = json!(true);
+    }
+    params
+}
+
+/// The data set that a task reads.
+async fn inputs(ops: &Ops, kind: &Kind, base: &str) -> Result<(), OpsError> {
+    let n = kind.jobs as usize * kind.files as usize;
+    let store = &ops.store;
+    let set = store.id(IdKind::Row).await?;
+    let name = format!("{base}.in");
+    let mut batch = Batch::new();
+    let row = DatasetRow {
+        id: set,
+        vo: kind.vo.clone(),
+        name: name.clone(),
+        scope: format!("user.{}", kind.user),
+        state: "closed".into(),
+        person_id: None,
+        n_files: n as i64,
+        n_bytes: 0,
+        created_us: ops.now().0,
+    };
+    dataset::add(&mut batch, &row);
+    store.apply(batch).await?;
+    let names: Vec<String> = (0..n).map(|k| format!("{name}._{k:06}.root")).collect();
+    for part in names.chunks(FILES_A_BATCH) {
+        let mut batch = Batch::new();
+        let ids = store.ids(IdKind::Row, part.len()).await?;
+        for (id, lfn) in ids.into_iter().zip(part) {
+            let (size, sum) = shelf::facts(lfn);
+            let file = DatasetFile {
+                id,
+                dataset_id: set,
+                lfn: lfn.clone(),
+                scope: row.scope.clone(),
+                fsize: i64::try_from(size).ok(),
+                checksum: Some(format!("ad:{sum:08x}")),
+                ..DatasetFile::default()
+            };
+            dataset::add_file(&mut batch, &file);
+        }
+        store.apply(batch).await?;
+    }
+    Ok(())
+}
