@@ -43,7 +43,8 @@ pub(crate) async fn end(ops: &Ops, tasks: &[i64], stored: &BTreeMap<String, u32>
         for d in task::dataset::of_task(&ops.store, TaskId(id)).await? {
             if d.role.is_input() {
                 let totals = task::file::totals(&ops.store, d.id).await?;
-                let open: Vec<String> = totals.iter().filter(|t| t.0 == FileState::Running && t.1 > 0).map(|t| format!("{} {}", t.1, t.0)).collect();
+                let open: Vec<String> =
+                    totals.iter().filter(|t| t.0 == FileState::Running && t.1 > 0).map(|t| format!("{} {}", t.1, t.0)).collect();
                 if !open.is_empty() {
                     wrong.push(format!("task {id} has ended with inputs {} in {}", open.join(", "), d.name));
                 }
@@ -64,7 +65,11 @@ pub(crate) async fn end(ops: &Ops, tasks: &[i64], stored: &BTreeMap<String, u32>
 async fn registered(ops: &Ops, vo: &str, name: &str, counted: i64, stored: &BTreeMap<String, u32>) -> Result<Vec<String>, SimError> {
     let plain = panda_engine::finish::catalogue::plain_name(name);
     let Some(set) = dataset::by_name(&ops.store, vo, plain).await? else {
-        return Ok(if counted == 0 { vec![] } else { vec![format!("{counted} files of {name} have finished, and the catalogue has no such data set")] });
+        return Ok(if counted == 0 {
+            vec![]
+        } else {
+            vec![format!("{counted} files of {name} have finished, and the catalogue has no such data set")]
+        });
     };
     let mut wrong = Vec::new();
     let (mut after, mut n) = (String::new(), 0);

@@ -34,16 +34,9 @@ pub(crate) struct Loops {
 
 impl Loops {
     pub fn new(wake: &Wake, now_us: i64) -> Self {
-        let one = |kind: &LoopKind| Loop {
-            kind: *kind,
-            topics: kind.topics().iter().map(|t| wake.subscribe(*t)).collect(),
-            next_us: now_us,
-        };
+        let one =
+            |kind: &LoopKind| Loop { kind: *kind, topics: kind.topics().iter().map(|t| wake.subscribe(*t)).collect(), next_us: now_us };
         Self { all: LoopKind::ALL.iter().map(one).collect(), steps: 0, restless: Vec::new() }
-    }
-    /// When the first of them is due without a wake-up.
-    pub fn next_us(&self) -> i64 {
-        self.all.iter().map(|l| l.next_us).min().unwrap_or(i64::MAX)
     }
     /// Whether one was woken since it last ran.
     pub fn woken(&self) -> bool {

@@ -82,8 +82,7 @@ pub async fn run(scenario: &Scenario, store: Store, folder: PathBuf, watch: &mut
 /// As [`run`].
 pub async fn run_alone(scenario: &Scenario, watch: &mut dyn FnMut(Progress)) -> Result<Outcome, SimError> {
     let folder = tempfile::Builder::new().prefix("panda-sim-").tempdir().map_err(|e| SimError::File("a temporary folder".into(), e))?;
-    let url = format!("sqlite:{}", folder.path().join("panda.db").display());
-    let store = Store::open(&url, true).await?;
+    let store = Store::scratch(&folder.path().join("panda.db")).await?;
     let outcome = run(scenario, store.clone(), folder.path().join("data"), watch).await;
     store.close().await;
     outcome

@@ -77,8 +77,20 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let states = |of: &mut dyn Iterator<Item = (&String, String)>| of.map(|(s, n)| format!("{n} {s}")).collect::<Vec<_>>().join(", ");
         writeln!(f, "simulated      {:.1} h, seed {}, fingerprint {}", self.hours, self.seed, self.fingerprint)?;
-        writeln!(f, "tasks          {} ({} refused): {}", self.counts.tasks, self.counts.refused, states(&mut self.task_states.iter().map(|(s, n)| (s, n.to_string()))))?;
-        writeln!(f, "jobs           {} handed out, {} ended: {}", self.counts.dispatched, self.counts.ended, states(&mut self.jobs.iter().map(|(s, n)| (s, n.to_string()))))?;
+        writeln!(
+            f,
+            "tasks          {} ({} refused): {}",
+            self.counts.tasks,
+            self.counts.refused,
+            states(&mut self.task_states.iter().map(|(s, n)| (s, n.to_string())))
+        )?;
+        writeln!(
+            f,
+            "jobs           {} handed out, {} ended: {}",
+            self.counts.dispatched,
+            self.counts.ended,
+            states(&mut self.jobs.iter().map(|(s, n)| (s, n.to_string())))
+        )?;
         writeln!(f, "slots          {:.1} % of their time with a job", self.slots_used)?;
         let [median, most, longest] = self.first_job_s;
         writeln!(f, "first job      {median} s after submission (median), {most} s (90 %), {longest} s (longest)")?;
@@ -86,7 +98,11 @@ impl fmt::Display for Outcome {
             writeln!(f, "share          {:<20} target {:6.2} %, had {:6.2} %", s.share, s.target, s.actual)?;
         }
         if !self.shares.is_empty() {
-            writeln!(f, "               {} samples; {} left out because a share had nothing that waited", self.share_samples.0, self.share_samples.1)?;
+            writeln!(
+                f,
+                "               {} samples; {} left out because a share had nothing that waited",
+                self.share_samples.0, self.share_samples.1
+            )?;
         }
         let c = &self.counts;
         writeln!(f, "faults         {} lost answers, {} repeated reports, {} others", c.lost_answers, c.repeated, c.faults)?;

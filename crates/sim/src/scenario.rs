@@ -24,6 +24,9 @@ pub struct Scenario {
     pub drain_hours: f64,
     /// Simulated seconds between two looks of the loops and pilots: nothing happens faster than this.
     pub tick_s: i64,
+    /// Longest simulated seconds between two looks while nothing wakes a loop and no pilot does anything; loops are then up to so much late. 0 = as
+    /// `tick_s`.
+    pub idle_tick_s: i64,
     /// How often a running job is heard of, seconds; 0 = only at its start and end.
     pub heartbeat_s: i64,
     /// How often invariants are checked, in ticks; 0 = only at the end. They read whole tables.
@@ -56,6 +59,7 @@ impl Default for Scenario {
             hours: 24.0,
             drain_hours: 0.0,
             tick_s: 10,
+            idle_tick_s: 0,
             heartbeat_s: 1_800,
             check_every: 0,
             measure_from_hour: 0.0,
@@ -288,6 +292,9 @@ impl Scenario {
         }
         if !(1..=3_600).contains(&self.tick_s) || self.heartbeat_s < 0 {
             return wrong(format!("tick_s = {}, heartbeat_s = {}: give 1 to 3600 and 0 or more", self.tick_s, self.heartbeat_s));
+        }
+        if !(0..=3_600).contains(&self.idle_tick_s) {
+            return wrong(format!("idle_tick_s = {}: give 0 to 3600", self.idle_tick_s));
         }
         if self.queues.is_empty() {
             return wrong("there is no [[queue]]: jobs have nowhere to run".into());

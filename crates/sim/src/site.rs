@@ -156,7 +156,8 @@ impl World {
     }
 
     fn start(&mut self, at: usize, job: &str) -> Result<(), SimError> {
-        let d: Dictionary<'_> = serde_json::from_str(job).map_err(|e| SimError::Ops(OpsError::Internal(format!("a job's document: {e}"))))?;
+        let d: Dictionary<'_> =
+            serde_json::from_str(job).map_err(|e| SimError::Ops(OpsError::Internal(format!("a job's document: {e}"))))?;
         let now = self.now_us();
         let Some(&task) = self.by_id.get(&d.task) else {
             self.violation(format!("job {} belongs to task {}, which nobody submitted", d.id, d.task));

@@ -47,14 +47,17 @@ pub(crate) async fn submit(ops: &Ops, kind: &Kind, n: usize) -> Result<i64, OpsE
 fn parameters(kind: &Kind, base: &str) -> Value {
     let mut items = vec![json!({"type": "constant", "value": "-p \"work\""})];
     if kind.files > 0 {
-        items.push(json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": format!("{base}.in/"), "expand": true}));
+        items.push(
+            json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": format!("{base}.in/"), "expand": true}),
+        );
     } else {
         items.push(json!({"type": "template", "param_type": "pseudo_input", "value": "${SEQNUMBER}", "dataset": "seq_number"}));
     }
     for k in 0..kind.outputs {
         let template = format!("user.{}.$JEDITASKID._${{SN/P}}.out{k}.root", kind.user);
         let set = format!("{base}_out{k}.root/");
-        items.push(json!({"type": "template", "value": template, "param_type": "output", "dataset": set, "container": set, "hidden": true}));
+        items
+            .push(json!({"type": "template", "value": template, "param_type": "output", "dataset": set, "container": set, "hidden": true}));
     }
     let mut params = json!({
         "taskName": format!("{base}/"), "uniqueTaskName": true, "vo": kind.vo, "architecture": null, "transUses": "", "transHome": null,

@@ -220,10 +220,11 @@ impl World {
         if self.draining() && self.over().await? {
             return Ok(false);
         }
-        // With nothing to do the clock goes on to what comes next, at most by the longest that any loop may be late.
-        let tick = self.scenario.tick_s * 1_000_000;
-        let next = self.heap.peek().map_or(i64::MAX, |Reverse((at, ..))| *at).min(self.loops.next_us()).max(now.0 + tick);
-        let next = if self.loops.woken() { now.0 + tick } else { next };
+        let tick = now.0 + self.scenario.tick_s * 1_000_000;
+        // With nothing to do the clock goes on to what comes next.
+        let idle = now.0 + self.scenario.idle_tick_s.max(self.scenario.tick_s) * 1_000_000;
+        let next = self.heap.peek().map_or(idle, |Reverse((at, ..))| *at).clamp(tick, idle);
+        let next = if self.loops.woken() { tick } else { next };
         self.clock.0.store(next, Ordering::Relaxed);
         Ok(true)
     }

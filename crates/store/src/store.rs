@@ -92,6 +92,15 @@ impl Store {
         let driver = driver::open(url, migrate, wake.clone()).await?;
         Ok(Self { driver, wake, ids: Arc::default(), heads: Arc::default() })
     }
+    /// Opens an SQLite file that one thread works with, for simulations: quick, and a crash loses it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn scratch(path: &std::path::Path) -> Result<Self, OpenError> {
+        let wake = Wake::default();
+        let driver = driver::scratch(path, wake.clone()).await?;
+        Ok(Self { driver, wake, ids: Arc::default(), heads: Arc::default() })
+    }
     /// Which backend this is.
     #[must_use]
     pub fn dialect(&self) -> Dialect {

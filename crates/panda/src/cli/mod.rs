@@ -7,6 +7,7 @@ mod queue;
 mod retry_rule;
 mod setting;
 mod share;
+mod sim;
 mod storage;
 mod submit;
 
@@ -20,6 +21,7 @@ pub use queue::*;
 pub use retry_rule::{RetryRuleTryArgs, RetryRuleVerb};
 pub use setting::{SettingScope, SettingVerb};
 pub use share::ShareVerb;
+pub use sim::SimArgs;
 pub use storage::StorageVerb;
 pub use submit::{SubmitArgs, WaitArgs};
 
@@ -106,6 +108,8 @@ enum Verb {
     Doctor(DoctorArgs),
     /// Run the demo's task against a running server and check it
     Selftest(SelftestArgs),
+    /// Simulate a system: the engine on a virtual clock, over made-up or recorded work
+    Sim(SimArgs),
     /// Migrate the database or tell its state
     #[command(subcommand)]
     Db(DbVerb),
@@ -187,6 +191,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),
         Verb::Selftest(args) => call(verb::selftest::run(&context, &args)),
+        Verb::Sim(args) => call(verb::sim::run(&context, &args)),
         Verb::Db(args) => call(verb::db::run(&context, &args)),
         Verb::Config(args) => verb::config::run(&context, &args),
         Verb::Pilot(args) => service(&context, "", verb::pilot::run(&context, &args)),

@@ -26,6 +26,7 @@ pub mod selftest;
 pub mod serve;
 pub mod setting;
 pub mod share;
+pub mod sim;
 pub mod status;
 pub mod storage;
 pub mod submit;

@@ -180,6 +180,11 @@ pub async fn open(url: &str, migrate: bool, wake: Wake) -> Result<Arc<dyn Driver
     }
 }
 
+/// Opens an SQLite file for a simulation; see [`Store::scratch`](crate::Store::scratch).
+pub async fn scratch(path: &std::path::Path, wake: Wake) -> Result<Arc<dyn Driver>, OpenError> {
+    Ok(Arc::new(sqlite::scratch(path, wake).await?))
+}
+
 /// The DDL statements that opening `url` with migration would apply; changes nothing.
 ///
 /// # Errors

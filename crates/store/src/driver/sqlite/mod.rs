@@ -1,5 +1,6 @@
-//! SQLite: one writer thread with group commit, a few reading threads, checkpoints off the writer's path.
+//! SQLite: one writer thread with group commit, a few reading threads, checkpoints off the writer's path. In a simulation: the caller's thread.
 
+mod alone;
 mod claim;
 mod lock;
 mod migrate;
@@ -12,9 +13,10 @@ use std::{ops::Range, path::Path, sync::Arc};
 use futures::future::BoxFuture;
 
 use self::{
-    reader::Readers,
+    alone::Alone,
+    reader::{Readers, Threads},
     session::{Session, failure},
-    writer::Writer,
+    writer::{Thread, Writer},
 };
 use super::{Beat, BeatAnswer, Claim, Claimed, Driver, commons::Commons};
 use crate::{
@@ -44,9 +46,19 @@ pub(super) async fn open(url: &str, path: &Path, migrate: bool, wake: Wake) -> R
     let mut target = migrate::File { url, session: &session };
     crate::migrate::run(&mut target, migrate).await?;
     let statement = |source| OpenError::Statement { url: url.to_owned(), source };
-    let readers = Readers::start(path, &texts).map_err(statement)?;
-    let writer = Writer::start(path, session, lock).map_err(statement)?;
+    let readers = Readers::Threads(Threads::start(path, &texts).map_err(statement)?);
+    let writer = Writer::Thread(Thread::start(path, session, lock).map_err(statement)?);
     Ok(Sqlite { writer, readers, commons: Arc::default(), wake })
+}
+
+/// Opens a file at `path` for a simulation: the caller's thread does the work, and nothing is safe from a crash.
+pub(super) async fn scratch(path: &Path, wake: Wake) -> Result<Sqlite, OpenError> {
+    let url = format!("sqlite:{}", path.display());
+    let lock = lock::take(&url, path)?;
+    let session = Session::scratch(&url, path, Arc::new(Texts::new(Dialect::Sqlite)))?;
+    crate::migrate::run(&mut migrate::File { url: &url, session: &session }, true).await?;
+    let alone = Arc::new(Alone::new(session, lock));
+    Ok(Sqlite { writer: Writer::Caller(alone.clone()), readers: Readers::Caller(alone), commons: Arc::default(), wake })
 }
 
 /// The DDL that opening with migration would apply.

@@ -16,11 +16,11 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{super::READ_LIMIT, Session};
+use super::{super::READ_LIMIT, Session, alone::Alone};
 use crate::{dialect::Texts, error::Error};
 
 /// Threads: reads are short and the machine has its cores to share with the writer.
-const THREADS: std::ops::RangeInclusive<usize> = 2..=4;
+const N_THREADS: std::ops::RangeInclusive<usize> = 2..=4;
 /// Reads that may wait; more callers wait outside, which is the back-pressure.
 const QUEUE: usize = 1_024;
 /// Steps of SQLite's machine between two looks at the clock.
@@ -40,17 +40,44 @@ struct Shared {
     room: Semaphore,
 }
 
+/// Who reads.
+pub(super) enum Readers {
+    /// Threads.
+    Threads(Threads),
+    /// The caller's thread, in a simulation.
+    Caller(Arc<Alone>),
+}
+
 /// The threads.
-pub(super) struct Readers {
+pub(super) struct Threads {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Readers {
+    /// Runs `read` on a connection that cannot write (a simulation's own could).
+    pub(super) async fn run<T: Send + Any>(&self, read: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+        match self {
+            Self::Threads(threads) => threads.run(read).await,
+            Self::Caller(alone) => alone.read(read),
+        }
+    }
+
+    /// Refuses new reads and waits for those that run.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Threads(threads) => threads.close(),
+            Self::Caller(alone) => alone.close(),
+        }
+    }
+}
+
+impl Threads {
     pub(super) fn start(path: &Path, texts: &Arc<Texts>) -> Result<Self, Error> {
         let shared = Arc::new(Shared { queue: Mutex::default(), filled: Condvar::new(), room: Semaphore::new(QUEUE) });
-        let n =
-            std::thread::available_parallelism().map_or(*THREADS.start(), std::num::NonZero::get).clamp(*THREADS.start(), *THREADS.end());
+        let n = std::thread::available_parallelism()
+            .map_or(*N_THREADS.start(), std::num::NonZero::get)
+            .clamp(*N_THREADS.start(), *N_THREADS.end());
         let mut threads = vec![];
         for i in 0..n {
             let session = Session::reader(path, Arc::clone(texts))?;
@@ -67,7 +94,7 @@ impl Readers {
     }
 
     /// Runs `read` on one of the threads.
-    pub(super) async fn run<T: Send + Any>(&self, read: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    async fn run<T: Send + Any>(&self, read: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let room = self.shared.room.acquire().await.map_err(|_| Error::Closed)?;
         let (tx, rx) = oneshot::channel();
         {
@@ -89,7 +116,7 @@ impl Readers {
     }
 
     /// Refuses new reads and waits for the threads.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         self.shared.queue.lock().closed = true;
         self.shared.room.close();
         self.shared.filled.notify_all();
@@ -99,7 +126,7 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
+impl Drop for Threads {
     fn drop(&mut self) {
         self.close();
     }

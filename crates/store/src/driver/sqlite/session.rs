@@ -21,6 +21,8 @@ const STATEMENTS: usize = 512;
 const WRITER_CACHE_KB: i32 = 65_536;
 /// Page cache of a reader, kB; the operating system holds the rest.
 const READER_CACHE_KB: i32 = 8_192;
+/// Page cache of a simulation, kB: what is hot in a day of a whole experiment.
+const SCRATCH_CACHE_KB: i32 = 400_000;
 
 /// A connection and the compiled statements.
 pub(super) struct Session {
@@ -93,6 +95,16 @@ impl Session {
         ))
         .map_err(wrong)?;
         Ok(Self::new(conn, texts))
+    }
+
+    /// The only connection of a simulation: quick, and without any safety from crashes.
+    pub(super) fn scratch(url: &str, path: &Path, texts: Arc<Texts>) -> Result<Self, OpenError> {
+        let session = Self::writer(url, path, texts)?;
+        let pragmas = format!(
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -{SCRATCH_CACHE_KB};"
+        );
+        session.conn.execute_batch(&pragmas).map_err(|e| open_failure(url, path, &e))?;
+        Ok(session)
     }
 
     /// A connection that cannot write.

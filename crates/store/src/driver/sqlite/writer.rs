@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Session, failure};
+use super::{Session, alone::Alone, failure};
 use crate::error::Error;
 
 /// Units that may wait for the writer; more callers wait outside, which is the back-pressure.
@@ -37,13 +37,42 @@ type Unit = Box<dyn FnOnce(&Session) -> Result<Reply, Reply> + Send>;
 /// Gets the commit's error, if any.
 type Reply = Box<dyn FnOnce(Option<&Error>) + Send>;
 
+/// Who writes.
+pub(super) enum Writer {
+    /// A thread.
+    Thread(Thread),
+    /// The caller's thread, in a simulation.
+    Caller(Arc<Alone>),
+}
+
 /// The thread's handle.
-pub(super) struct Writer {
+pub(super) struct Thread {
     units: Mutex<Option<mpsc::Sender<Unit>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Writer {
+    /// Runs `unit` in a transaction; the answer comes after the commit. An error or a panic undoes this unit only.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        unit: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Thread(thread) => thread.run(unit).await,
+            Self::Caller(alone) => alone.write(unit),
+        }
+    }
+
+    /// Finishes what is queued and closes the database.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Thread(thread) => thread.close().await,
+            Self::Caller(alone) => alone.close(),
+        }
+    }
+}
+
+impl Thread {
     /// Starts the thread; it keeps `lock` until it has closed the database.
     pub(super) fn start(path: &Path, session: Session, lock: File) -> Result<Self, Error> {
         let (tx, rx) = mpsc::channel(QUEUE);
@@ -67,11 +96,7 @@ impl Writer {
         Ok(Self { units: Mutex::new(Some(tx)), threads: Mutex::new(vec![thread]) })
     }
 
-    /// Runs `unit` in a transaction of the writer; the answer comes after the commit. An error or a panic undoes this unit only.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        unit: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(&self, unit: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let units = self.units.lock().clone().ok_or(Error::Closed)?;
         let (tx, rx) = oneshot::channel();
         let unit: Unit = Box::new(move |s| {
@@ -87,15 +112,14 @@ impl Writer {
         rx.await.unwrap_or(Err(Error::backend("unit of work", "it panicked and was undone")))
     }
 
-    /// Finishes what is queued and closes the database.
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         self.units.lock().take();
         let threads = std::mem::take(&mut *self.threads.lock());
         let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|t| drop(t.join()))).await;
     }
 }
 
-impl Drop for Writer {
+impl Drop for Thread {
     fn drop(&mut self) {
         self.units.lock().take();
         for thread in self.threads.lock().drain(..) {
