@@ -15,11 +15,13 @@ const DRAW: Duration = Duration::from_millis(200);
 
 /// Runs the scenario once a seed; fails when an invariant does not hold.
 pub async fn run(context: &Context, args: &SimArgs) -> Result<u8, Failure> {
+    screen::start_log(context, "error")?;
     let text = match args.scenario.as_str() {
         "small" => Scenario::small().to_owned(),
         "day" => Scenario::day().to_owned(),
         path => std::fs::read_to_string(path).map_err(|error| {
-            Failure::usage(format!("cannot read the scenario `{path}`: {error}")).hint("`panda sim small --show > mine.toml` makes one to begin with")
+            Failure::usage(format!("cannot read the scenario `{path}`: {error}"))
+                .hint("`panda sim small --show > mine.toml` makes one to begin with")
         })?,
     };
     if args.show {

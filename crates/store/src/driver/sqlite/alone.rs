@@ -14,6 +14,9 @@ use crate::error::Error;
 /// Units of one transaction: enough that hot pages are written once for many of them.
 const UNITS: u32 = 2_000;
 
+/// Statements whose time is told.
+const SHOWN: usize = 40;
+
 struct State {
     session: Session,
     /// Units of the open transaction; 0 = there is none.
@@ -63,8 +66,11 @@ impl Alone {
 
     /// Writes what is open and closes.
     pub(super) fn close(&self) {
-        if let Some(state) = self.0.lock().take()
-            && state.units > 0
+        let Some(state) = self.0.lock().take() else { return };
+        for (name, runs, took) in state.session.spent().iter().take(SHOWN) {
+            tracing::debug!("{name}: {runs} runs, {:.3} s, {} µs each", took.as_secs_f64(), took.as_micros() / u128::from(*runs));
+        }
+        if state.units > 0
             && let Err(e) = state.session.control("COMMIT")
         {
             tracing::error!("closing: {e}");

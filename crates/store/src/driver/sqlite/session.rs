@@ -1,6 +1,12 @@
 //! One connection: statements prepared once, values bound and read.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags,
@@ -28,7 +34,12 @@ const SCRATCH_CACHE_KB: i32 = 400_000;
 pub(super) struct Session {
     pub(super) conn: Connection,
     texts: Arc<Texts>,
+    /// How often each statement ran and how long altogether; only where somebody reads it.
+    spent: Option<RefCell<Spent>>,
 }
+
+/// Runs and time by name of statement.
+pub(super) type Spent = BTreeMap<&'static str, (u64, Duration)>;
 
 /// Turns a failure into ours; a unique key is a duplicate.
 pub(super) fn failure(statement: &'static str, e: &rusqlite::Error) -> Error {
@@ -77,7 +88,7 @@ fn open_failure(url: &str, path: &Path, e: &rusqlite::Error) -> OpenError {
 impl Session {
     fn new(conn: Connection, texts: Arc<Texts>) -> Self {
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
-        Self { conn, texts }
+        Self { conn, texts, spent: None }
     }
 
     /// The writing connection; makes the file when it is missing. Sentences of [`OpenError`] for what people get wrong.
@@ -104,7 +115,8 @@ impl Session {
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -{SCRATCH_CACHE_KB};"
         );
         session.conn.execute_batch(&pragmas).map_err(|e| open_failure(url, path, &e))?;
-        Ok(session)
+        let spent = tracing::enabled!(tracing::Level::DEBUG).then(RefCell::default);
+        Ok(Self { spent, ..session })
     }
 
     /// A connection that cannot write.
@@ -119,6 +131,26 @@ impl Session {
         Ok(Self::new(conn, texts))
     }
 
+    /// Runs `work`, and notes how long it took where somebody reads that.
+    fn timed<T>(&self, stmt: &'static Stmt, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let Some(spent) = &self.spent else { return work() };
+        let since = Instant::now();
+        let outcome = work();
+        let mut spent = spent.borrow_mut();
+        let line = spent.entry(stmt.name).or_default();
+        line.0 += 1;
+        line.1 += since.elapsed();
+        outcome
+    }
+
+    /// What each statement took so far, the most costly first; empty where it is not noted.
+    pub(super) fn spent(&self) -> Vec<(&'static str, u64, Duration)> {
+        let mut all: Vec<_> =
+            self.spent.iter().flat_map(|s| s.borrow().iter().map(|(n, (k, t))| (*n, *k, *t)).collect::<Vec<_>>()).collect();
+        all.sort_by_key(|(.., took)| std::cmp::Reverse(*took));
+        all
+    }
+
     fn prepare(&self, c: &Compiled, sql: &str, values: &[Bound<'_>]) -> Result<CachedStatement<'_>, Error> {
         let wrong = |e| failure(c.name, &e);
         let mut prepared = self.conn.prepare_cached(sql).map_err(wrong)?;
@@ -130,6 +162,10 @@ impl Session {
 
     /// Runs a write; answers the number of rows it touched.
     pub(super) fn execute(&self, stmt: &'static Stmt, binds: &Binds) -> Result<u64, Error> {
+        self.timed(stmt, || self.execute_now(stmt, binds))
+    }
+
+    fn execute_now(&self, stmt: &'static Stmt, binds: &Binds) -> Result<u64, Error> {
         let c = self.texts.get(stmt)?;
         let (sql, values) = c.bind(binds)?;
         let n = self.prepare(&c, &sql, &values)?.raw_execute().map_err(|e| failure(c.name, &e))?;
@@ -138,6 +174,10 @@ impl Session {
 
     /// Runs a statement that answers rows.
     pub(super) fn fetch(&self, stmt: &'static Stmt, binds: &Binds) -> Result<Vec<Row>, Error> {
+        self.timed(stmt, || self.fetch_now(stmt, binds))
+    }
+
+    fn fetch_now(&self, stmt: &'static Stmt, binds: &Binds) -> Result<Vec<Row>, Error> {
         let c = self.texts.get(stmt)?;
         let (sql, values) = c.bind(binds)?;
         let wrong = |e| failure(c.name, &e);
@@ -164,6 +204,10 @@ impl Session {
 
     /// Inserts rows.
     pub(super) fn insert(&self, stmt: &'static Stmt, rows: &[Vec<Value>]) -> Result<(), Error> {
+        self.timed(stmt, || self.insert_now(stmt, rows))
+    }
+
+    fn insert_now(&self, stmt: &'static Stmt, rows: &[Vec<Value>]) -> Result<(), Error> {
         let c = self.texts.get(stmt)?;
         let wrong = |e| failure(c.name, &e);
         let mut prepared = self.conn.prepare_cached(c.text()).map_err(wrong)?;
