@@ -73,6 +73,32 @@ pub enum Since {
     Heard,
 }
 
+/// Jobs that a limit can concern at all, as far as a database can tell without looking at each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// Any.
+    Any,
+    /// Merge jobs.
+    Merges,
+    /// Jobs of queues that count as dead ([`is_dead`]).
+    DeadQueues,
+}
+
+/// The instants before which a job can have met a limit, by what they count from; none = there is no such limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Horizon {
+    /// Its making.
+    pub created: Option<Micros>,
+    /// Its last change of state.
+    pub state: Option<Micros>,
+    /// Its last sign.
+    pub heard: Option<Micros>,
+    /// The making of a merge job.
+    pub merge_created: Option<Micros>,
+    /// The last change of state of a job at a dead queue.
+    pub dead_state: Option<Micros>,
+}
+
 /// What happens at the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -95,6 +121,8 @@ pub struct Timer {
     pub since: Since,
     /// For how long, in seconds.
     pub limit: &'static Setting,
+    /// For which jobs.
+    pub only: Only,
     applies: fn(&View<'_>) -> bool,
     /// What then.
     pub action: Action,
@@ -111,7 +139,13 @@ const fn timer(
     action: Action,
     text: &'static str,
 ) -> Timer {
-    Timer { name, states, since, limit, applies, action, text }
+    Timer { name, states, since, limit, only: Only::Any, applies, action, text }
+}
+
+impl Timer {
+    const fn only(self, only: Only) -> Self {
+        Self { only, ..self }
+    }
 }
 
 /// The table; the first line that holds counts.
@@ -209,7 +243,8 @@ pub const TABLE: &[Timer] = {
             |j| j.production() && j.of_task && j.kind != JobKind::Merge && j.priority >= HIGH_PRIORITY && j.queue_dead,
             Kill(TASK_REASSIGNED),
             "its queue starts nothing",
-        ),
+        )
+        .only(Only::DeadQueues),
         timer(
             "activated",
             &[Activated],
@@ -238,7 +273,8 @@ pub const TABLE: &[Timer] = {
             |j| j.kind == JobKind::Merge && j.sources_gone,
             Kill(TASK_FINISHED),
             "what it was to merge is gone",
-        ),
+        )
+        .only(Only::Merges),
         timer("idle", ACTIVE, Heard, &limit::IDLE_S, |j| j.analysis() || j.label == "test", KillOrFail(EXPIRED), "nothing changed"),
         timer("total", ACTIVE, Created, &limit::TOTAL_S, |_| true, KillOrFail(EXPIRED), "it was made too long ago"),
     ]
@@ -280,11 +316,10 @@ pub fn due(job: &View<'_>, now: Micros, limits: &dyn Fn(&Setting) -> i64, workfl
     })
 }
 
-/// The instants before which a job in `state` can have met a limit, by what they count from: its making, its state, its last sign. `least` gives
-/// the smallest seconds of a setting for any VO and label, 0 for none.
+/// Before when a job in `state` can have met a limit. `least` gives the smallest seconds of a setting for any VO and label, 0 for none.
 #[must_use]
-pub fn horizon(state: JobState, now: Micros, least: &dyn Fn(&Setting) -> i64, workflows: &str) -> [Option<Micros>; 3] {
-    let mut horizon = [None, None, None];
+pub fn horizon(state: JobState, now: Micros, least: &dyn Fn(&Setting) -> i64, workflows: &str) -> Horizon {
+    let mut horizon = Horizon::default();
     for timer in TABLE.iter().filter(|t| t.states.contains(&state)) {
         let mut limits = vec![least(timer.limit)];
         if *timer.limit == limit::HEARTBEAT_S {
@@ -292,7 +327,13 @@ pub fn horizon(state: JobState, now: Micros, least: &dyn Fn(&Setting) -> i64, wo
         }
         let Some(limit_s) = limits.into_iter().filter(|s| *s > 0).min() else { continue };
         let at = now - Micros::from_secs(limit_s);
-        let slot = &mut horizon[timer.since as usize];
+        let slot = match (timer.only, timer.since) {
+            (Only::Merges, Since::Created) => &mut horizon.merge_created,
+            (Only::DeadQueues, Since::State) => &mut horizon.dead_state,
+            (_, Since::Created) => &mut horizon.created,
+            (_, Since::State) => &mut horizon.state,
+            (_, Since::Heard) => &mut horizon.heard,
+        };
         *slot = Some(slot.map_or(at, |known: Micros| known.max(at)));
     }
     horizon

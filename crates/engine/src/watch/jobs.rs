@@ -28,7 +28,10 @@ use panda_ops::{
 use panda_store::{
     Batch,
     query::{
-        job::{self, JobRow},
+        job::{
+            self, JobRow,
+            list::{Before, MAX_OVERDUE},
+        },
         snapshot, task,
     },
 };
@@ -37,7 +40,7 @@ use super::queues::{Facts, Queues};
 use crate::{EngineError, Report, plan};
 
 /// Rows of one page.
-const PAGE: i64 = 480;
+const PAGE: usize = 480;
 /// Jobs failed by one batch.
 const JOBS_A_BATCH: usize = 40;
 /// Jobs ended by one step; the rest comes in the next.
@@ -74,17 +77,35 @@ pub async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
 async fn in_state(ops: &Ops, settings: &Values, queues: &mut Queues, state: JobState, now: Micros) -> Result<Report, EngineError> {
     let workflows: Vec<&str> =
         settings.iter().filter(|(key, _)| key.0 == job_timer::HEARTBEAT_WORKFLOWS.name).map(|(_, v)| v.as_str()).collect();
-    let before = timers::horizon(state, now, &|s| settings.least_int(s), &workflows.join(","));
+    let horizon = timers::horizon(state, now, &|s| settings.least_int(s), &workflows.join(","));
+    let us = |at: Option<Micros>| at.map(|m| m.0);
+    let before = Before {
+        created: us(horizon.created),
+        since: us(horizon.state),
+        heard: us(horizon.heard),
+        merges: us(horizon.merge_created),
+        idle: us(horizon.dead_state),
+        dead: if horizon.dead_state.is_some() {
+            queues.dead(ops, settings.least_int(&job_timer::QUEUE_IDLE_S), now).await?
+        } else {
+            vec![]
+        },
+    };
     let (mut after, mut report) = (JobId(0), Report::default());
     loop {
-        let page = job::list::overdue(&ops.store, state, after, before.map(|at| at.map(|m| m.0)), PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(report) };
+        let found = job::list::overdue(&ops.store, state, after, &before).await?;
+        let Some((last, _)) = found.last() else { return Ok(report) };
         after = *last;
-        let seen: HashMap<JobId, i64> = page.iter().filter_map(|(id, at)| Some((*id, (*at)?))).collect();
-        let ids: Vec<JobId> = page.iter().map(|(id, _)| *id).collect();
-        let jobs: Vec<JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().filter(|j| j.state == state).collect();
-        report.done += judge(ops, settings, queues, &jobs, &seen, now).await?;
-        if report.done >= JOBS_A_STEP {
+        for page in found.chunks(PAGE) {
+            let seen: HashMap<JobId, i64> = page.iter().filter_map(|(id, at)| Some((*id, (*at)?))).collect();
+            let ids: Vec<JobId> = page.iter().map(|(id, _)| *id).collect();
+            let jobs: Vec<JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().filter(|j| j.state == state).collect();
+            report.done += judge(ops, settings, queues, &jobs, &seen, now).await?;
+            if report.done >= JOBS_A_STEP {
+                return Ok(report);
+            }
+        }
+        if (found.len() as i64) < MAX_OVERDUE {
             return Ok(report);
         }
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use panda_core::{id::QueueId, queue::QueueState, time::Micros};
+use panda_core::{id::QueueId, job::timers, queue::QueueState, time::Micros};
 use panda_ops::{Ops, pilot::seen};
+use panda_store::MAX_IN_LIST;
 use serde_json::Value;
 
 use crate::EngineError;
@@ -42,5 +43,19 @@ impl Queues {
         }
         self.0.insert(id, facts.clone());
         Ok(facts)
+    }
+    /// Ids of queues at which nothing has started for so long, or that are not in use (at most 1,000; the watch comes by again).
+    pub(super) async fn dead(&mut self, ops: &Ops, idle_s: i64, now: Micros) -> Result<Vec<i64>, EngineError> {
+        let mut ids: Vec<QueueId> = ops.queues().await?.by_id.keys().copied().collect();
+        ids.sort_unstable();
+        let mut dead = Vec::new();
+        for id in ids {
+            let facts = self.facts(ops, id).await?;
+            if facts.state.is_some_and(|s| timers::is_dead(s, facts.last_start, now, idle_s)) {
+                dead.push(id.0);
+            }
+        }
+        dead.truncate(MAX_IN_LIST);
+        Ok(dead)
     }
 }

@@ -45,8 +45,8 @@ statements! {
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     // Once at a worker's start: jobs that the database holds for it.
     read HELD = "job.held", "SELECT id, attempt FROM job WHERE state IN (:states*) AND queue_id = :queue AND host = :host ORDER BY id LIMIT :n";
-    // What may be overdue: made, changed, or last heard of before these instants.
-    [hot] read OVERDUE = "job.overdue", "SELECT j.id, l.seen_us FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND (j.created_us < :created OR j.state_us < :since OR (j.modified_us < :heard AND (l.seen_us IS NULL OR l.seen_us < :heard))) ORDER BY j.id LIMIT :n";
+    // What may be overdue: made, changed, or last heard of before these instants; merges and jobs of some queues have instants of their own.
+    [hot] read OVERDUE = "job.overdue", "SELECT j.id, l.seen_us FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND (j.created_us < :created OR j.state_us < :since OR (j.kind = 'merge' AND j.created_us < :merges) OR (j.state_us < :idle AND j.queue_id IN (:dead*)) OR (j.modified_us < :heard AND (l.seen_us IS NULL OR l.seen_us < :heard))) ORDER BY j.id LIMIT :n";
     [hot] read OF_TASK_AFTER = "job.of_task_after", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
     // Jobs of a task that a kill of the task has not reached: a job in `merging` has no pilot that could hear.
     [hot] read TO_KILL = "job.to_kill", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after AND (command IS NULL OR command <> 'tobekilled' OR state = 'merging') ORDER BY id LIMIT :n");
@@ -229,23 +229,42 @@ pub async fn live(store: &Store, id: JobId) -> Result<Option<(i64, i64, Option<S
     let rows = store.fetch(&LIVE, vec![("id", id.into())]).await?;
     rows.first().map(|r| Ok((r.int(0)?, r.int(1)?, r.opt_text(2)?.map(str::to_owned)))).transpose()
 }
-/// Jobs in `state` above `after` that were made before the first instant, changed their state before the second, or were last heard of before the
-/// third (microseconds UTC; none = not looked at), each with its last heartbeat; at most `n` and 1,000.
-pub async fn overdue(
-    store: &Store,
-    state: JobState,
-    after: JobId,
-    before: [Option<i64>; 3],
-    n: i64,
-) -> Result<Vec<(JobId, Option<i64>)>, Error> {
+/// Most rows that [`overdue`] answers: each call walks over all jobs of the state, so that pages as small as others' would walk as often as there are
+/// pages.
+pub const MAX_OVERDUE: i64 = 20_000;
+
+/// What makes a job overdue: instants, microseconds UTC; none = not looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// Made before this.
+    pub created: Option<i64>,
+    /// In its state since before this.
+    pub since: Option<i64>,
+    /// Last heard of before this.
+    pub heard: Option<i64>,
+    /// A merge job made before this.
+    pub merges: Option<i64>,
+    /// In its state since before this, at one of the queues `dead`.
+    pub idle: Option<i64>,
+    /// Those queues, at most 1,000.
+    pub dead: Vec<i64>,
+}
+
+/// Jobs in `state` above `after` that are overdue, by id, each with its last heartbeat; at most [`MAX_OVERDUE`].
+pub async fn overdue(store: &Store, state: JobState, after: JobId, before: &Before) -> Result<Vec<(JobId, Option<i64>)>, Error> {
     let never = |at: Option<i64>| crate::Value::from(at.unwrap_or(i64::MIN));
+    // No queue has the number 0.
+    let dead = if before.dead.is_empty() { vec![0] } else { before.dead.clone() };
     let binds = vec![
         ("state", state.as_str().into()),
         ("after", after.into()),
-        ("created", never(before[0])),
-        ("since", never(before[1])),
-        ("heard", never(before[2])),
-        ("n", n.min(MAX_PAGE).into()),
+        ("created", never(before.created)),
+        ("since", never(before.since)),
+        ("merges", never(before.merges)),
+        ("idle", never(before.idle)),
+        ("dead", dead.into()),
+        ("heard", never(before.heard)),
+        ("n", MAX_OVERDUE.into()),
     ];
     store.fetch(&OVERDUE, binds).await?.iter().map(|r| Ok((JobId(r.int(0)?), r.opt_int(1)?))).collect()
 }
