@@ -38,7 +38,7 @@ pub async fn run(context: &Context, args: &SimArgs) -> Result<u8, Failure> {
     for seed in first..first.saturating_add(args.seeds.max(1)) {
         scenario.seed = seed;
         let begin = Instant::now();
-        let outcome = one(context, &scenario).await?;
+        let outcome = Box::pin(one(context, &scenario)).await?;
         broken += usize::from(!outcome.violations.is_empty());
         show(context, args, &outcome, begin.elapsed());
     }
