@@ -1,6 +1,8 @@
 //! Seeds of a small world: whatever goes wrong, nothing is lost and nothing doubled, and equal seeds give equal worlds. `panda sim small --seeds 1000`
 //! runs many of them.
 
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
 use panda_sim::{Outcome, Scenario, run_alone};
 
 /// Seeds of each test; the tests run side by side.
