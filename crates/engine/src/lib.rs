@@ -12,6 +12,7 @@ pub mod lease;
 pub mod loops;
 pub mod plan;
 mod retry;
+mod scout;
 mod watch;
 
 pub use driver::{Engine, EngineOptions};

@@ -6,7 +6,8 @@ use panda_core::{
     job::{record::JobKind, state::JobState},
     policy::{
         feed::{Cut, Order},
-        names, params, priority,
+        names, params,
+        priority::{self, PriorityView},
         resource::Types,
         share::UNDEFINED,
         text::{self, Values},
@@ -51,6 +52,10 @@ pub struct Setting<'a> {
     pub owner: &'a str,
     /// How the owner stands, for priorities.
     pub standing: Standing,
+    /// Seconds of a job; 0 = not stated.
+    pub walltime_s: i64,
+    /// Its run jobs are scouts.
+    pub scouts: bool,
     /// Resource types.
     pub types: &'a Types,
     /// The server's base address.
@@ -111,6 +116,15 @@ impl Setting<'_> {
         match kind {
             JobKind::Build => (priority::BUILD + self.standing.offset).max(self.task.priority),
             JobKind::Merge => priority::MERGE.max(self.task.priority),
+            JobKind::Run if self.scouts => priority::current(&PriorityView {
+                scout: true,
+                ..self.standing.view(
+                    &self.task.label,
+                    self.task.processing_type.as_deref().unwrap_or_default(),
+                    self.task.priority.max(priority::SCOUT),
+                    n,
+                )
+            }),
             _ => priority::current(&self.standing.view(
                 &self.task.label,
                 self.task.processing_type.as_deref().unwrap_or_default(),
@@ -171,7 +185,7 @@ impl Setting<'_> {
             core_count: cores,
             ram_mb: ram,
             disk_mb: self.plan.disk_mb,
-            walltime_s: self.plan.walltime_s,
+            walltime_s: self.walltime_s,
             command: None,
             debug: self.params.debug_mode == Some(true),
             host: None,

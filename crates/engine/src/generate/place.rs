@@ -30,6 +30,8 @@ pub struct Place {
     pub refined: Arc<Refined>,
     /// Lane of its jobs.
     pub lane: LaneId,
+    /// Seconds of the longest of its jobs; 0 = not known.
+    pub walltime_s: i64,
 }
 
 /// The broker's choices of a turn, by the memory that rows need.
@@ -83,6 +85,7 @@ impl Places {
             jobs_a_draw: doc.get("job_chunk_size").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0),
             refined: refined.clone(),
             lane,
+            walltime_s: plan.walltime_s,
         });
         Ok(Some(turn.places.len() - 1))
     }
@@ -110,6 +113,8 @@ impl Turn<'_> {
             out: &place.out,
             owner: &self.owner,
             standing: self.standing,
+            walltime_s: place.walltime_s,
+            scouts: self.scouts,
             types: &self.types,
             base_url: &self.ops.options.base_url,
             now_us: self.now.0,

@@ -8,6 +8,7 @@ use panda_core::{
     policy::{
         names,
         resource::Types,
+        scout::Part,
         split::{self, Row, Stop},
     },
     setting::feed as settings,
@@ -36,12 +37,13 @@ use super::{
     gate::{self, Gate},
     place::{Place, Places},
     secondary::{self, Set},
-    write,
+    write::{self, Enters},
 };
 use crate::{
     EngineError, Report,
     feed::{INPUT_STAGE, fresh},
     plan::{self, Refined},
+    scout,
 };
 
 /// Ready rows read at a time.
@@ -77,6 +79,8 @@ pub struct Turn<'a> {
     pub standing: Standing,
     /// Resource types.
     pub types: Arc<Types>,
+    /// Its jobs are scouts.
+    pub scouts: bool,
     /// Ready rows of the master, those of one memory together.
     pub files: Vec<TaskFile>,
     /// Secondary sets.
@@ -122,6 +126,14 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     if files.is_empty() {
         return Ok(Report::default());
     }
+    let values = ops.settings().await?;
+    let part = scout::part(&values, t, &refined, &datasets);
+    let (files, more, tried_again) = match part {
+        Part::Again(0) => return wait_for_scouts(ops, t, &datasets, now).await,
+        // Only what scouts have taken before; it is all that there is of it.
+        Part::Again(n) => (files.into_iter().take(usize::try_from(n).unwrap_or(0)).collect(), false, true),
+        Part::First | Part::All => (files, more, false),
+    };
     let task_mb = refined.plan.needs.ram.mb;
     let least = files.iter().map(|f| memory(f, task_mb)).min().unwrap_or(task_mb);
     let at_most = match gate::gate(ops, t, &refined.clone().with_memory(least)).await? {
@@ -136,27 +148,43 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     let standing = priority::standing(ops, &owner, &t.vo, &t.label, t.working_group.as_deref().unwrap_or_default()).await?;
     let types = ops.resource_types().await?;
     let owner = owner.name.clone();
-    let mut turn = Turn { ops, t, refined: &refined, datasets, owner, standing, types, files, sets, places: Vec::new(), now };
-    let grows = master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling);
+    let scouts = part != Part::All;
+    let mut turn = Turn { ops, t, refined: &refined, datasets, owner, standing, types, scouts, files, sets, places: Vec::new(), now };
+    let grows = !tried_again && (master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling));
     turn.files.sort_by_key(|f| memory(f, task_mb));
     if grows && refined.plan.feed.release_per_lumiblock {
         turn.keep_whole_lumiblocks();
     }
     let mut places = Places::new(master.n_used);
+    let at_most = if part == Part::First { at_most.min(scout::first(&values, t).0) } else { at_most };
     let cut = turn.cut(&mut places, !more && !grows, at_most.min(most)).await?;
-    let waits = grows && refined.plan.feed.chunks_to_wait.is_some_and(|n| (cut.jobs.len() as i64) < n);
+    let waits = grows && refined.plan.feed.chunks_to_wait.is_some_and(|n| (cut.jobs.len() as i64) < n && cut.jobs.len() < at_most);
     if let Some(held) = places.held().filter(|_| cut.jobs.is_empty()) {
         return broker::hold(ops, t, held, now).await;
     }
     if cut.jobs.is_empty() || waits {
         return turn.none(&master, &cut, waits).await;
     }
-    let done = write::write(&turn, &master, &cut.jobs, &cut.next, places.first()).await?;
+    let enters = turn.enters(&master, part, &cut.jobs, grows || more);
+    let done = write::write(&turn, &master, &cut.jobs, &cut.next, places.first(), enters).await?;
     if let Some(short) = cut.short {
         turn.skip(&master, short).await?;
     }
     let limited = cut.stop == Some(Stop::Enough) && at_most <= cut.jobs.len();
     Ok(Report { done: done.jobs, more: !limited && (more || cut.stop.is_some_and(|s| s != Stop::Grows) || done.conflict) })
+}
+
+/// All that scouts take is in the hands of jobs: the rest waits until they are assessed.
+async fn wait_for_scouts(ops: &Ops, t: &TaskRow, datasets: &[TaskDataset], now: Micros) -> Result<Report, EngineError> {
+    let mut batch = Batch::new();
+    if t.state == TaskState::Ready {
+        let after = TaskRow { state: TaskState::Scouting, reason: None, ..t.clone() };
+        ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some("its scouts are under way")).await?;
+        batch.wake(panda_store::Topic::Ended);
+    }
+    scout::rest(&mut batch, datasets);
+    ops.store.apply(batch).await?;
+    Ok(Report::default())
 }
 
 /// Memory of a file's job, MB in the task's unit: retries give some files more than the task's, less is the task's.
@@ -243,7 +271,8 @@ impl Turn<'_> {
         let mut hands: Vec<split::Secondary> = self.sets.iter().map(|s| s.hand.clone()).collect();
         let mut cut = Cut { next: hands.iter().map(|h| h.next).collect(), ..Cut::default() };
         let usual = self.ops.settings().await?.int(&settings::JOBS_A_DRAW, &self.t.vo, &self.t.label);
-        let usual = usize::try_from(usual).unwrap_or(1).max(1);
+        let usual =
+            if self.scouts { scout::first(&*self.ops.settings().await?, self.t).1 } else { usize::try_from(usual).unwrap_or(1).max(1) };
         let mut at = 0;
         while at < rows.len() && cut.jobs.len() < at_most {
             let ram = rows[at].ram_mb;
@@ -254,12 +283,14 @@ impl Turn<'_> {
                 at = end;
                 continue;
             };
-            let rules = self.refined.plan.rules(&self.places[place].site, false);
+            let rules = self.refined.plan.rules(&self.places[place].site, self.scouts);
             let most = self.places[place].jobs_a_draw.unwrap_or(usual).min(at_most - cut.jobs.len());
             let found = split::split(&rows[at..end], &hands, &rules, complete, most);
             let n = found.chunks.len();
             for c in found.chunks {
-                cut.jobs.push(Job { place, rows: c.master.start + at..c.master.end + at, picks: c.secondary });
+                let rows = c.master.start + at..c.master.end + at;
+                self.grow_walltime(place, rows.clone());
+                cut.jobs.push(Job { place, rows, picks: c.secondary });
             }
             for (hand, next) in hands.iter_mut().zip(&found.next) {
                 hand.next = *next;
@@ -283,6 +314,26 @@ impl Turn<'_> {
             cut.stop = Some(Stop::Enough);
         }
         Ok(cut)
+    }
+    /// The jobs of a place get the time of the longest of them.
+    fn grow_walltime(&mut self, place: usize, rows: Range<usize>) {
+        let sum = |of: fn(&TaskFile) -> Option<i64>| self.files[rows.clone()].iter().filter_map(of).fold(0, i64::saturating_add);
+        let (events, bytes) = (sum(|f| f.n_events), sum(|f| f.fsize));
+        let place = &mut self.places[place];
+        place.walltime_s = place.walltime_s.max(scout::walltime(&place.refined.plan, &place.site, events, bytes));
+    }
+    /// What the task is when it has these jobs: scouts are first jobs that others wait for.
+    fn enters(&self, master: &TaskDataset, part: Part, jobs: &[Job], grows: bool) -> Enters {
+        match part {
+            Part::All => Enters::Running,
+            Part::Again(_) => Enters::Scouting(None),
+            Part::First => {
+                let taken = jobs.iter().map(|j| j.rows.len()).sum::<usize>();
+                let others = self.datasets.iter().any(|d| d.is_master && d.id != master.id && d.n_files > 0);
+                let left = grows || others || taken < self.files.len();
+                if left { Enters::Scouting(Some(i64::try_from(taken).unwrap_or(i64::MAX))) } else { Enters::Running }
+            }
+        }
     }
     /// Whether a last job has fewer files or events than each job is to have, and the task wants none of those.
     fn is_short(&self, rows: &[Row], job: Option<Range<usize>>) -> bool {

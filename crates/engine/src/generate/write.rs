@@ -17,8 +17,8 @@ use panda_core::{
     task::state::TaskState,
 };
 use panda_ops::{
-    Ops, statistics,
-    task::plan::{Output, Plan},
+    statistics,
+    task::plan::{Adjust, Output, Plan},
 };
 use panda_store::{
     Batch, IdKind, Topic,
@@ -56,6 +56,15 @@ pub struct Done {
     pub conflict: bool,
 }
 
+/// What a task that is ready becomes by its first jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enters {
+    /// It runs.
+    Running,
+    /// Its scouts run; when they are made now, how many files they take.
+    Scouting(Option<i64>),
+}
+
 /// What all jobs of a turn need to know.
 struct Shared<'a> {
     turn: &'a Turn<'a>,
@@ -80,6 +89,7 @@ pub async fn write(
     jobs: &[Job],
     next: &[usize],
     choice: Option<&Choice>,
+    enters: Enters,
 ) -> Result<Done, EngineError> {
     let plan = &turn.refined.plan;
     let ids = turn.ops.store.ids(IdKind::Job, jobs.len()).await?.into_iter().map(JobId).collect();
@@ -106,7 +116,7 @@ pub async fn write(
         // A small task is one commit.
         shared.add(&mut first, jobs, only.clone()).await?;
         first.append(rest);
-        enter(turn.ops, &mut first, turn.t, turn.now.0).await?;
+        enter(turn, &mut first, enters).await?;
         shared.wake(&mut first, &jobs[only.clone()]);
         first.relax();
         turn.ops.store.apply(first).await?;
@@ -114,7 +124,7 @@ pub async fn write(
         return Ok(Done { jobs: jobs.len(), conflict: false });
     }
     first.append(rest);
-    let t = enter(turn.ops, &mut first, turn.t, turn.now.0).await?;
+    let t = enter(turn, &mut first, enters).await?;
     first.relax();
     turn.ops.store.apply(first).await?;
     let (shared, t) = (&shared, &t);
@@ -142,12 +152,21 @@ pub async fn write(
 }
 
 /// The task runs once it has jobs; otherwise the batch is guarded by its revision. The answer is the task as it is then.
-async fn enter(ops: &Ops, batch: &mut Batch, t: &TaskRow, now_us: i64) -> Result<TaskRow, EngineError> {
+async fn enter(turn: &Turn<'_>, batch: &mut Batch, enters: Enters) -> Result<TaskRow, EngineError> {
+    let (ops, t, now_us) = (turn.ops, turn.t, turn.now.0);
+    let mut state = TaskState::Running;
+    if let Enters::Scouting(first) = enters {
+        state = TaskState::Scouting;
+        if first.is_some() {
+            let adjust = Adjust { scouts: first, ..turn.refined.adjust.clone() };
+            task::transition::set_adjust(batch, t.id, &adjust.to_text());
+        }
+    }
     if t.state != TaskState::Ready {
         task::transition::guard(batch, t, now_us);
         return Ok(t.clone());
     }
-    let after = TaskRow { state: TaskState::Running, started_us: t.started_us.or(Some(now_us)), reason: None, ..t.clone() };
+    let after = TaskRow { state, started_us: t.started_us.or(Some(now_us)), reason: None, ..t.clone() };
     ops.move_task(batch, t, &after, Actor::Engine, now_us, None).await?;
     Ok(TaskRow { rev: t.rev + 1, ..after })
 }

@@ -28,20 +28,21 @@ use panda_store::{
 use serde_json::Map;
 
 use super::TASKS_A_STEP;
-use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan, retry::reopen};
+use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan, retry::reopen, scout};
 
 /// States that wait for their end.
 const ENDING: &[TaskState] = &[TaskState::Prepared, TaskState::Passed, TaskState::Toabort, TaskState::Tobroken];
 
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> {
-    let mut report = Report::default();
+    // What they are measured for may be at its end by that.
+    let mut report = scout::step(ops, now).await?;
     let mut after = TaskId(0);
     loop {
         let ids = task::dataset::with_work(&ops.store, Todo::Close, after, TASKS_A_STEP).await?;
         let Some(last) = ids.last() else { break };
         after = *last;
-        let open = [TaskState::Running, TaskState::Scouting, TaskState::Ready, TaskState::Throttled];
+        let open = [TaskState::Running, TaskState::Ready, TaskState::Throttled];
         for t in task::list::many(&ops.store, &ids).await?.iter().filter(|t| open.contains(&t.state)) {
             count(&mut report, prepare(ops, t, now).await)?;
         }

@@ -29,7 +29,7 @@ use super::TASKS_A_STEP;
 use crate::{
     EngineError, Report,
     finish::kill::{self, Which},
-    retry,
+    retry, scout,
 };
 
 /// Jobs of one batch.
@@ -91,6 +91,7 @@ async fn carry_out(ops: &Ops, command: &TaskCommand, now: Micros) -> Result<Step
         Ok(Command::Resume) => pause(ops, command, &t, JobState::Throttled, JobState::Activated, now).await,
         Ok(Command::Release | Command::Avalanche) => {
             // The state was left, and the plan changed, when the command was taken.
+            scout::again(&mut batch, &task::dataset::of_task(&ops.store, t.id).await?);
             batch.wake(Topic::Files).wake(Topic::Inputs);
             done(ops, batch, command).await
         }

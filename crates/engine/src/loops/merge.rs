@@ -98,6 +98,8 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
             out,
             owner: &owner.name,
             standing,
+            walltime_s: refined.plan.merge.as_ref().map_or(0, |m| m.walltime_s),
+            scouts: false,
             types: &types,
             base_url: &ops.options.base_url,
             now_us: now.0,

@@ -25,7 +25,7 @@ use panda_store::{
 };
 use serde_json::{Value, json};
 
-use crate::EngineError;
+use crate::{EngineError, scout};
 
 /// What a gate says to people.
 fn refused(why: &str) -> String {
@@ -49,7 +49,9 @@ pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, command: &TaskComm
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     let mut reviving = Batch::new();
     let revived = revive(ops, &mut reviving, &datasets).await?;
-    let beyond = if revived > 0 { beyond(ops, t, &datasets, args).await? } else { None };
+    // A task that its scouts stopped has files that no job took.
+    let rest = datasets.iter().any(|d| d.is_master && d.n_used + d.n_missing < d.n_files);
+    let beyond = if revived > 0 || rest { beyond(ops, t, &datasets, args).await? } else { None };
     match (beyond, in_place) {
         (Some(why), true) => {
             // It goes on with what it has.
@@ -61,10 +63,11 @@ pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, command: &TaskComm
             batch.append(reviving);
             task::transition::guard(batch, t, now.0);
         }
-        (None, false) if revived > 0 => {
+        (None, false) if revived > 0 || rest => {
             children::again(ops, t, command, args).await?;
             reopen::reopen(batch, t, &datasets);
             batch.append(reviving);
+            scout::again(batch, &datasets);
             let mut after = TaskRow { state: TaskState::Ready, attempt: t.attempt + 1, reason: None, ended_us: None, ..back(t) };
             if args["keep_gshare_priority"] != true {
                 reopen::rank(ops, &mut after).await?;

@@ -26,7 +26,7 @@ use panda_store::{
 use serde_json::{Map, json};
 
 use super::released;
-use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan};
+use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan, scout};
 
 /// Rows of one page.
 const PAGE: i64 = 200;
@@ -87,7 +87,10 @@ impl Watch<'_> {
                 task::transition::checked(&mut batch, t.id, self.now.0);
             }
             for t in page {
-                self.look(t, report).await?;
+                // What was measured is a new revision: its rules have their turn next time.
+                if !self.measure(t).await {
+                    self.look(t, report).await?;
+                }
             }
             if !batch.is_empty() {
                 self.ops.store.apply(batch).await?;
@@ -115,6 +118,18 @@ impl Watch<'_> {
                 if let Some(met) = self.due(t, &View { commanded: false, ..self.bare(t) }) {
                     self.act(t, met, report).await?;
                 }
+            }
+        }
+    }
+
+    /// A running task is measured again at its marks. Whoever changes it at the same time goes before: it is looked at again.
+    async fn measure(&self, t: &TaskRow) -> bool {
+        match scout::refresh(self.ops, t, self.now).await {
+            Ok(measured) => measured,
+            Err(e) if e.is_conflict() => true,
+            Err(e) => {
+                tracing::error!(task = %t.id, "requirements: {e}");
+                false
             }
         }
     }

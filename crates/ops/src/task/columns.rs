@@ -1,11 +1,11 @@
 //! Columns of a task that only its parameters say, under the original's names and with its defaults (`spec/engine.md` section 5.2).
 
-use panda_core::policy::{resource::Types, rules};
+use panda_core::policy::{resource::Types, rules, scout::measure::cpu_time};
 use panda_store::query::task::TaskRow;
 use panda_wire::TaskParameters;
 use serde_json::{Map, Value};
 
-use super::plan::{Adjust, Plan, language};
+use super::plan::{Adjust, Measured, Plan, language};
 
 /// Columns that are copied from parameters.
 const COPIED: &[(&str, &str)] = &[
@@ -57,6 +57,9 @@ pub(super) fn add(m: &mut Map<String, Value>, row: &TaskRow, params: &str, adjus
     if let Ok(plan) = Plan::of(&typed, &adjust) {
         needs(m, &plan, &typed, types);
     }
+    if let Some(measured) = &adjust.measured {
+        as_measured(m, measured);
+    }
     m.insert("job_execution_params".into(), execution_params(&params).into());
     m.insert("raw_task_params".into(), Value::Object(params));
 }
@@ -84,6 +87,28 @@ fn needs(m: &mut Map<String, Value>, plan: &Plan, typed: &TaskParameters, types:
     m.insert("ramUnit".into(), unit.into());
     m.insert("resource_type".into(), types.of(plan.cores, plan.ram_mb).into());
     m.insert("goal".into(), plan.behaviour.goal_permille.into());
+}
+
+/// Requirements that were measured go before the ones that were stated (`spec/engine.md` section 7.1).
+fn as_measured(m: &mut Map<String, Value>, measured: &Measured) {
+    let mut put = |key: &str, unit_key: &str, n: Option<i64>, unit: &str| {
+        if let Some(n) = n {
+            m.insert(key.to_owned(), n.into());
+            m.insert(unit_key.to_owned(), unit.into());
+        }
+    };
+    let (cpu, unit) = measured.cpu_ms_per_event.map_or((None, ""), |ms| {
+        let (n, unit) = cpu_time(ms);
+        (Some(n), unit)
+    });
+    put("cpuTime", "cpuTimeUnit", cpu, unit);
+    put("outDiskCount", "outDiskUnit", measured.out_kb_per_event, "kBPerEvent");
+    put("outDiskCount", "outDiskUnit", measured.out_kb_per_mb, "kB");
+    put("outDiskCount", "outDiskUnit", measured.out_mb, "MB");
+    put("workDiskCount", "workDiskUnit", measured.work_mb, "MB");
+    put("ioIntensity", "ioIntensityUnit", measured.io_kb_s, "kBPerS");
+    put("diskIO", "diskIOUnit", measured.disk_io_kb_s, "kBPerS");
+    put("mergeRamCount", "mergeRamUnit", measured.merge_ram_mb, "MB");
 }
 
 /// The command line's template: values of the items that are not hidden.

@@ -13,7 +13,6 @@ const PERCENT: Kind = Int(1, 100);
 
 const NO_EVENT_SERVICE: Here = Later("there is no event service; leave it out, and cut files by `nEventsPerJob`");
 const NO_CLONES: Here = Later("jobs are not cloned; leave it out");
-const NO_SCOUTS: Here = Later("there are no scout jobs; leave it out and state memory and times yourself");
 const NO_CHAIN: Here = Later("full chains are not known; leave it out, and submit the next task with this one as its parent");
 const NO_BUS: Here = Later("there is no message bus; leave it out, and ask the API for the state");
 
@@ -85,7 +84,7 @@ pub const RULES: &[Rule] = &[
     live("LI", "useLocalIO", &["useLocalIO", "forceStaged"], Flag, Effective),
     rule("LS", "limitedSites", &["limitedSites"], Int(1, 3), Effective),
     rule("LX", "loadXML", &["loadXML"], Present("3"), Held("job lists from XML cannot be read yet")),
-    rule("MC", "minCpuEfficiency", &["minCpuEfficiency"], PERCENT, NO_SCOUTS),
+    rule("MC", "minCpuEfficiency", &["minCpuEfficiency"], PERCENT, Effective),
     rule("MD", "messageDriven", &["messageDriven"], Flag, Harmless("every step is taken as soon as the one before it is done")),
     rule("ME", "mergeEsOnOS", &["mergeEsOnOS"], Flag, NO_EVENT_SERVICE),
     live("MF", "nMaxFilesPerJob", &["nMaxFilesPerJob"], Int(1, 1_000), Effective),
@@ -122,7 +121,7 @@ pub const RULES: &[Rule] = &[
     rule("RM", "retryModuleRules", &[], Text, Internal("files and bytes of a job before retries made it smaller")),
     rule("RO", "reuseSecOnDemand", &["reuseSecOnDemand"], Flag, Effective),
     rule("RP", "releasePerLB", &["releasePerLB"], Flag, Effective),
-    rule("RR", "respectSplitRule", &["respectSplitRule"], Flag, Harmless("every job follows the rules: there are no scouts yet")),
+    rule("RR", "respectSplitRule", &["respectSplitRule"], Flag, Effective),
     rule("RS", "randomSeed", &["randomSeed"], COUNT, Effective),
     rule("RX", "retryRamOffset", &["retryRamOffset"], COUNT, Effective),
     rule("RY", "retryRamStep", &["retryRamStep"], COUNT, Effective),
@@ -130,7 +129,7 @@ pub const RULES: &[Rule] = &[
     rule("SC", "resurrectConsumers", &["resurrectConsumers"], Flag, NO_EVENT_SERVICE),
     rule("SE", "switchEStoNormal", &["switchEStoNormal"], COUNT, NO_EVENT_SERVICE),
     rule("SO", "stayOutputOnSite", &["stayOutputOnSite"], Flag, Harmless("outputs stay on the storage of the queue in any case")),
-    rule("SS", "scoutSuccessRate", &["scoutSuccessRate"], PERCENT, NO_SCOUTS),
+    rule("SS", "scoutSuccessRate", &["scoutSuccessRate"], PERCENT, Effective),
     rule("ST", "useSecrets", &["useSecrets"], Flag, Effective),
     rule(
         "SW",
@@ -153,7 +152,7 @@ pub const RULES: &[Rule] = &[
     rule("UE", "useRealNumEvents", &["useRealNumEvents"], Flag, Effective),
     rule("UF", "useFileAsSourceLFN", &["useFileAsSourceLFN"], Flag, Effective),
     rule("UP", "usePrePro", &["preproSpec"], Present("1"), Held("good-run lists and event picking need a preparation runner")),
-    rule("US", "useScout", &["skipScout"], Flag, Harmless("there are no scouts yet")),
+    rule("US", "useScout", &["skipScout"], Flag, Effective),
     rule("UT", "usePrefetcher", &["usePrefetcher"], Flag, NO_EVENT_SERVICE),
     rule("UX", "useExhausted", &["useExhausted"], Flag, Effective),
     live("UZ", "useZipToPin", &["useZipToPin"], Flag, NO_EVENT_SERVICE),

@@ -12,7 +12,7 @@ use panda_wire::TaskParameters;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{MAX_ATTEMPT, Plan, RAM_MB};
+use super::{MAX_ATTEMPT, Measured, Plan, RAM_MB, measured};
 
 /// The changes, and the defaults that held at submission. A member that is absent changes nothing. Every change of it is a new revision of the task's document (`task.doc_rev`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,18 @@ pub struct Adjust {
     /// Holds that a person released, by stage: they do not hold the task again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<String>,
+    /// Files that its scouts take, once they are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scouts: Option<i64>,
+    /// Its scouts were assessed: whatever came of it, it makes no others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub scouted: bool,
+    /// What was measured of its jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+    /// Its jobs were too short: numbers of files and bytes a job are dropped.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wide: bool,
     /// A person told it not to wait for scouts.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub avalanche: bool,
@@ -91,14 +103,27 @@ impl Adjust {
     #[must_use]
     pub fn after(&self, changed: &Map<String, Value>) -> Self {
         let mut after = self.clone();
+        let measured = |after: &mut Self, forget: fn(&mut Measured)| after.measured.iter_mut().for_each(forget);
         if changed.contains_key("ramCount") {
             after.ram_mb = None;
+            measured(&mut after, |m| m.ram_mb = None);
         }
         if changed.contains_key("walltime") {
             after.walltime_s = None;
+            measured(&mut after, |m| m.walltime_ms = None);
         }
         if changed.contains_key("cpuTime") {
             after.cpu_ms_per_event = None;
+            measured(&mut after, |m| m.cpu_ms_per_event = None);
+        }
+        if changed.contains_key("outDiskCount") {
+            measured(&mut after, |m| (m.out_kb_per_event, m.out_kb_per_mb, m.out_mb) = (None, None, None));
+        }
+        if changed.contains_key("workDiskCount") {
+            measured(&mut after, |m| m.work_mb = None);
+        }
+        if changed.contains_key("ioIntensity") {
+            measured(&mut after, |m| m.io_kb_s = None);
         }
         if changed.contains_key("currentPriority") || changed.contains_key("taskPriority") {
             after.priority = None;
@@ -108,6 +133,8 @@ impl Adjust {
         }
         if ["nFilesPerJob", "nMaxFilesPerJob", "nGBPerJob"].iter().any(|k| changed.contains_key(*k)) {
             (after.max_files, after.max_bytes, after.first_files, after.first_bytes) = (None, None, None, None);
+            after.wide = false;
+            measured(&mut after, |m| m.max_bytes = None);
         }
         after
     }
@@ -132,6 +159,12 @@ impl Adjust {
         }
         if self.cloud.is_some() {
             plan.needs.cloud.clone_from(&self.cloud);
+        }
+        if let Some(m) = &self.measured {
+            m.apply(plan);
+        }
+        if self.wide {
+            measured::widen(plan);
         }
         if let Some(mb) = self.ram_mb.filter(|mb| *mb > plan.needs.ram.mb) {
             plan.needs.ram.mb = mb;

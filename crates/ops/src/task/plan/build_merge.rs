@@ -28,6 +28,8 @@ pub struct Merge {
     pub cores: i64,
     /// MB of the job.
     pub ram_mb: i64,
+    /// Seconds of the job; 0 = not stated.
+    pub walltime_s: i64,
     /// Only at the queue where the outputs are (OM); always so here.
     pub on_site: bool,
 }
@@ -105,6 +107,7 @@ fn read_merge(p: &TaskParameters, plan: &Plan) -> Result<Merge, PlanError> {
         runner: path.map_or_else(|| MERGE_RUNNER.to_owned(), |path| shipped(&path).unwrap_or(path)),
         cores,
         ram_mb: if ram > 0 { ram } else { plan.needs.ram.of(cores) },
+        walltime_s: plan.walltime_s,
         on_site: p.on_site_merging == Some(true),
     })
 }

@@ -1,7 +1,10 @@
 //! The task language against the tables of `core`: what each given parameter does here, what is misspelled, and the split rules that the
 //! parameters come to (`spec/engine.md` sections 5.2 and 6.2).
 
-use panda_core::policy::rules::{self, Given, Here, Kind, PARAMETERS, RULES, Rule, Taken};
+use panda_core::policy::{
+    rules::{self, Given, Here, Kind, PARAMETERS, RULES, Rule, Taken},
+    scout::exhaust::WIDE_FILES,
+};
 use panda_wire::TaskParameters;
 use serde_json::{Map, Value};
 
@@ -115,9 +118,16 @@ pub fn split_rules(p: &TaskParameters, adjust: &Adjust) -> Vec<(&'static Rule, S
             "LS" => site_lists(p).or(value),
             // A list of jobs maps each to a boundary of its own (6.2: LX comes with GB).
             "GB" if value.is_none() && p.load_xml.as_deref().is_some_and(|x| !x.is_empty()) => Some("4".into()),
+            "NF" if adjust.wide => None,
+            "NG" if adjust.wide && adjust.max_bytes.is_none() => None,
+            "MF" if adjust.wide && adjust.max_files.is_none() => Some(WIDE_FILES.to_string()),
             "MF" => adjust.max_files.map(|n| n.to_string()).or(value),
             #[expect(clippy::cast_precision_loss, reason = "a size for people")]
-            "NG" => adjust.max_bytes.map(|b| (b as f64 / 1e9).to_string()).or(value),
+            "NG" => adjust
+                .max_bytes
+                .or_else(|| adjust.measured.as_ref().and_then(|m| m.max_bytes))
+                .map(|b| (b as f64 / 1e9).to_string())
+                .or(value),
             "RM" => adjust.first_files.map(|n| format!("{n}:{}", adjust.first_bytes.unwrap_or(0))),
             _ => value,
         };

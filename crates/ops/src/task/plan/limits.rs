@@ -54,7 +54,10 @@ impl Plan {
     pub fn rules(&self, site: &Site, scouts: bool) -> Rules {
         // A task that wants its inputs copied gets them copied, wherever it runs (LI).
         let site = &Site { direct_io: site.direct_io && !self.needs.copies_input, ..*site };
-        let rules = Rules::of_runs(self.limits, &self.estimate, site, self.split.max_walltime_s, scouts);
+        // Scouts of a task without rules of its own read one file each.
+        let own = self.limits.files.is_some() || self.limits.events.is_some() || self.behaviour.scouts_split;
+        let limits = if scouts && !own { Limits { files: Some(1), ..self.limits } } else { self.limits };
+        let rules = Rules::of_runs(limits, &self.estimate, site, self.split.max_walltime_s, scouts);
         let output = rules.output.map(|_| Output::Estimated(self.split.max_output_bytes));
         Rules { boundary: self.split.boundary, respect_lumiblock: self.split.respect_lumiblock, output, ..rules }
     }

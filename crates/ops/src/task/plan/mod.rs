@@ -11,6 +11,7 @@ mod holds;
 mod inputs;
 pub mod language;
 mod limits;
+mod measured;
 mod outputs;
 mod placeholders;
 mod requirements;
@@ -24,6 +25,7 @@ pub use hardware::{CpuSpec, GpuSpec, Hardware};
 pub use inputs::{Feed, Input};
 pub use language::Accepted;
 pub use limits::Splitting;
+pub use measured::Measured;
 pub use outputs::Output;
 pub use requirements::{Ram, Requirements};
 
@@ -105,6 +107,8 @@ pub struct Plan {
     pub disk_mb: i64,
     /// Seconds of a job; 0 = not stated. What grows with the input is in [`Plan::estimate`].
     pub walltime_s: i64,
+    /// The time that a job takes was measured: each gets what its input comes to.
+    pub measured_time: bool,
     /// What else a queue must offer.
     pub needs: Requirements,
     /// Attempts of each file.

@@ -251,6 +251,10 @@ pub fn count(batch: &mut Batch, id: i64, d: Delta) {
         add_up(batch, id, d);
     }
 }
+/// What is to be done for a data set follows from its counters again, after [`rest`].
+pub fn again(batch: &mut Batch, id: i64) {
+    add_up(batch, id, Delta::default());
+}
 fn add_up(batch: &mut Batch, id: i64, d: Delta) {
     batch.exec(
         &COUNT,

@@ -17,6 +17,8 @@ statements! {
     [hot] read MANY = "task.many", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id IN (:ids*) ORDER BY t.id LIMIT 1000");
     // Tasks that want jobs: only what their turn is decided on.
     [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state, d.n_files - d.n_used - d.n_missing FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
+    // Tasks whose scouts may be assessed.
+    [hot] read SCOUTED = "task.scouted", "SELECT t.id FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state = 'scouting' AND t.id > :after AND d.is_master = 1 GROUP BY t.id HAVING SUM(d.n_finished) * 100 >= SUM(d.n_used) * :percent OR SUM(d.n_finished + d.n_failed) >= SUM(d.n_used) ORDER BY t.id LIMIT :n";
     // Tasks at work that time-driven rules have not looked at lately.
     [hot] read UNCHECKED = "task.unchecked", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after AND (t.checked_us IS NULL OR t.checked_us < :before) ORDER BY t.id LIMIT :n");
     // Tasks in the middle of a command that nobody carries out.
@@ -121,6 +123,11 @@ pub async fn waiting(store: &Store, after: TaskId, n: i64) -> Result<Vec<Waiting
             })
         })
         .collect()
+}
+/// Scouting tasks above `after` of whose files in use so many per cent are finished, or all have ended, by number; at most `n` and 1,000.
+pub async fn scouted(store: &Store, after: TaskId, percent: i64, n: i64) -> Result<Vec<TaskId>, Error> {
+    let binds = vec![("after", after.into()), ("percent", percent.into()), ("n", n.min(MAX_PAGE).into())];
+    store.fetch(&SCOUTED, binds).await?.iter().map(|r| Ok(TaskId(r.int(0)?))).collect()
 }
 /// A person's tasks changed since `since_us`, newest first; at most `n` and 1,000.
 pub async fn of_person(store: &Store, person: i64, since_us: i64, n: i64) -> Result<Vec<TaskRow>, Error> {
