@@ -53,6 +53,8 @@ mod retention;
 mod retries;
 #[path = "it/retry.rs"]
 mod retry;
+#[path = "it/scout.rs"]
+mod scout;
 #[path = "it/several.rs"]
 mod several;
 #[path = "it/shares.rs"]

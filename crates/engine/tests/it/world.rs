@@ -80,7 +80,13 @@ impl World {
         ops.blobs.create().unwrap();
         let w = Self { ops: Arc::new(ops), clock, dir, db };
         w.queue("LOCAL", "native").await;
+        // Scouts are for the tests that ask for them.
+        w.scouts(0).await;
         w
+    }
+    /// Tasks make so many scouts first; 0 = none.
+    pub async fn scouts(&self, n: i64) {
+        panda_ops::setting::set(&self.ops, &prod(), "scout.jobs", "", "", &n.to_string()).await.unwrap();
     }
     /// As after kill -9 and a new start: nothing that a process remembers is left.
     pub async fn reopen(&mut self) {
