@@ -8,12 +8,13 @@ use panda_core::{
     job::record::JobKind,
     machine::Actor,
     policy::{
+        broker::CORE_POWER_MILLI,
         scout::{
             self, Count, Part, Stand, Success,
             exhaust::{self, Outcome},
             measure::{self, Asked, Job, Margins},
         },
-        split::limits::Cpu,
+        split::limits::{Cpu, Site, walltime as walltime_of},
     },
     setting::{Values, scout as settings},
     task::state::TaskState,
@@ -352,11 +353,14 @@ pub fn first(values: &Values, t: &TaskRow) -> (usize, usize) {
 }
 
 /// The wall time that jobs of so many events and bytes get at a queue, where it was measured; never less than the task's.
-pub fn walltime(plan: &Plan, site: &panda_core::policy::split::limits::Site, events: i64, bytes: i64) -> i64 {
+pub fn walltime(plan: &Plan, site: &Site, events: i64, bytes: i64) -> i64 {
     if !plan.measured_time {
         return plan.walltime_s;
     }
     let most = [plan.split.max_walltime_s.unwrap_or(0), site.max_time_s].into_iter().filter(|s| *s > 0).min().unwrap_or(i64::MAX);
-    let found = panda_core::policy::split::limits::walltime(&plan.estimate, site, most).map_or(0, |w| w.of(events, bytes));
+    // As for the measurement itself: a queue that states no power has the usual one.
+    let power = if site.core_power_milli > 0 { site.core_power_milli } else { CORE_POWER_MILLI };
+    let site = Site { core_power_milli: power, ..*site };
+    let found = walltime_of(&plan.estimate, &site, most).map_or(0, |w| w.of(events, bytes));
     plan.walltime_s.max(found.min(most))
 }
