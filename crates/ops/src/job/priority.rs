@@ -158,7 +158,8 @@ pub async fn step(ops: &Ops) -> Result<usize, OpsError> {
 async fn of_person(ops: &Ops, who: &Arc<Person>) -> Result<usize, OpsError> {
     let settings = ops.settings().await?;
     let mut tasks = task::list::of_person(&ops.store, who.id, 0, 1_000).await?;
-    tasks.retain(|t| !t.state.is_final() && t.state != TaskState::Paused);
+    // What waits of a scouting task are its scouts, whose priority is their own.
+    tasks.retain(|t| !t.state.is_final() && !matches!(t.state, TaskState::Paused | TaskState::Scouting));
     tasks.retain(|t| label::class(&settings, &t.vo, &t.label) == label::ANALYSIS && t.priority < settings.int(&JUMP_OVER, &t.vo, &t.label));
     tasks.sort_by_key(|t| (-t.priority, t.id));
     tasks.truncate(TASKS);
