@@ -61,7 +61,7 @@ pub fn task_body(name: &str, jobs: usize) -> String {
     json!({"task_parameters": {
         "taskName": format!("{name}/"), "uniqueTaskName": true, "vo": "bench", "architecture": null, "transUses": "", "transHome": null,
         "processingType": "panda-client-2.2.0-jedi-run", "prodSourceLabel": "user", "site": null, "excludedSite": [], "includedSite": null,
-        "nEvents": jobs, "nEventsPerJob": 1, "cliParams": "prun", "osInfo": "Linux", "nMaxFilesPerJob": 200, "respectSplitRule": true,
+        "nEvents": jobs, "nEventsPerJob": 1, "cliParams": "prun", "osInfo": "Linux", "nMaxFilesPerJob": 200, "respectSplitRule": true, "skipScout": true,
         "sourceURL": "http://127.0.0.1:1", "log": log, "noInput": true,
         "jobParameters": [
             {"type": "constant", "value": "-j \"\" --sourceURL ${SURL}"}, {"type": "constant", "value": "-r ."},
