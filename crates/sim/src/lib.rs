@@ -83,7 +83,7 @@ pub async fn run(scenario: &Scenario, store: Store, folder: PathBuf, watch: &mut
 pub async fn run_alone(scenario: &Scenario, watch: &mut dyn FnMut(Progress)) -> Result<Outcome, SimError> {
     let folder = tempfile::Builder::new().prefix("panda-sim-").tempdir().map_err(|e| SimError::File("a temporary folder".into(), e))?;
     let store = Store::scratch(&folder.path().join("panda.db")).await?;
-    let outcome = run(scenario, store.clone(), folder.path().join("data"), watch).await;
+    let outcome = Box::pin(run(scenario, store.clone(), folder.path().join("data"), watch)).await;
     store.close().await;
     outcome
 }
