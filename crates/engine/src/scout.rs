@@ -191,7 +191,6 @@ async fn jobs(ops: &Ops, t: &TaskRow, kind: JobKind, most: i64) -> Result<Vec<Jo
     let queues = ops.queues().await?;
     let one = |r: past::Measured| {
         let report = decode(&r.doc);
-        let power = r.queue_id.and_then(|id| queues.facts.iter().find(|q| q.id == id)).map_or(0, |q| q.core_power_milli);
         let reads = inputs.get(&r.id).map_or(&[][..], Vec::as_slice);
         // The parts of a file that is cut are one file to read.
         let whole: BTreeSet<(&str, i64)> = reads.iter().map(|f| (f.lfn.as_str(), f.fsize.unwrap_or(0))).collect();
@@ -201,7 +200,7 @@ async fn jobs(ops: &Ops, t: &TaskRow, kind: JobKind, most: i64) -> Result<Vec<Jo
         Job {
             id: r.id.0,
             cores: r.cores,
-            power_milli: power,
+            power_milli: r.queue_id.map_or(0, |id| queues.power(id)),
             wall_s: ((r.ended_us - r.started_us) / 1_000_000).max(0),
             events: if events > 0 { events } else { report.number("n_events") },
             in_bytes: whole.iter().fold(0, |sum: i64, (_, bytes)| sum.saturating_add(*bytes)),

@@ -7,6 +7,7 @@ mod check;
 mod drive;
 mod fate;
 mod faults;
+mod furnish;
 mod outcome;
 pub mod scenario;
 mod share;

@@ -2,7 +2,14 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use panda_core::id::TaskId;
+use panda_store::query::{archive, job::count};
 use serde::Serialize;
+
+use crate::{
+    SimError, check,
+    world::{BEGIN_US, World},
+};
 
 /// Counters of a run.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -65,11 +72,56 @@ pub struct Outcome {
     pub violations: Vec<String>,
 }
 
-impl Outcome {
-    /// The largest difference between a share's target and what it had, points of percent.
-    #[must_use]
-    pub fn worst_share(&self) -> f64 {
-        self.shares.iter().map(|s| (s.target - s.actual).abs()).fold(0.0, f64::max)
+impl World {
+    /// What came out.
+    pub async fn outcome(mut self) -> Result<Outcome, SimError> {
+        self.check_now().await?;
+        if self.scenario.drain_hours > 0.0 {
+            let ids: Vec<i64> = self.tasks.iter().map(|t| t.id).collect();
+            let wrong = check::end(&self.ops, &ids, &self.stored).await?;
+            wrong.into_iter().for_each(|w| self.violation(w));
+        }
+        for name in std::mem::take(&mut self.loops.restless) {
+            self.violation(format!("loop {name} does not come to rest"));
+        }
+        let mut jobs = BTreeMap::new();
+        for g in count::groups(&self.ops.store).await? {
+            *jobs.entry(g.state.to_string()).or_insert(0) += g.n;
+        }
+        let mut task_states = BTreeMap::new();
+        for t in &self.tasks {
+            if let Some(row) = archive::task::find(&self.ops.store, TaskId(t.id)).await? {
+                *task_states.entry(row.state.to_string()).or_insert(0) += 1;
+            }
+        }
+        let now = self.now_us();
+        let running: i128 = self.jobs.iter().flatten().map(|h| i128::from(now - h.taken_us)).sum();
+        let used: i128 = self.sites.iter().map(|s| s.used_us).sum::<i128>() + running;
+        let slots: i128 = self.sites.iter().map(|s| i128::from(self.scenario.queues[s.group].slots)).sum();
+        let whole = slots * i128::from(now - BEGIN_US);
+        let mut first: Vec<i64> = self.tasks.iter().filter_map(|t| Some((t.first_us? - t.at_us) / 1_000_000)).collect();
+        first.sort_unstable();
+        let at = |part: usize| first.get((first.len().saturating_sub(1)) * part / 100).copied().unwrap_or(0);
+        let samples = self.shares.samples.max(1) as f64;
+        let line = |(share, target): (&String, &f64)| ShareLine {
+            share: share.clone(),
+            target: target * 100.0,
+            actual: self.shares.sums.get(share).copied().unwrap_or(0.0) / samples * 100.0,
+        };
+        Ok(Outcome {
+            seed: self.scenario.seed,
+            hours: (now - BEGIN_US) as f64 / 3.6e9,
+            loop_steps: self.loops.steps,
+            jobs,
+            task_states,
+            slots_used: if whole > 0 { used as f64 / whole as f64 * 100.0 } else { 0.0 },
+            first_job_s: [at(50), at(90), at(100)],
+            shares: self.shares.targets.iter().map(line).collect(),
+            share_samples: (self.shares.samples, self.shares.without_demand),
+            fingerprint: format!("{:016x}", self.fingerprint),
+            violations: self.violations,
+            counts: self.counts,
+        })
     }
 }
 

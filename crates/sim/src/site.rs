@@ -12,7 +12,6 @@ use panda_ops::{
     },
     storage,
 };
-use panda_store::Topic;
 use rand::RngExt as _;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -98,11 +97,6 @@ impl Site {
     pub fn free(&self, group: &Queues, since_s: i64) -> u32 {
         Self::slots(group, since_s).saturating_sub(self.busy)
     }
-}
-
-/// The topic that wakes the idle slots of a queue.
-pub(crate) const fn topic(queue: panda_core::id::QueueId) -> Topic {
-    Topic::Ready(queue)
 }
 
 impl World {

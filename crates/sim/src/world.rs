@@ -12,24 +12,22 @@ use std::{
 
 use panda_access::Principal;
 use panda_core::{
-    setting::ANY,
+    id::TaskId,
+    task::state::TaskState,
     time::{Clock, Micros},
 };
-use panda_ops::{Ops, OpsError, Options, pilot::update, queue, setting, share};
-use panda_store::{
-    Store,
-    query::{archive, job::count},
-};
+use panda_ops::{Ops, OpsError, Options, pilot::update};
+use panda_store::{Store, query::archive};
 use rand_distr::{Distribution as _, Exp};
 use rand_pcg::Pcg64Mcg;
-use serde_json::{Map, json};
 
 use crate::{
     Progress, SimError, check,
     drive::Loops,
     fate,
     faults::Fault,
-    outcome::{Counts, Outcome, ShareLine},
+    furnish::furnish,
+    outcome::Counts,
     scenario::{Kind, Scenario},
     share::Shares,
     shelf::Shelf,
@@ -38,7 +36,7 @@ use crate::{
 };
 
 /// Where the virtual clock starts: 2026-01-02 03:04:05 UTC.
-const BEGIN_US: i64 = 1_767_323_045_000_000;
+pub(crate) const BEGIN_US: i64 = 1_767_323_045_000_000;
 /// Reports that are sent to the server together.
 const REPORTS_AT_ONCE: usize = 400;
 /// Most sentences about what does not hold.
@@ -97,11 +95,11 @@ pub(crate) struct World {
     options: Options,
     heap: BinaryHeap<Reverse<(i64, u64, Happens)>>,
     happened: u64,
-    loops: Loops,
-    shares: Shares,
-    fingerprint: u64,
+    pub loops: Loops,
+    pub shares: Shares,
+    pub fingerprint: u64,
     ticks: u64,
-    violations: Vec<String>,
+    pub violations: Vec<String>,
 }
 
 impl World {
@@ -237,8 +235,8 @@ impl World {
             return Ok(false);
         }
         for t in &self.tasks {
-            let row = archive::task::find(&self.ops.store, panda_core::id::TaskId(t.id)).await?;
-            if row.is_some_and(|r| !r.state.is_final() && r.state != panda_core::task::state::TaskState::Exhausted) {
+            let row = archive::task::find(&self.ops.store, TaskId(t.id)).await?;
+            if row.is_some_and(|r| !r.state.is_final() && r.state != TaskState::Exhausted) {
                 return Ok(false);
             }
         }
@@ -339,61 +337,10 @@ impl World {
         }
     }
 
-    async fn check_now(&mut self) -> Result<(), SimError> {
+    pub(crate) async fn check_now(&mut self) -> Result<(), SimError> {
         let wrong = check::now(&self.ops, self.tasks.iter().map(|t| t.id)).await?;
         wrong.into_iter().for_each(|w| self.violation(w));
         Ok(())
-    }
-
-    /// What came out.
-    pub async fn outcome(mut self) -> Result<Outcome, SimError> {
-        self.check_now().await?;
-        if self.scenario.drain_hours > 0.0 {
-            let ids: Vec<i64> = self.tasks.iter().map(|t| t.id).collect();
-            let wrong = check::end(&self.ops, &ids, &self.stored).await?;
-            wrong.into_iter().for_each(|w| self.violation(w));
-        }
-        for name in std::mem::take(&mut self.loops.restless) {
-            self.violation(format!("loop {name} does not come to rest"));
-        }
-        let mut jobs = BTreeMap::new();
-        for g in count::groups(&self.ops.store).await? {
-            *jobs.entry(g.state.to_string()).or_insert(0) += g.n;
-        }
-        let mut task_states = BTreeMap::new();
-        for t in &self.tasks {
-            if let Some(row) = archive::task::find(&self.ops.store, panda_core::id::TaskId(t.id)).await? {
-                *task_states.entry(row.state.to_string()).or_insert(0) += 1;
-            }
-        }
-        let now = self.now_us();
-        let running: i128 = self.jobs.iter().flatten().map(|h| i128::from(now - h.taken_us)).sum();
-        let used: i128 = self.sites.iter().map(|s| s.used_us).sum::<i128>() + running;
-        let slots: i128 = self.sites.iter().map(|s| i128::from(self.scenario.queues[s.group].slots)).sum();
-        let whole = slots * i128::from(now - BEGIN_US);
-        let mut first: Vec<i64> = self.tasks.iter().filter_map(|t| Some((t.first_us? - t.at_us) / 1_000_000)).collect();
-        first.sort_unstable();
-        let at = |part: usize| first.get((first.len().saturating_sub(1)) * part / 100).copied().unwrap_or(0);
-        let samples = self.shares.samples.max(1) as f64;
-        let line = |(share, target): (&String, &f64)| ShareLine {
-            share: share.clone(),
-            target: target * 100.0,
-            actual: self.shares.sums.get(share).copied().unwrap_or(0.0) / samples * 100.0,
-        };
-        Ok(Outcome {
-            seed: self.scenario.seed,
-            hours: (now - BEGIN_US) as f64 / 3.6e9,
-            loop_steps: self.loops.steps,
-            jobs,
-            task_states,
-            slots_used: if whole > 0 { used as f64 / whole as f64 * 100.0 } else { 0.0 },
-            first_job_s: [at(50), at(90), at(100)],
-            shares: self.shares.targets.iter().map(line).collect(),
-            share_samples: (self.shares.samples, self.shares.without_demand),
-            fingerprint: format!("{:016x}", self.fingerprint),
-            violations: self.violations,
-            counts: self.counts,
-        })
     }
 }
 
@@ -406,34 +353,4 @@ fn operations(store: Store, clock: &Arc<Hand>, options: &Options, shelf: &Arc<Sh
     let mut ops = Ops::new(store, clock.clone(), options.clone());
     ops.disk = shelf.clone();
     ops
-}
-
-/// Settings, shares and queues of a scenario.
-async fn furnish(ops: &Ops, scenario: &Scenario) -> Result<Vec<Site>, SimError> {
-    let operator = submit::person("operator", "sim", true);
-    for (name, value) in &scenario.settings {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        setting::set(ops, &operator, name, ANY, ANY, &text).await?;
-    }
-    for s in &scenario.shares {
-        let mut values = Map::new();
-        values.insert("value".into(), json!(s.value));
-        if let Some(parent) = &s.parent {
-            values.insert("parent".into(), json!(parent));
-        }
-        share::change::set(ops, &operator, &s.name, &values).await?;
-    }
-    let mut sites = Vec::new();
-    for (group, q) in scenario.queues.iter().enumerate() {
-        for n in 0..q.count {
-            let name = if q.count == 1 { q.name.clone() } else { format!("{}_{:03}", q.name, n + 1) };
-            let mut values = Map::new();
-            values.insert("cores".into(), json!(q.cores));
-            values.insert("max_ram_mb".into(), json!(q.ram_mb));
-            let row = queue::change::add(ops, &operator, &name, None, &values).await?;
-            let ready = ops.store.wake().subscribe(site::topic(row.id));
-            sites.push(Site { name, group, busy: 0, poll_us: BEGIN_US, ready, used_us: 0 });
-        }
-    }
-    Ok(sites)
 }

@@ -7,9 +7,9 @@ use crate::answer::{Answer, DATABASE, Refusal};
 use crate::args::Args;
 use crate::ctx::Ctx;
 use panda_core::id::JobId;
-use panda_core::job::report::Reported;
+use panda_core::job::report::{Command, Reported};
+use panda_ops::OpsError;
 use panda_ops::pilot::update::{Update, update};
-use panda_ops::{Ops, OpsError};
 use panda_wire::StatusCode;
 use panda_wire::pilot::NO_COMMAND;
 use serde_json::{Map, Value, json};
@@ -37,12 +37,12 @@ const STDOUT_TAIL: usize = 2048;
 /// `{"StatusCode": 0, "command": text}`; the command also stands at the top when there is one.
 pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
     let request = read(args.into_object())?;
-    apply(ctx.ops(), &request).await
+    answer(request.job_id, update(ctx.ops(), &request).await)
 }
 
-/// Carries out one report.
-pub(super) async fn apply(ops: &Ops, request: &Update) -> Result<Answer, Refusal> {
-    match update(ops, request).await {
+/// What a pilot is told of its report.
+pub(super) fn answer(job_id: JobId, applied: Result<Command, OpsError>) -> Result<Answer, Refusal> {
+    match applied {
         Ok(command) => {
             let command = command.as_str();
             Ok(Answer::Envelope {
@@ -54,7 +54,7 @@ pub(super) async fn apply(ops: &Ops, request: &Update) -> Result<Answer, Refusal
         }
         // Success with a code of its own: a pilot repeats the call then.
         Err(OpsError::Store(cause)) => {
-            tracing::error!(%cause, job = request.job_id.0, "an update was lost to the database");
+            tracing::error!(%cause, job = job_id.0, "an update was lost to the database");
             Ok(Answer::said(
                 DATABASE,
                 json!({"StatusCode": StatusCode::Failed.number(), "ErrorDiag": "Database error", "command": NO_COMMAND}),

@@ -5,6 +5,7 @@ use crate::answer::{Answer, Data, Refusal};
 use crate::args::{self, Args};
 use crate::ctx::Ctx;
 use crate::methods::{self, Space};
+use panda_ops::pilot::update::{self, Update};
 use serde_json::{Map, Value, json};
 
 /// Most reports in one call: what a Harvester sends at once, with room.
@@ -25,17 +26,32 @@ pub async fn handle(ctx: Ctx, mut args: Args) -> Result<Answer, Refusal> {
             }
         }
     }
-    let mut out = Vec::with_capacity(reports.len());
-    for report in reports {
-        out.push(envelope(one(&ctx, report).await));
-    }
-    Ok(Answer::data(Value::Array(out)))
+    Ok(Answer::data(Value::Array(apply(&ctx, reports).await)))
 }
 
-async fn one(ctx: &Ctx, report: Map<String, Value>) -> Result<Answer, Refusal> {
+/// Applies the reports that can be read together; the envelopes come in the order of the reports.
+async fn apply(ctx: &Ctx, reports: Vec<Map<String, Value>>) -> Vec<Value> {
+    let read: Vec<Result<Update, Refusal>> = reports.into_iter().map(one).collect();
+    let updates: Vec<Update> = read.iter().filter_map(|r| r.as_ref().ok().cloned()).collect();
+    let mut applied = update::many(ctx.ops(), &updates).await.into_iter();
+    let mut out = Vec::with_capacity(read.len());
+    for report in read {
+        let outcome = match report {
+            Ok(report) => match applied.next() {
+                Some(applied) => update_job::answer(report.job_id, applied),
+                None => Err(Refusal::new("the report was not applied; send it again")),
+            },
+            Err(refusal) => Err(refusal),
+        };
+        out.push(envelope(outcome));
+    }
+    out
+}
+
+fn one(report: Map<String, Value>) -> Result<Update, Refusal> {
     let (_, method) = methods::find(Space::V1, "pilot/update_job").ok_or_else(|| Refusal::new("update_job is gone"))?;
     let args = args::bind_leniently(method, report).map_err(Refusal::new)?;
-    update_job::apply(ctx.ops(), &update_job::read(args.into_object())?).await
+    update_job::read(args.into_object())
 }
 
 fn envelope(outcome: Result<Answer, Refusal>) -> Value {

@@ -239,7 +239,6 @@ impl Rules {
 }
 
 /// The estimate of wall time on a queue: CPU over cores, their power and the efficiency; `None` when the task says nothing of its CPU need.
-/// What the wall time of a job at a queue grows with; none when nothing is known of it.
 #[must_use]
 pub fn walltime(e: &Estimate, site: &Site, max_s: i64) -> Option<Walltime> {
     let (per_event_ms, per_mb_ms) = match e.cpu {
