@@ -6,12 +6,15 @@ use panda_core::{
     job::{error, report::Reported, state::JobState},
     task::state::TaskState,
 };
-use panda_ops::task;
+use panda_ops::{
+    pilot::update::{self, Update},
+    task,
+};
 use panda_store::query::{
     job::{self, JobRow, file::JobFile},
     task::file::TaskFile,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::world::{World, alice, prun, with_input, with_output};
 
@@ -240,7 +243,55 @@ async fn a_killed_job_is_cancelled_by_its_report(w: &World) {
     assert_eq!((file.state, file.attempt, file.failed), (FileState::Running, 1, 0), "another job has it");
 }
 
+/// Reports that come together are answered in order, also several of one job and one of a job that nobody knows.
+async fn reports_of_many_jobs_together(w: &World) {
+    let id = w.submit(prun("user.alice.t", 3)).await;
+    w.settle().await;
+    let mut jobs = Vec::new();
+    while let Some(job) = w.job().await {
+        jobs.push(job);
+    }
+    let report = |job: &Value, state, files: Option<String>| Update {
+        job_id: number(job),
+        state,
+        attempt: Some(0),
+        node: None,
+        batch_id: None,
+        sub_state: None,
+        report: files,
+        meta: None,
+        errors: Map::new(),
+        metrics: Map::new(),
+    };
+    let files = |job| Some(w.store(job, "x"));
+    let unknown = json!({"PandaID": 5});
+    let updates = [
+        report(&jobs[0], Reported::Running, None),
+        report(&jobs[0], Reported::Finished, files(&jobs[0])),
+        report(&unknown, Reported::Running, None),
+        report(&jobs[1], Reported::Finished, files(&jobs[1])),
+        report(&jobs[1], Reported::Finished, files(&jobs[1])),
+        report(&jobs[2], Reported::Running, None),
+    ];
+    let answers = update::many(&w.ops, &updates).await;
+    let mut alone = Vec::new();
+    for u in &updates {
+        alone.push(update::update(&w.ops, u).await.unwrap().to_string());
+    }
+    let answers: Vec<String> = answers.into_iter().map(|a| a.unwrap().to_string()).collect();
+    assert_eq!(answers.len(), updates.len());
+    assert_eq!((&answers[2], &answers[4], &answers[5]), (&alone[2], &alone[4], &alone[5]), "as one by one");
+    for (job, state) in [(&jobs[0], JobState::Holding), (&jobs[1], JobState::Holding), (&jobs[2], JobState::Running)] {
+        assert_eq!(row(w, job).await.state, state);
+    }
+    w.settle().await;
+    assert_eq!(row(w, &jobs[0]).await.state, JobState::Finished);
+    let done = inputs(w, id).await.iter().filter(|f| f.state == FileState::Finished).count();
+    assert_eq!(done, 2);
+}
+
 cases!(
+    reports_of_many_jobs_together,
     a_skipped_input_is_tried_again_and_then_left,
     failures_are_limited_apart_from_attempts,
     outputs_are_on_hold_while_a_job_transfers,
