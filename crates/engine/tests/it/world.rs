@@ -261,7 +261,8 @@ impl World {
             let mut done = 0;
             for kind in LoopKind::ALL.iter().filter(|k| !left.contains(k)) {
                 let report = loops::step(*kind, &self.ops, self.ops.now()).await.unwrap();
-                done += report.done;
+                // A step that met what another is still writing has done nothing and wants to be run again.
+                done += report.done + usize::from(report.more);
                 self.clock.0.fetch_add(1, Ordering::Relaxed);
             }
             if done == 0 {
