@@ -1,0 +1,13 @@
+//! Behaviour that an experiment brings: traits, a registry by name, and the host of child processes that implement them.
+//!
+//! This room must not know SQL or HTTP. A plug-in is never called inside a database transaction, and whatever becomes of it, its caller gets
+//! an [`Error`] that says whether to try again: a broken plug-in holds the work that needs it and nothing else.
+
+mod data;
+pub mod host;
+mod registry;
+mod remote;
+
+pub use data::{DataManagement, Dataset, Error, File, FilePage, Replica};
+pub use registry::Registry;
+pub use remote::RemoteData;

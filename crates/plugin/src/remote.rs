@@ -1,0 +1,66 @@
+//! Data management by a child process: each method of the trait is one call of `docs/plugins.md`.
+
+use futures::{FutureExt, future::BoxFuture};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    DataManagement, Dataset, Error, File, FilePage,
+    host::{Host, Options},
+};
+
+/// A data management plug-in that runs as a child process.
+#[derive(Debug)]
+pub struct RemoteData {
+    host: Host,
+}
+
+#[derive(Deserialize)]
+struct Done {}
+
+#[derive(Deserialize)]
+struct Staged {
+    complete: bool,
+}
+
+impl RemoteData {
+    /// A plug-in; its process is started by the first call.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { host: Host::new(options) }
+    }
+}
+
+impl DataManagement for RemoteData {
+    fn resolve<'a>(&'a self, vo: &'a str, name: &'a str) -> BoxFuture<'a, Result<Dataset, Error>> {
+        self.host.call("data.resolve", json!({"vo": vo, "name": name})).boxed()
+    }
+    fn files<'a>(&'a self, vo: &'a str, name: &'a str, after: &'a str, limit: usize) -> BoxFuture<'a, Result<FilePage, Error>> {
+        async move {
+            let page: FilePage = self.host.call("data.files", json!({"vo": vo, "name": name, "after": after, "limit": limit})).await?;
+            // A page that does not go on would be read for ever.
+            let mut last = after;
+            for file in &page.files {
+                if file.lfn.as_str() <= last {
+                    return Err(self.host.nonsense("data.files", &format!("`{}` does not come after `{last}`", file.lfn)));
+                }
+                last = &file.lfn;
+            }
+            if page.files.len() > limit || (page.more && page.files.is_empty()) {
+                return Err(self.host.nonsense("data.files", &format!("a page of {} files, asked for {limit}", page.files.len())));
+            }
+            Ok(page)
+        }
+        .boxed()
+    }
+    fn register<'a>(&'a self, vo: &'a str, name: &'a str, key: &'a str, files: &'a [File]) -> BoxFuture<'a, Result<(), Error>> {
+        let params = json!({"vo": vo, "name": name, "key": key, "files": files});
+        async move { self.host.call::<Done>("data.register", params).await.map(|_| ()) }.boxed()
+    }
+    fn delete<'a>(&'a self, vo: &'a str, name: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        async move { self.host.call::<Done>("data.delete", json!({"vo": vo, "name": name})).await.map(|_| ()) }.boxed()
+    }
+    fn stage<'a>(&'a self, vo: &'a str, name: &'a str, rse: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
+        async move { self.host.call::<Staged>("data.stage", json!({"vo": vo, "name": name, "rse": rse})).await.map(|s| s.complete) }.boxed()
+    }
+}
