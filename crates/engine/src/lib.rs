@@ -3,6 +3,7 @@
 //! Each loop is a reconciler: it reads what is there, decides in `core`, applies guarded batches, and can be run again at any moment. A loop
 //! never sleeps and owns no timer; only [`driver`] does. This room must not know HTTP.
 
+pub mod data;
 pub mod driver;
 mod error;
 pub mod feed;

@@ -147,9 +147,11 @@ pub(crate) async fn sentences(ops: &Ops, task: i64) -> Result<Vec<String>, OpsEr
     Ok(effect::of_subject(&ops.store, task).await?.iter().filter_map(line).collect())
 }
 
-/// What people should look at: deliveries that keep failing or were given up, a sentence a kind; empty = all is well.
+/// What people should look at: plug-ins that do not work or are not there, deliveries that keep failing or were given up, a sentence a kind; empty =
+/// all is well.
 pub async fn health(ops: &Ops) -> Result<Vec<String>, OpsError> {
-    let mut lines = Vec::new();
+    let mut lines = ops.plugins.troubles();
+    lines.extend(crate::plugin::absent(ops).await?);
     for (state, says) in [(WAITING, "wait to be delivered"), (FAILED, "were given up")] {
         for c in effect::counts(&ops.store, state).await? {
             if state == WAITING && c.attempts == 0 {

@@ -19,6 +19,7 @@ pub mod limit;
 pub mod live;
 pub mod people;
 pub mod pilot;
+pub mod plugin;
 pub mod queue;
 pub mod resource;
 pub mod retention;
@@ -100,6 +101,8 @@ pub struct Ops {
     pub resource_types: resource::Table,
     /// How outputs on storages are looked at.
     pub disk: Arc<dyn storage::Look>,
+    /// What experiments bring in place of the neutral built-ins, by name; settings `plugin.…` choose.
+    pub plugins: panda_plugin::Registry,
     /// This process among those that work on the database.
     pub process: String,
     /// What else this process remembers.
@@ -129,6 +132,7 @@ impl Ops {
             shares: share::Shares::default(),
             resource_types: resource::Table::default(),
             disk: Arc::new(storage::Disk),
+            plugins: panda_plugin::Registry::default(),
             process: uuid::Uuid::new_v4().simple().to_string(),
             live: live::Live::default(),
         }

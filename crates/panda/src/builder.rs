@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use panda_access::Identity;
 use panda_ops::Ops;
+use panda_plugin::Registry;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -50,7 +51,7 @@ impl Server {
     #[must_use]
     pub fn builder(config: Config) -> Builder {
         let roles = Roles { worker: config.worker.enabled, ..Roles::ALL };
-        Builder { config, roles, migrate: true, identity: None, routes: None, free_port: false }
+        Builder { config, roles, migrate: true, identity: None, routes: None, plugins: Registry::default(), free_port: false }
     }
 }
 
@@ -61,6 +62,7 @@ pub struct Builder {
     pub(crate) migrate: bool,
     pub(crate) identity: Option<Arc<dyn Identity>>,
     pub(crate) routes: Option<MakeRoutes>,
+    pub(crate) plugins: Registry,
     pub(crate) free_port: bool,
 }
 
@@ -90,6 +92,14 @@ impl Builder {
     #[must_use]
     pub fn routes(mut self, make: MakeRoutes) -> Self {
         self.routes = Some(make);
+        self
+    }
+
+    /// Plug-ins that are part of the program, by name, besides those that the configuration starts as child processes; settings `plugin.…` choose
+    /// among them all. A name that the configuration has, too, is the configuration's.
+    #[must_use]
+    pub fn plugins(mut self, plugins: Registry) -> Self {
+        self.plugins = plugins;
         self
     }
 

@@ -3,26 +3,7 @@
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-/// Why a plug-in did not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// It knows that there is no such thing: trying again changes nothing until somebody makes it.
-    #[error("{0}")]
-    Unknown(String),
-    /// It could not say or do it now: one sentence. The same call is made again later.
-    #[error("{reason}")]
-    Later {
-        /// What went wrong, for people.
-        reason: String,
-    },
-}
-
-impl Error {
-    /// It could not be done now.
-    pub fn later(reason: impl Into<String>) -> Self {
-        Self::Later { reason: reason.into() }
-    }
-}
+use crate::Error;
 
 /// A data set as its keeper describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +60,10 @@ pub struct FilePage {
 
 /// Keeps an experiment's data. Every method may be called again with the same arguments at any time and must then do nothing new.
 pub trait DataManagement: Send + Sync {
+    /// What is wrong with it when it does not work now: one sentence that names it.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
     /// A data set by name. [`Error::Unknown`] when there is none.
     fn resolve<'a>(&'a self, vo: &'a str, name: &'a str) -> BoxFuture<'a, Result<Dataset, Error>>;
     /// At most `limit` files of a data set whose names come after `after` (empty = from the first).

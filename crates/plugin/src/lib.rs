@@ -4,10 +4,14 @@
 //! an [`Error`] that says whether to try again: a broken plug-in holds the work that needs it and nothing else.
 
 mod data;
+mod error;
 pub mod host;
+mod kind;
 mod registry;
 mod remote;
 
-pub use data::{DataManagement, Dataset, Error, File, FilePage, Replica};
+pub use data::{DataManagement, Dataset, File, FilePage, Replica};
+pub use error::Error;
+pub use kind::Kind;
 pub use registry::Registry;
 pub use remote::RemoteData;

@@ -24,6 +24,13 @@ struct Staged {
 }
 
 impl RemoteData {
+    /// Whether its process starts and says who it is.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.host.check().await
+    }
     /// A plug-in; its process is started by the first call.
     #[must_use]
     pub fn new(options: Options) -> Self {
@@ -32,6 +39,9 @@ impl RemoteData {
 }
 
 impl DataManagement for RemoteData {
+    fn trouble(&self) -> Option<String> {
+        self.host.trouble()
+    }
     fn resolve<'a>(&'a self, vo: &'a str, name: &'a str) -> BoxFuture<'a, Result<Dataset, Error>> {
         self.host.call("data.resolve", json!({"vo": vo, "name": name})).boxed()
     }

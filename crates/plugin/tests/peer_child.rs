@@ -6,11 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use panda_plugin::{DataManagement, Error, File, RemoteData, host::Options};
+use panda_plugin::{DataManagement, Error, File, Kind, RemoteData, host::Options};
 
 fn options(script: &Path, arg: &Path) -> Options {
     let command = ["python3", &script.to_string_lossy(), &arg.to_string_lossy()].map(str::to_owned).to_vec();
-    Options { deadline: Duration::from_secs(2), max_line: 64 << 10, backoff: Duration::from_millis(300), ..Options::new("keeper", command) }
+    Options {
+        deadline: Duration::from_secs(2),
+        max_line: 64 << 10,
+        backoff: Duration::from_millis(300),
+        ..Options::new(Kind::Data, "keeper", command)
+    }
 }
 
 fn broken(dir: &tempfile::TempDir, mode: &str) -> (Options, PathBuf) {
@@ -124,7 +129,7 @@ async fn peer_answers_are_matched_by_id() {
 
 #[tokio::test]
 async fn peer_a_program_that_is_not_there_is_told() {
-    let plugin = RemoteData::new(Options::new("keeper", vec!["/nowhere/keeper".to_owned()]));
+    let plugin = RemoteData::new(Options::new(Kind::Data, "keeper", vec!["/nowhere/keeper".to_owned()]));
     let error = plugin.resolve("vo", "a").await.unwrap_err().to_string();
     assert!(error.contains("`/nowhere/keeper` cannot be started"), "{error}");
 }

@@ -10,6 +10,7 @@ pub mod feed;
 pub mod job_timer;
 pub mod notify;
 pub mod nucleus;
+pub mod plugin;
 pub mod rebroker;
 pub mod retention;
 pub mod scout;
@@ -217,6 +218,7 @@ pub const fn areas() -> &'static [&'static [&'static Setting]] {
         job_timer::ALL,
         notify::ALL,
         nucleus::ALL,
+        plugin::ALL,
         rebroker::ALL,
         task::ALL,
         task_timer::ALL,

@@ -1,6 +1,6 @@
 //! Begins to list an input: where its files come from, in which order, which are left out, and whether more may come.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use panda_core::{
     file::{FileRole, FileState},
@@ -12,7 +12,7 @@ use panda_store::{
     Batch,
     query::{
         archive,
-        dataset::input as catalogue,
+        dataset::{input as catalogue, keeper},
         task::{self, dataset::TaskDataset},
     },
 };
@@ -26,7 +26,10 @@ use super::{
     parts::{self, Parts},
     source::{self, Cursor, Source},
 };
-use crate::EngineError;
+use crate::{
+    EngineError,
+    data::fetch::{self, Fetched, Wanted},
+};
 
 /// Rows of one page of names.
 const NAMES: i64 = 10_000;
@@ -82,8 +85,18 @@ async fn of_data_sets(
     most: usize,
 ) -> Result<Result<Source, Listed>, EngineError> {
     let plan = f.plan();
-    let found = parts::resolve(f.ops, &f.t.vo, &input.datasets).await?;
-    if let Some(listed) = missing(f, d, &found).await? {
+    let mut found = parts::resolve(f.ops, &f.t.vo, &input.datasets).await?;
+    let fetched = fetch(f, d, &found).await?;
+    if let Some(reason) = fetched.waits {
+        return Ok(Err(Listed::Asks(reason)));
+    }
+    if fetched.any {
+        found = parts::resolve(f.ops, &f.t.vo, &input.datasets).await?;
+    }
+    if let Some(reason) = arriving(&found, &fetched.unknown) {
+        return Ok(Err(Listed::Asks(reason)));
+    }
+    if let Some(listed) = missing(f, d, &found, &fetched.unknown).await? {
         return Ok(Err(listed));
     }
     listing.open = may_grow(f, &found).await?;
@@ -144,8 +157,45 @@ fn order_of(f: &Feeding<'_>, input: &Input) -> Order {
     if input.master { f.plan().feed.order } else { Order::Name }
 }
 
-/// What is missing, and what that means for this task; `None`: nothing, or it does not matter.
-async fn missing(f: &Feeding<'_>, d: &TaskDataset, found: &Parts) -> Result<Option<Listed>, EngineError> {
+/// Asks plug-ins for what the catalogue does not have, or not all of. What is waited for is watched.
+async fn fetch(f: &Feeding<'_>, d: &TaskDataset, found: &Parts) -> Result<Fetched, EngineError> {
+    if found.missing.is_empty() && found.growing.is_empty() {
+        return Ok(Fetched::default());
+    }
+    let wanted = Wanted { vo: &f.t.vo, label: &f.t.label, missing: &found.missing, growing: &found.growing };
+    let fetched = fetch::fetch(f.ops, &wanted).await?;
+    if fetched.waits.is_some() {
+        watch(f, d, found).await?;
+    }
+    Ok(fetched)
+}
+
+/// Why a data set is there in part only, if one is: nobody works with a part.
+fn arriving(found: &Parts, unknown: &BTreeMap<String, String>) -> Option<String> {
+    let d = found.growing.iter().find(|d| d.state == keeper::ARRIVING)?;
+    let name = format!("{}:{}", d.scope, d.name);
+    Some(match unknown.get(&name) {
+        Some(said) => format!("data set {name} is here in part, and the rest is not to be had: {said}"),
+        None => format!("data set {name} is here in part; the rest is being copied"),
+    })
+}
+
+/// A change of what is looked at makes the input be looked at again.
+async fn watch(f: &Feeding<'_>, d: &TaskDataset, found: &Parts) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    for name in &found.names {
+        catalogue::watch(&mut batch, &f.t.vo, name, d.id);
+    }
+    Ok(f.ops.store.apply(batch).await?)
+}
+
+/// What is missing, and what that means for this task; `None`: nothing, or it does not matter. `unknown`: what plug-ins say of it.
+async fn missing(
+    f: &Feeding<'_>,
+    d: &TaskDataset,
+    found: &Parts,
+    unknown: &BTreeMap<String, String>,
+) -> Result<Option<Listed>, EngineError> {
     let plan = f.plan();
     if found.too_many {
         let most = catalogue::MAX_PARTS;
@@ -162,11 +212,10 @@ async fn missing(f: &Feeding<'_>, d: &TaskDataset, found: &Parts) -> Result<Opti
     if hours > 0 && f.now.0 - f.t.created_us >= hours.saturating_mul(3_600_000_000) {
         return Ok(Some(Listed::Broken(format!("data set {name} did not appear in VO {vo} within {hours} hours (`waitInput`)"))));
     }
-    let mut batch = Batch::new();
-    for name in &found.names {
-        catalogue::watch(&mut batch, vo, name, d.id);
+    watch(f, d, found).await?;
+    if let Some(said) = unknown.get(name.trim_end_matches('/')) {
+        return Ok(Some(Listed::Wait(format!("data set {name} does not exist in VO {vo}: {said}"))));
     }
-    f.ops.store.apply(batch).await?;
     let plain = crate::finish::catalogue::plain_name(name);
     Ok(Some(Listed::Wait(format!("data set {name} does not exist in VO {vo}; register it with `panda dataset add {plain} --dir DIR`"))))
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use panda_core::{
     id::TaskId,
     machine::Actor,
-    setting::{feed as settings, nucleus::CHOOSE},
+    setting::{feed as settings, nucleus::CHOOSE, plugin::RETRY_S},
     task::state::TaskState,
     time::Micros,
 };
@@ -92,6 +92,8 @@ enum Listed {
     More,
     /// It cannot be listed yet: one sentence, and what is waited for.
     Wait(String),
+    /// A plug-in that is needed does not answer, or has not yet: one sentence. It is asked again soon.
+    Asks(String),
     /// It never can.
     Broken(String),
     /// The task has moved on to where nothing is listed.
@@ -131,6 +133,10 @@ impl Feeding<'_> {
     }
     async fn period_us(&self) -> Result<i64, EngineError> {
         Ok(self.ops.settings().await?.int(&settings::CHECK_S, &self.t.vo, &self.t.label).saturating_mul(1_000_000))
+    }
+    /// How soon a plug-in is asked again.
+    async fn asks_us(&self) -> Result<i64, EngineError> {
+        Ok(self.ops.settings().await?.int(&RETRY_S, &self.t.vo, &self.t.label).saturating_mul(1_000_000))
     }
 }
 
@@ -177,7 +183,7 @@ async fn feed(ops: &Ops, t: &TaskRow, begun: Option<Begun>, now: Micros) -> Resu
 async fn inputs(f: &mut Feeding<'_>, all: &[TaskDataset]) -> Result<Fed, EngineError> {
     let now = f.now;
     if let Some(reason) = waits_for_parent(f).await? {
-        return hold(f, all, PARENT_STAGE, &reason).await;
+        return hold(f, all, PARENT_STAGE, &reason, f.period_us().await?).await;
     }
     // The master last: once it has rows, jobs are made, and these need the others.
     let mut inputs: Vec<&TaskDataset> = all.iter().filter(|d| d.role.is_input()).collect();
@@ -202,7 +208,8 @@ async fn inputs(f: &mut Feeding<'_>, all: &[TaskDataset]) -> Result<Fed, EngineE
             }
             Listed::More => return Ok(Fed { changed: true, more: true }),
             Listed::Gone => return Ok(fed),
-            Listed::Wait(reason) => return hold(f, all, INPUT_STAGE, &reason).await,
+            Listed::Wait(reason) => return hold(f, all, INPUT_STAGE, &reason, f.period_us().await?).await,
+            Listed::Asks(reason) => return hold(f, all, INPUT_STAGE, &reason, f.asks_us().await?).await,
             Listed::Broken(reason) => {
                 f.broken(&reason).await?;
                 return Ok(Fed { changed: true, more: false });
@@ -268,9 +275,9 @@ async fn waits_for_parent(f: &Feeding<'_>) -> Result<Option<String>, EngineError
     Ok((!p.state.is_final()).then_some(reason))
 }
 
-/// Puts the task on hold, with its reason; the inputs that were due are looked at again after a while.
-async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, reason: &str) -> Result<Fed, EngineError> {
-    let (now, period) = (f.now.0, f.period_us().await?);
+/// Puts the task on hold, with its reason; the inputs that were due are looked at again after `period` microseconds.
+async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, reason: &str, period: i64) -> Result<Fed, EngineError> {
+    let now = f.now.0;
     let mut batch = f.start();
     for d in all.iter().filter(|d| d.role.is_input() && (d.look_us.is_some() || d.state == "defined")) {
         task::dataset::look(&mut batch, d.id, Some(now + period));
@@ -281,6 +288,10 @@ async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, rea
     if holds {
         let after = TaskRow { state: TaskState::Pending, prev_state: Some(f.t.state), reason: Some(reason.to_owned()), ..f.t.clone() };
         f.ops.move_task(&mut batch, &f.t, &after, Actor::Engine, now, Some(reason)).await?;
+    } else if f.t.state == TaskState::Pending && f.t.reason.as_deref() != Some(reason) && f.t.prev_state == Some(TaskState::Defined) {
+        // It waits for the same, for another reason.
+        let after = TaskRow { reason: Some(reason.to_owned()), ..f.t.clone() };
+        task::transition::set(&mut batch, &f.t, &after, now);
     } else {
         task::transition::guard(&mut batch, &f.t, now);
     }

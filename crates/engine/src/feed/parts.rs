@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use panda_ops::Ops;
-use panda_store::query::dataset::{self, DatasetRow, input};
+use panda_store::query::dataset::{self, DatasetRow, input, keeper};
 
 use crate::{EngineError, finish::catalogue::plain_name};
 
@@ -21,6 +21,8 @@ pub struct Parts {
     pub names: Vec<String>,
     /// Whether one of them is open.
     pub open: bool,
+    /// Data sets that are there in part, or that may grow.
+    pub growing: Vec<DatasetRow>,
     /// Whether there are more than are looked at.
     pub too_many: bool,
 }
@@ -52,6 +54,9 @@ async fn open(ops: &Ops, parts: &mut Parts, seen: &mut BTreeSet<i64>, row: Datas
             return Ok(());
         }
         parts.open |= row.state == "open";
+        if row.state == "open" || row.state == keeper::ARRIVING {
+            parts.growing.push(row.clone());
+        }
         if depth > 0 {
             parts.names.push(row.name.clone());
         }

@@ -27,19 +27,30 @@ pub struct Allowed {
 /// Links `source` to the place of (scope, lfn) below `root` and measures it; blocking. A hard link where possible, since it stays when the
 /// source is moved; across devices a symbolic one. A file that is there already must be the same.
 pub fn place(source: &Path, root: &Path, scope: &str, lfn: &str, allowed: &Allowed) -> Result<Placed, OpsError> {
-    let failed = |what: &str, path: &Path| {
-        let what = format!("{what} {}", path.display());
-        move |source| OpsError::File { what, source }
-    };
     let real = source.canonicalize().map_err(failed("opening", source))?;
     check(&real, allowed)?;
+    let measured = storage::measure(&real).map_err(failed("reading", &real))?;
+    let path = put(&real, root, scope, lfn)?;
+    Ok(Placed { path, size: measured.0, adler32: measured.1 })
+}
+
+/// The same for a file whose size and checksum are known; it is read only when there is another file in its place. The answer is its place.
+pub fn link(source: &Path, root: &Path, scope: &str, lfn: &str, allowed: &Allowed) -> Result<PathBuf, OpsError> {
+    let real = source.canonicalize().map_err(failed("opening", source))?;
+    check(&real, allowed)?;
+    put(&real, root, scope, lfn)
+}
+
+fn failed(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> OpsError + use<> {
+    let what = format!("{what} {}", path.display());
+    move |source| OpsError::File { what, source }
+}
+
+fn put(real: &Path, root: &Path, scope: &str, lfn: &str) -> Result<PathBuf, OpsError> {
     let target = storage::path(root, scope, lfn);
-    let (size, adler32) = storage::measure(&real).map_err(failed("reading", &real))?;
-    let placed = Placed { path: target.clone(), size, adler32 };
     if let Ok(there) = target.canonicalize() {
-        let same = there == real || storage::measure(&there).map_err(failed("reading", &there))? == (size, adler32);
         let clash = || OpsError::refused(format!("another file `{scope}:{lfn}` is in storage already; give this one another name"));
-        return if same { Ok(placed) } else { Err(clash()) };
+        return if there == real || is_same(real, &there)? { Ok(target) } else { Err(clash()) };
     }
     if let Some(dir) = target.parent() {
         std::fs::create_dir_all(dir).map_err(failed("making", dir))?;
@@ -48,10 +59,25 @@ pub fn place(source: &Path, root: &Path, scope: &str, lfn: &str, allowed: &Allow
     if target.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
         std::fs::remove_file(&target).map_err(failed("replacing", &target))?;
     }
-    if std::fs::hard_link(&real, &target).is_err() {
-        std::os::unix::fs::symlink(&real, &target).map_err(failed("linking", &target))?;
+    if std::fs::hard_link(real, &target).is_err() {
+        std::os::unix::fs::symlink(real, &target).map_err(failed("linking", &target))?;
     }
-    Ok(placed)
+    Ok(target)
+}
+
+/// Whether two files are one, or have the same content.
+fn is_same(a: &Path, b: &Path) -> Result<bool, OpsError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = |path: &Path| path.metadata().map_err(failed("reading", path));
+    let (of_a, of_b) = (meta(a)?, meta(b)?);
+    if (of_a.dev(), of_a.ino()) == (of_b.dev(), of_b.ino()) {
+        return Ok(true);
+    }
+    if of_a.len() != of_b.len() {
+        return Ok(false);
+    }
+    let sum = |path: &Path| storage::measure(path).map_err(failed("reading", path));
+    Ok(sum(a)? == sum(b)?)
 }
 
 fn check(real: &Path, allowed: &Allowed) -> Result<(), OpsError> {

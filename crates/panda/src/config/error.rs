@@ -44,11 +44,23 @@ pub enum ConfigError {
         /// Where it stands.
         origin: Origin,
         /// The key.
-        key: &'static str,
+        key: String,
         /// The value.
         found: String,
         /// What it should be.
         expected: String,
+    },
+    /// A plug-in without what it must have.
+    #[error("{}:{line}: `[plugin.{name}]` has no `{key}`", path.display())]
+    Plugin {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Its name.
+        name: String,
+        /// The key.
+        key: &'static str,
     },
     /// There is no place for the data folder.
     #[error("no data folder: neither `--data`, `data` in the configuration, `XDG_DATA_HOME` nor `HOME` is set")]
@@ -56,9 +68,10 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn wrong(key: &'static str, origin: Origin, found: &str) -> Self {
-        let expected = keys::find(key).map(|key| key.kind.expected()).unwrap_or_default();
-        Self::Value { origin, key, found: format!("`{found}`"), expected }
+    pub(super) fn wrong(key: &str, origin: Origin, found: &str) -> Self {
+        let known = key.rsplit_once('.').and_then(|(table, name)| table.starts_with("plugin.").then(|| keys::find_plugin(name))?);
+        let expected = keys::find(key).or(known).map(|key| key.kind.expected()).unwrap_or_default();
+        Self::Value { origin, key: key.to_owned(), found: format!("`{found}`"), expected }
     }
 
     /// What to do about it.
@@ -66,6 +79,7 @@ impl ConfigError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Unknown { hint, .. } => Some(hint),
+            Self::Plugin { .. } => Some("a plug-in needs `kind` and `command`; docs/plugins.md has an example"),
             _ => None,
         }
     }

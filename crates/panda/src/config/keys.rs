@@ -101,6 +101,36 @@ pub const KEYS: &[Key] = &[
     key("log.format", Kind::Word(&["text", "json"]), &[], "text", "form of the log lines"),
 ];
 
+/// The table of plug-ins: `[plugin.NAME]`.
+pub const PLUGIN: &str = "plugin";
+/// Longest time for one answer of a plug-in.
+const MAX_DEADLINE_S: i64 = 3_600;
+
+/// The keys of each table `[plugin.NAME]`, in the order in which they are shown; `kind` and `command` must be there.
+pub const PLUGIN_KEYS: &[Key] = &[
+    key("kind", Kind::Word(PLUGIN_KINDS), &[], "", "what the plug-in is for"),
+    key("command", Kind::Text, &[], "", "its program, found as a shell finds it"),
+    key("args", Kind::Texts, &[], "", "arguments of the program"),
+    key("env", Kind::Texts, &[], "", "variables of its environment, as [\"NAME=value\"]; values are not shown"),
+    key("dir", Kind::Path, &[], "", "the folder in which it runs; default: where the server does"),
+    key(
+        "deadline_s",
+        Kind::Int(1, MAX_DEADLINE_S),
+        &[],
+        "30",
+        "time for one answer; a plug-in that takes longer is ended and started again",
+    ),
+];
+
+/// What a plug-in can be for.
+const PLUGIN_KINDS: &[&str] = &["data"];
+
+/// The key of a plug-in's table.
+#[must_use]
+pub fn find_plugin(name: &str) -> Option<&'static Key> {
+    PLUGIN_KEYS.iter().find(|key| key.path == name)
+}
+
 /// The key of a name.
 #[must_use]
 pub fn find(path: &str) -> Option<&'static Key> {
@@ -166,6 +196,12 @@ mod tests {
             assert!(KEYS.iter().skip(index + 1).all(|other| other.path != key.path), "{} stands twice", key.path);
             assert!(!is_table(key.path), "{} is a key and a table", key.path);
         }
-        assert!(is_table("server") && !is_table("serv"));
+        assert!(is_table("server") && !is_table("serv") && !is_table(PLUGIN));
+    }
+
+    #[test]
+    fn plugins_are_of_every_kind() {
+        let kinds: Vec<&str> = panda_plugin::Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(kinds, PLUGIN_KINDS);
     }
 }

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, KEYS, Key, Kind};
+use super::keys::{self, KEYS, Key, Kind, PLUGIN_KEYS};
 use super::{Config, ConfigError, Origin, Settings};
 
 /// Largest configuration file; real ones have a few kB.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Longest name of a plug-in: what the catalogue has room for.
+const MAX_PLUGIN_NAME: usize = 60;
 /// Where a packaged installation keeps the file.
 const SYSTEM_FILE: &str = "/etc/panda/panda.toml";
 
@@ -84,14 +86,14 @@ pub fn load(given: &Given) -> Result<Config, ConfigError> {
     for key in KEYS {
         if let Some((name, value)) = key.env.iter().find_map(|name| Some((*name, given.var(name)?))) {
             let origin = Origin::Environment(name);
-            let items = checked(key, vec![value.to_owned()], &origin)?;
+            let items = checked(key, key.path, vec![value.to_owned()], &origin)?;
             settings.set(key.path, items, origin);
         }
     }
     for (path, items, name) in &given.options {
         let Some(key) = keys::find(path) else { continue };
         let origin = Origin::Option(name);
-        settings.set(key.path, checked(key, items.clone(), &origin)?, origin);
+        settings.set(key.path, checked(key, key.path, items.clone(), &origin)?, origin);
     }
     if settings.get("data").is_none() {
         let data = given.default_data().ok_or(ConfigError::NoData)?;
@@ -133,9 +135,10 @@ impl Reader<'_> {
             match (keys::find(&path), value.get_ref()) {
                 (Some(key), _) => {
                     let origin = Origin::File(self.path.to_owned(), line);
-                    let items = self.items(key, value, &origin)?;
-                    settings.set(key.path, checked(key, items, &origin)?, origin);
+                    let items = self.items(key, key.path, value, &origin)?;
+                    settings.set(key.path, checked(key, key.path, items, &origin)?, origin);
                 }
+                (None, DeValue::Table(inner)) if path == keys::PLUGIN => self.plugins(inner, settings)?,
                 (None, DeValue::Table(inner)) if keys::is_table(&path) => self.table(&path, inner, settings)?,
                 (None, value) => {
                     let hint = hint(&path, matches!(value, DeValue::Table(_)));
@@ -146,10 +149,49 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The items of a value of the right type.
-    fn items(&self, key: &Key, value: &Spanned<DeValue<'_>>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
+    /// The tables `[plugin.NAME]`.
+    fn plugins(&self, tables: &DeTable<'_>, settings: &mut Settings) -> Result<(), ConfigError> {
+        for (name, table) in tables.iter() {
+            let (line, name) = (line_of(self.text, name.span().start), name.get_ref().to_string());
+            let unknown =
+                |line, key: String, hint: &str| ConfigError::Unknown { path: self.path.to_owned(), line, key, hint: hint.to_owned() };
+            let DeValue::Table(table) = table.get_ref() else {
+                return Err(unknown(line, format!("plugin.{name}"), "each plug-in has a table of its own: `[plugin.NAME]`"));
+            };
+            if name.is_empty()
+                || name.len() > MAX_PLUGIN_NAME
+                || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+            {
+                return Err(unknown(line, format!("plugin.{name}"), "names of plug-ins are letters, digits, `_` and `-`"));
+            }
+            let plugin = settings.plugin(&name);
+            for key in PLUGIN_KEYS.iter().filter(|key| !key.default.is_empty()) {
+                plugin.set(key.path, vec![key.default.to_owned()], Origin::Default);
+            }
+            for (key_name, value) in table.iter() {
+                let (line, full) = (line_of(self.text, key_name.span().start), format!("plugin.{name}.{}", key_name.get_ref()));
+                let Some(key) = keys::find_plugin(key_name.get_ref()) else {
+                    let all: Vec<&str> = PLUGIN_KEYS.iter().map(|key| key.path).collect();
+                    return Err(unknown(line, full, &format!("a plug-in has {}", all.join(", "))));
+                };
+                let origin = Origin::File(self.path.to_owned(), line);
+                let items = checked(key, &full, self.items(key, &full, value, &origin)?, &origin)?;
+                if let Some(bad) = items.iter().find(|item| key.path == "env" && !item.contains('=')) {
+                    return Err(ConfigError::wrong(&full, origin, bad));
+                }
+                plugin.set(key.path, items, origin);
+            }
+            if let Some(key) = ["kind", "command"].into_iter().find(|key| plugin.get(key).is_none()) {
+                return Err(ConfigError::Plugin { path: self.path.to_owned(), line, name, key });
+            }
+        }
+        Ok(())
+    }
+
+    /// The items of a value of the right type; `name` is the whole name of its key.
+    fn items(&self, key: &Key, name: &str, value: &Spanned<DeValue<'_>>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
         let found = || self.text.get(value.span()).unwrap_or_default().lines().next().unwrap_or_default().to_owned();
-        let wrong = || ConfigError::wrong(key.path, origin.clone(), &found());
+        let wrong = || ConfigError::wrong(name, origin.clone(), &found());
         match (key.kind, value.get_ref()) {
             (Kind::Int(..), DeValue::Integer(number)) => Ok(vec![number.as_str().replace('_', "")]),
             (Kind::Bool, DeValue::Boolean(flag)) => Ok(vec![flag.to_string()]),
@@ -183,7 +225,7 @@ fn hint(path: &str, is_table: bool) -> String {
 }
 
 /// Checks bounds, words, and that nothing is empty.
-fn checked(key: &Key, items: Vec<String>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
+fn checked(key: &Key, name: &str, items: Vec<String>, origin: &Origin) -> Result<Vec<String>, ConfigError> {
     for item in &items {
         let good = match key.kind {
             Kind::Text | Kind::Path | Kind::Texts => !item.trim().is_empty(),
@@ -193,7 +235,7 @@ fn checked(key: &Key, items: Vec<String>, origin: &Origin) -> Result<Vec<String>
             Kind::Bool => matches!(item.as_str(), "true" | "false"),
         };
         if !good {
-            return Err(ConfigError::wrong(key.path, origin.clone(), item));
+            return Err(ConfigError::wrong(name, origin.clone(), item));
         }
     }
     if key.kind == Kind::Path

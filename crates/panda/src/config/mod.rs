@@ -37,6 +37,8 @@ pub struct Config {
     pub client: ClientConfig,
     /// What is logged.
     pub log: LogConfig,
+    /// Plug-ins that run as child processes.
+    pub plugins: Vec<PluginConfig>,
     /// Every key with its value and origin.
     pub settings: Settings,
 }
@@ -97,6 +99,48 @@ pub struct LogConfig {
     pub json: bool,
 }
 
+/// `[plugin.NAME]`
+#[derive(Debug, Clone)]
+pub struct PluginConfig {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub kind: panda_plugin::Kind,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
+    /// Where it runs.
+    pub dir: Option<PathBuf>,
+    /// Time for one answer.
+    pub deadline: Duration,
+}
+
+impl PluginConfig {
+    fn of(name: &str, s: &Settings) -> Option<Self> {
+        let env = s.texts("env").into_iter().filter_map(|item| item.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned())));
+        Some(Self {
+            name: name.to_owned(),
+            kind: panda_plugin::Kind::parse(&s.text("kind"))?,
+            command: std::iter::once(s.text("command")).chain(s.texts("args")).collect(),
+            env: env.collect(),
+            dir: s.optional("dir").map(PathBuf::from),
+            deadline: Duration::from_secs(u64::try_from(s.int("deadline_s")).unwrap_or(1)),
+        })
+    }
+
+    /// How its process is run.
+    #[must_use]
+    pub fn options(&self) -> panda_plugin::host::Options {
+        panda_plugin::host::Options {
+            env: self.env.clone(),
+            dir: self.dir.clone(),
+            deadline: self.deadline,
+            ..panda_plugin::host::Options::new(self.kind, &self.name, self.command.clone())
+        }
+    }
+}
+
 impl Config {
     /// Makes typed values of settings whose types were checked when they were read.
     fn from_settings(settings: Settings) -> Result<Self, ConfigError> {
@@ -122,6 +166,7 @@ impl Config {
             client: ClientConfig { server: s.optional("client.server"), vo: s.optional("client.vo"), user: s.optional("client.user") },
             log: LogConfig { level: s.text("log.level"), json: s.text("log.format") == "json" },
             data,
+            plugins: settings.plugins().filter_map(|(name, table)| PluginConfig::of(name, table)).collect(),
             settings,
         })
     }

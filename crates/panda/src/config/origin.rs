@@ -45,12 +45,23 @@ pub struct Setting {
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     map: BTreeMap<&'static str, Setting>,
+    plugins: BTreeMap<String, Settings>,
 }
 
 impl Settings {
     /// Sets a value, over what was there.
     pub(super) fn set(&mut self, path: &'static str, items: Vec<String>, origin: Origin) {
         self.map.insert(path, Setting { items, origin });
+    }
+
+    /// The table of a plug-in.
+    pub(super) fn plugin(&mut self, name: &str) -> &mut Self {
+        self.plugins.entry(name.to_owned()).or_default()
+    }
+
+    /// Plug-ins by name, each with its own keys.
+    pub fn plugins(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.plugins.iter().map(|(name, table)| (name.as_str(), table))
     }
 
     /// The setting of a key, if anybody or a default sets it.

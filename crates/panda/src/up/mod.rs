@@ -4,6 +4,7 @@
 
 mod listen;
 mod pages;
+pub(crate) mod plugin;
 mod queue;
 mod signal;
 mod worker;
@@ -82,7 +83,9 @@ async fn open_ops(builder: &Builder, address: SocketAddr) -> Result<Arc<Ops>, Fa
     options.vos.clone_from(&config.vos);
     options.max_active_tasks = config.limits.active_tasks;
     options.max_attempt = config.limits.attempts;
-    let ops = Ops::new(store, Arc::new(SystemClock), options);
+    let mut ops = Ops::new(store, Arc::new(SystemClock), options);
+    ops.plugins = builder.plugins.clone();
+    plugin::register(&ops.plugins, &config.plugins);
     ops.blobs.create().map_err(io("make folders below", &config.data))?;
     Ok(Arc::new(ops))
 }

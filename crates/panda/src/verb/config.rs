@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::cli::ConfigVerb;
-use crate::config::{Origin, Setting, keys::Kind};
+use crate::config::{
+    Origin, Setting,
+    keys::{Key, Kind, PLUGIN_KEYS},
+};
 use crate::context::Context;
 use crate::failure::{Failure, exit};
 use crate::screen;
@@ -12,8 +15,11 @@ use crate::screen;
 pub fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
     let ConfigVerb::Show { origin } = verb;
     if context.json {
-        let all: Map<String, Value> =
-            context.config.settings.iter().map(|(key, setting)| (key.path.to_owned(), as_json(key.kind, setting))).collect();
+        let settings = &context.config.settings;
+        let mut all: Map<String, Value> = settings.iter().map(|(key, setting)| (key.path.to_owned(), as_json(key, setting))).collect();
+        for (name, table) in settings.plugins() {
+            all.extend(PLUGIN_KEYS.iter().map(|key| (format!("plugin.{name}.{}", key.path), as_json(key, table.get(key.path)))));
+        }
         screen::json(&Value::Object(all));
         return Ok(exit::OK);
     }
@@ -24,32 +30,53 @@ pub fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
             screen::line(format!("\n[{of}]"));
             table = of;
         }
-        let text = match setting {
-            Some(setting) => format!("{name} = {}", written(key.kind, setting)),
-            None => format!("# {name} ="),
-        };
-        let comment = match (origin, setting) {
-            (true, Some(setting)) => setting.origin.to_string(),
-            (true, None) => format!("unset: {}", key.about),
-            (false, _) => key.about.to_owned(),
-        };
-        screen::line(format!("{text:<44} # {comment}"));
+        line(key, name, setting, *origin);
+    }
+    for (plugin, table) in context.config.settings.plugins() {
+        screen::line(format!("\n[plugin.{plugin}]"));
+        for key in PLUGIN_KEYS {
+            line(key, key.path, table.get(key.path), *origin);
+        }
+    }
+    if context.config.settings.plugins().next().is_none() {
+        screen::line("\n# [plugin.NAME]");
+        for key in PLUGIN_KEYS {
+            line(key, key.path, None, *origin);
+        }
     }
     Ok(exit::OK)
 }
 
-fn written(kind: Kind, setting: &Setting) -> String {
+fn line(key: &Key, name: &str, setting: Option<&Setting>, origin: bool) {
+    let text = match setting {
+        Some(setting) => format!("{name} = {}", written(key, setting)),
+        None => format!("# {name} ="),
+    };
+    let comment = match (origin, setting) {
+        (true, Some(setting)) => setting.origin.to_string(),
+        (true, None) => format!("unset: {}", key.about),
+        (false, _) => key.about.to_owned(),
+    };
+    screen::line(format!("{text:<44} # {comment}"));
+}
+
+fn written(key: &Key, setting: &Setting) -> String {
     let first = setting.items.first().map_or("", String::as_str);
-    match kind {
+    match key.kind {
+        // Secrets are given so.
+        Kind::Texts if key.path == "env" => {
+            let names = setting.items.iter().map(|item| format!("{}=***", item.split('=').next().unwrap_or_default()));
+            Value::from(names.collect::<Vec<_>>()).to_string()
+        }
         Kind::Int(..) | Kind::Bool => first.to_owned(),
         Kind::Texts => Value::from(setting.items.clone()).to_string(),
         Kind::Text | Kind::Word(_) | Kind::Path | Kind::Address => Value::from(hidden(first)).to_string(),
     }
 }
 
-fn as_json(kind: Kind, setting: Option<&Setting>) -> Value {
+fn as_json(key: &Key, setting: Option<&Setting>) -> Value {
     let Some(setting) = setting else { return json!({ "value": null, "origin": "unset" }) };
-    let value = serde_json::from_str(&written(kind, setting)).unwrap_or(Value::Null);
+    let value = serde_json::from_str(&written(key, setting)).unwrap_or(Value::Null);
     let origin = match &setting.origin {
         Origin::File(path, line) => json!({ "file": path, "line": line }),
         other => json!(other.to_string()),

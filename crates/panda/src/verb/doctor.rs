@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::failure::{Failure, exit};
 use crate::screen;
 use crate::session::{self, Session};
+use crate::up;
 
 /// Clocks farther apart than this break leases and tokens.
 const MAX_CLOCK_MS: i64 = 2_000;
@@ -59,6 +60,7 @@ impl Finding {
 pub async fn run(context: &Context) -> Result<u8, Failure> {
     let mut findings = vec![data_folder(&context.config.data), key(&context.config.data), free_space(&context.config.data), programs()];
     findings.extend(database(context).await);
+    findings.extend(plugins(context).await);
     let alive = alive(context).await;
     let is_alive = alive.as_ref().is_some_and(|finding| finding.verdict == Verdict::Ok);
     findings.extend(alive);
@@ -146,6 +148,23 @@ fn programs() -> Finding {
         None => Finding::ok("programs", PROGRAMS.join(", ")),
         Some(missing) => Finding::bad("programs", format!("{missing} is missing"), "jobs are started with it: install it on every worker"),
     }
+}
+
+/// Starts each plug-in and asks who it is.
+async fn plugins(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for plugin in &context.config.plugins {
+        let who = format!("{} plug-in `{}`", plugin.kind.as_str(), plugin.name);
+        findings.push(match up::plugin::check(plugin).await {
+            Ok(()) => Finding::ok("plug-in", format!("{who} starts and answers")),
+            Err(error) => Finding::bad(
+                "plug-in",
+                error.to_string(),
+                format!("look at `{}`, and at `[plugin.{}]`", plugin.command.join(" "), plugin.name),
+            ),
+        });
+    }
+    findings
 }
 
 async fn database(context: &Context) -> Vec<Finding> {

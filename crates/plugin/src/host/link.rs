@@ -98,7 +98,14 @@ impl Link {
     pub fn start(o: &Options) -> Result<Self, String> {
         let (program, args) = o.command.split_first().ok_or("has no command")?;
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
+        command
+            .args(args)
+            .envs(o.env.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .process_group(0);
         if let Some(dir) = &o.dir {
             command.current_dir(dir);
         }

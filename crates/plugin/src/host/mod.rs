@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
 use self::link::{Answer, Link};
-use crate::Error;
+use crate::{Error, Kind};
 
 /// Version of the protocol (`docs/plugins.md`).
 pub const PROTOCOL: u64 = 1;
@@ -28,8 +28,12 @@ const MAX_TEXT: usize = 200;
 pub struct Options {
     /// Name of the plug-in, for messages.
     pub name: String,
+    /// What it is for.
+    pub kind: Kind,
     /// The program and its arguments; no shell.
     pub command: Vec<String>,
+    /// Variables of its environment besides the server's own.
+    pub env: Vec<(String, String)>,
     /// Where it runs; none = where the server does.
     pub dir: Option<PathBuf>,
     /// Time for one answer, the first (`initialize`) among them.
@@ -49,10 +53,12 @@ pub struct Options {
 impl Options {
     /// A plug-in of this name and command, with the limits that `docs/plugins.md` states.
     #[must_use]
-    pub fn new(name: &str, command: Vec<String>) -> Self {
+    pub fn new(kind: Kind, name: &str, command: Vec<String>) -> Self {
         Self {
             name: name.to_owned(),
+            kind,
             command,
+            env: Vec::new(),
             dir: None,
             deadline: Duration::from_secs(30),
             max_line: 4 << 20,
@@ -61,6 +67,10 @@ impl Options {
             breaker_after: 5,
             breaker_pause: Duration::from_secs(60),
         }
+    }
+    /// The plug-in, as messages name it.
+    fn who(&self) -> String {
+        format!("{} plug-in `{}`", self.kind.as_str(), self.name)
     }
 }
 
@@ -101,7 +111,7 @@ impl Host {
                 }
             },
             Ok(Answer::Error(code, message)) => {
-                let text = format!("data plug-in `{}` says: {}", self.options.name, short(&message));
+                let text = format!("{} says: {}", self.options.who(), short(&message));
                 Err(if code == UNKNOWN { Error::Unknown(text) } else { Error::Later { reason: text } })
             }
             Err(reason) => Err(self.later(&reason)),
@@ -116,7 +126,19 @@ impl Host {
         self.later(&reason)
     }
     fn later(&self, reason: &str) -> Error {
-        Error::later(format!("data plug-in `{}`: {reason}", self.options.name))
+        Error::later(format!("{}: {reason}", self.options.who()))
+    }
+    /// Whether it starts and says who it is.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.link().await.map(|_| ())
+    }
+    /// What is wrong with it, when its last run ended badly and none has begun since.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.state.try_lock().ok()?;
+        let pauses = state.pause.is_some_and(|(until, _)| until > Instant::now());
+        let ended = state.link.as_ref().and_then(|link| link.ended());
+        let reason = ended.or_else(|| (state.link.is_none() && (pauses || state.failures > 0)).then(|| state.last.clone()))?;
+        Some(format!("{} does not work: {reason}", self.options.who()))
     }
     /// The child that runs; a new one when there is none and no pause.
     async fn link(&self) -> Result<Arc<Link>, Error> {
@@ -159,7 +181,7 @@ impl Host {
     }
     async fn start(&self) -> Result<Arc<Link>, String> {
         let link = Arc::new(Link::start(&self.options)?);
-        let hello = json!({"protocol": PROTOCOL, "kind": "data", "server": env!("CARGO_PKG_VERSION")});
+        let hello = json!({"protocol": PROTOCOL, "kind": self.options.kind.as_str(), "server": env!("CARGO_PKG_VERSION")});
         let answer = match link.call("initialize", hello).await? {
             Answer::Result(value) => value,
             Answer::Error(_, message) => {

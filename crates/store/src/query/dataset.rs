@@ -1,6 +1,7 @@
 //! The neutral catalogue of data sets.
 
 pub mod input;
+pub mod keeper;
 pub mod place;
 
 use crate::{Batch, Error, Row, Store, statements};
@@ -16,7 +17,7 @@ pub struct DatasetRow {
     pub name: String,
     /// Scope.
     pub scope: String,
-    /// `open` or `closed`.
+    /// `open` or `closed`; [`keeper::ARRIVING`] while its files are being copied.
     pub state: String,
     /// Owner.
     pub person_id: Option<i64>,

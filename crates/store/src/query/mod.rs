@@ -40,6 +40,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         check::ALL,
         dataset::ALL,
         dataset::input::ALL,
+        dataset::keeper::ALL,
         dataset::place::ALL,
         decision::ALL,
         effect::ALL,

@@ -1,0 +1,119 @@
+//! Data sets that a plug-in keeps: asked for when a task's input is listed.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use panda_core::setting::plugin as settings;
+use panda_ops::{
+    Ops,
+    dataset::{Name, place::Allowed},
+    plugin::{Asked, Desk},
+};
+use panda_plugin::{DataManagement, Error};
+use panda_store::{
+    Batch, Store,
+    query::dataset::{DatasetRow, input as catalogue, keeper},
+};
+
+use super::copy::{self, Copy};
+use crate::EngineError;
+
+/// Questions under way of one process.
+type Fetches = Desk<Result<(), Error>>;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// VO and label of the task.
+    pub vo: &'a str,
+    /// See `vo`.
+    pub label: &'a str,
+    /// Names that the catalogue does not have.
+    pub missing: &'a [String],
+    /// Data sets that are there in part, or that may grow.
+    pub growing: &'a [DatasetRow],
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// Whether something was asked for and is in the catalogue now as its keeper has it.
+    pub any: bool,
+    /// What keepers say of names that they do not know.
+    pub unknown: BTreeMap<String, String>,
+    /// Why something is not there yet, with the plug-in's name.
+    pub waits: Option<String>,
+}
+
+/// Asks for what is wanted: of the plug-in that keeps it already, else of the one that VO and label have.
+pub async fn fetch(ops: &Ops, wanted: &Wanted<'_>) -> Result<Fetched, EngineError> {
+    let values = ops.settings().await?;
+    let (vo, label) = (wanted.vo, wanted.label);
+    let own = values.text(&settings::DATA, vo, label);
+    let mut asks: Vec<(String, String)> = Vec::new();
+    if !own.is_empty() {
+        asks.extend(wanted.missing.iter().map(|name| (own.to_owned(), name.trim_end_matches('/').to_owned())));
+    }
+    let ids: Vec<i64> = wanted.growing.iter().map(|d| d.id).collect();
+    for chunk in ids.chunks(panda_store::MAX_IN_LIST) {
+        let keepers = keeper::of(&ops.store, chunk).await?;
+        let kept = wanted.growing.iter().filter_map(|d| Some((keepers.get(&d.id)?.clone(), format!("{}:{}", d.scope, d.name))));
+        asks.extend(kept);
+    }
+    let age_us = values.int(&settings::RETRY_S, vo, label).saturating_mul(500_000);
+    let mut fetched = Fetched::default();
+    for (plugin, name) in asks {
+        match ask(ops, vo, &plugin, &name, age_us).await? {
+            Asked::Answer(Ok(())) => fetched.any = true,
+            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, text)),
+            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(e.to_string())),
+            Asked::UnderWay => drop(fetched.waits.get_or_insert(format!("data plug-in `{plugin}` is asked for data set {name}"))),
+        }
+    }
+    Ok(fetched)
+}
+
+async fn ask(ops: &Ops, vo: &str, plugin: &str, name: &str, age_us: i64) -> Result<Asked<Result<(), Error>>, EngineError> {
+    // A name that no catalogue can have is not asked for.
+    let Ok(parsed) = Name::parse(name) else { return Ok(Asked::Answer(Err(Error::Unknown(format!("`{name}` is no data set name"))))) };
+    let keeper = match ops.plugins.data(plugin) {
+        Ok(keeper) => keeper,
+        Err(e) => return Ok(Asked::Answer(Err(e))),
+    };
+    let copy = copy_of(ops, keeper, plugin, vo, name, &parsed).await?;
+    let desk = ops.live.of::<Fetches>();
+    let ring = ring(ops.store.clone(), vo.to_owned(), parsed.name);
+    Ok(desk.ask(&format!("{plugin}/{vo}/{name}"), ops.now().0, age_us, async move { copy.run().await }, ring).await)
+}
+
+/// Inputs that wait for a data set look at it: the answer is there.
+async fn ring(store: Store, vo: String, name: String) {
+    let mut batch = Batch::new();
+    catalogue::touched_name(&mut batch, &vo, &name);
+    if let Err(error) = store.apply(batch).await {
+        tracing::warn!(%error, vo, name, "inputs that wait for a data set learn of it later");
+    }
+}
+
+async fn copy_of(
+    ops: &Ops,
+    keeper: Arc<dyn DataManagement>,
+    plugin: &str,
+    vo: &str,
+    name: &str,
+    parsed: &Name,
+) -> Result<Copy, EngineError> {
+    let queues = ops.queues().await?;
+    let roots: BTreeMap<String, PathBuf> = queues.rses.values().map(|r| (r.name.clone(), PathBuf::from(&r.root))).collect();
+    let allowed = Allowed { roots: roots.values().cloned().collect(), data_dir: ops.options.data_dir.clone() };
+    Ok(Copy {
+        store: ops.store.clone(),
+        keeper,
+        plugin: plugin.to_owned(),
+        vo: vo.to_owned(),
+        asked: name.to_owned(),
+        scope: parsed.scope.clone(),
+        name: parsed.name.clone(),
+        places: Arc::new(copy::Places { roots, allowed }),
+        now_us: ops.now().0,
+    })
+}
