@@ -43,6 +43,8 @@ mod merge;
 mod mixed;
 #[path = "it/nucleus.rs"]
 mod nucleus;
+#[path = "it/plugin.rs"]
+mod plugin;
 #[path = "it/rebroker.rs"]
 mod rebroker;
 #[path = "it/reopen.rs"]

@@ -74,6 +74,10 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
         }
         answer.map_or(Asked::UnderWay, Asked::Answer)
     }
+    /// Whether a question was answered.
+    pub fn has_answer(&self, key: &str) -> bool {
+        self.0.lock().get(key).is_some_and(|q| q.answer.borrow().is_some())
+    }
     /// The question of this key, asked now when it is new; none when too many are under way.
     fn question<A, R>(&self, key: &str, now_us: i64, age_us: i64, ask: A, ring: R) -> (Option<Question<T>>, bool)
     where

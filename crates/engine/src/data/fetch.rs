@@ -42,6 +42,17 @@ pub struct Fetched {
     pub unknown: BTreeMap<String, String>,
     /// Why something is not there yet, with the plug-in's name.
     pub waits: Option<String>,
+    /// What was asked and is not answered yet.
+    pub under_way: Vec<UnderWay>,
+}
+
+/// A question without an answer yet.
+#[derive(Debug, Clone)]
+pub struct UnderWay {
+    key: String,
+    vo: String,
+    /// The data set's name in the catalogue.
+    name: String,
 }
 
 /// Asks for what is wanted: of the plug-in that keeps it already, else of the one that VO and label have.
@@ -64,12 +75,33 @@ pub async fn fetch(ops: &Ops, wanted: &Wanted<'_>) -> Result<Fetched, EngineErro
     for (plugin, name) in asks {
         match ask(ops, vo, &plugin, &name, age_us).await? {
             Asked::Answer(Ok(())) => fetched.any = true,
-            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, text)),
-            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(e.to_string())),
-            Asked::UnderWay => drop(fetched.waits.get_or_insert(format!("data plug-in `{plugin}` is asked for data set {name}"))),
+            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, named(&plugin, text))),
+            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(named(&plugin, e.to_string()))),
+            Asked::UnderWay => {
+                let plain = Name::parse(&name).map(|n| n.name).unwrap_or_default();
+                fetched.under_way.push(UnderWay { key: key(&plugin, vo, &name), vo: vo.to_owned(), name: plain });
+                fetched.waits.get_or_insert(format!("data plug-in `{plugin}` is asked for data set {name}"));
+            }
         }
     }
     Ok(fetched)
+}
+
+fn key(plugin: &str, vo: &str, name: &str) -> String {
+    format!("{plugin}/{vo}/{name}")
+}
+
+/// Rings for answers that came before anybody was written down as waiting for them.
+pub async fn ring_for(ops: &Ops, questions: &[UnderWay]) {
+    let desk = ops.live.of::<Fetches>();
+    for q in questions.iter().filter(|q| desk.has_answer(&q.key)) {
+        ring(ops.store.clone(), q.vo.clone(), q.name.clone()).await;
+    }
+}
+
+/// What a plug-in says, with its name.
+fn named(plugin: &str, text: String) -> String {
+    if text.contains(&format!("`{plugin}`")) { text } else { format!("data plug-in `{plugin}`: {text}") }
 }
 
 async fn ask(ops: &Ops, vo: &str, plugin: &str, name: &str, age_us: i64) -> Result<Asked<Result<(), Error>>, EngineError> {
@@ -82,7 +114,7 @@ async fn ask(ops: &Ops, vo: &str, plugin: &str, name: &str, age_us: i64) -> Resu
     let copy = copy_of(ops, keeper, plugin, vo, name, &parsed).await?;
     let desk = ops.live.of::<Fetches>();
     let ring = ring(ops.store.clone(), vo.to_owned(), parsed.name);
-    Ok(desk.ask(&format!("{plugin}/{vo}/{name}"), ops.now().0, age_us, async move { copy.run().await }, ring).await)
+    Ok(desk.ask(&key(plugin, vo, name), ops.now().0, age_us, async move { copy.run().await }, ring).await)
 }
 
 /// Inputs that wait for a data set look at it: the answer is there.

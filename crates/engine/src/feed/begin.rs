@@ -88,13 +88,13 @@ async fn of_data_sets(
     let mut found = parts::resolve(f.ops, &f.t.vo, &input.datasets).await?;
     let fetched = fetch(f, d, &found).await?;
     if let Some(reason) = fetched.waits {
-        return Ok(Err(Listed::Asks(reason)));
+        return Ok(Err(Listed::Asks(reason, fetched.under_way)));
     }
     if fetched.any {
         found = parts::resolve(f.ops, &f.t.vo, &input.datasets).await?;
     }
     if let Some(reason) = arriving(&found, &fetched.unknown) {
-        return Ok(Err(Listed::Asks(reason)));
+        return Ok(Err(Listed::Asks(reason, Vec::new())));
     }
     if let Some(listed) = missing(f, d, &found, &fetched.unknown).await? {
         return Ok(Err(listed));

@@ -41,6 +41,7 @@ pub use input::forget;
 use self::define::Begun;
 use crate::{
     EngineError,
+    data::fetch::{self, UnderWay},
     plan::{self, Refined},
 };
 
@@ -92,8 +93,8 @@ enum Listed {
     More,
     /// It cannot be listed yet: one sentence, and what is waited for.
     Wait(String),
-    /// A plug-in that is needed does not answer, or has not yet: one sentence. It is asked again soon.
-    Asks(String),
+    /// A plug-in that is needed does not answer, or has not yet: one sentence. It is asked again soon, or when it has answered.
+    Asks(String, Vec<UnderWay>),
     /// It never can.
     Broken(String),
     /// The task has moved on to where nothing is listed.
@@ -209,7 +210,11 @@ async fn inputs(f: &mut Feeding<'_>, all: &[TaskDataset]) -> Result<Fed, EngineE
             Listed::More => return Ok(Fed { changed: true, more: true }),
             Listed::Gone => return Ok(fed),
             Listed::Wait(reason) => return hold(f, all, INPUT_STAGE, &reason, f.period_us().await?).await,
-            Listed::Asks(reason) => return hold(f, all, INPUT_STAGE, &reason, f.asks_us().await?).await,
+            Listed::Asks(reason, under_way) => {
+                let fed = hold(f, all, INPUT_STAGE, &reason, f.asks_us().await?).await?;
+                fetch::ring_for(f.ops, &under_way).await;
+                return Ok(fed);
+            }
             Listed::Broken(reason) => {
                 f.broken(&reason).await?;
                 return Ok(Fed { changed: true, more: false });
