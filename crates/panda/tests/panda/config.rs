@@ -28,6 +28,15 @@ fn wrong_files_are_refused_with_file_and_line() {
         "[server\n",
         "server = 1\n",
         "data = \"a\"\ndata = \"b\"\n",
+        "[plugin]\nkind = \"data\"\n",
+        "[plugin.\"a b\"]\nkind = \"data\"\n",
+        "[plugin.keeper]\ncommand = \"x\"\n",
+        "[plugin.keeper]\nkind = \"data\"\n",
+        "[plugin.keeper]\nkind = \"date\"\ncommand = \"x\"\n",
+        "[plugin.keeper]\nkind = \"data\"\ncommand = \"\"\n",
+        "[plugin.keeper]\nkind = \"data\"\ncommand = \"x\"\ndeadline_s = 0\n",
+        "[plugin.keeper]\nkind = \"data\"\ncommand = \"x\"\nenv = [\"A\"]\n",
+        "[plugin.keeper]\nkind = \"data\"\ncomand = \"x\"\n",
     ];
     let all: String = texts.iter().map(|text| format!("{text}----\n{}====\n", refused(&program, text))).collect();
     insta::assert_snapshot!(all);
@@ -82,4 +91,20 @@ fn what_is_shown_can_be_read_again() {
     let text = program.ok(&["config", "show"]);
     let path = program.write("again.toml", &text);
     assert_eq!(program.ok(&["--config", path.to_str().unwrap(), "config", "show"]), text);
+}
+
+#[test]
+fn plugins_are_shown_without_the_values_of_their_environment() {
+    let program = Program::new();
+    let text = "[plugin.keeper]\nkind = \"data\"\ncommand = \"python3\"\nargs = [\"keeper.py\", \"c.json\"]\nenv = [\"TOKEN=geheim\"]\ndir = \"far\"\n";
+    let path = program.write("panda.toml", text);
+    let shown = program.ok(&["--config", path.to_str().unwrap(), "config", "show"]);
+    for line in ["[plugin.keeper]", "kind = \"data\"", "args = [\"keeper.py\",\"c.json\"]", "env = [\"TOKEN=***\"]", "deadline_s = 30"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(!shown.contains("geheim"));
+    let shown: Value = serde_json::from_str(&program.ok(&["--config", path.to_str().unwrap(), "--json", "config", "show"])).unwrap();
+    assert_eq!(shown["plugin.keeper.dir"]["value"], json!(program.home.path().join("here/far")));
+    assert_eq!(shown["plugin.keeper.kind"]["origin"]["line"], 2);
+    assert!(program.ok(&["config", "show"]).contains("# [plugin.NAME]"));
 }
