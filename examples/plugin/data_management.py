@@ -83,9 +83,8 @@ class Catalogue:
         return {"complete": all(any(r["rse"] == p["rse"] for r in f.get("replicas", [])) for f in files)}
 
 
-def main():
-    c = Catalogue(sys.argv[1])
-    methods = {
+def methods(c):
+    return {
         "initialize": c.initialize,
         "data.resolve": c.resolve,
         "data.files": c.files,
@@ -93,19 +92,27 @@ def main():
         "data.delete": c.delete,
         "data.stage": c.stage,
     }
+
+
+def answer(known, call):
+    """The answer to a call: whatever goes wrong is an error answer, never the end of this program."""
+    reply = {"jsonrpc": "2.0", "id": call["id"]}
+    try:
+        method = known.get(call["method"])
+        if method is None:
+            raise Failure(NO_METHOD, f"no method {call['method']}")
+        reply["result"] = method(call["params"])
+    except Failure as e:
+        reply["error"] = {"code": e.code, "message": str(e)}
+    except Exception as e:  # a bug of ours is a temporary error, too
+        reply["error"] = {"code": LATER, "message": f"{type(e).__name__}: {e}"}
+    return reply
+
+
+def main():
+    known = methods(Catalogue(sys.argv[1]))
     for line in sys.stdin:
-        call = json.loads(line)
-        answer = {"jsonrpc": "2.0", "id": call["id"]}
-        try:
-            method = methods.get(call["method"])
-            if method is None:
-                raise Failure(NO_METHOD, f"no method {call['method']}")
-            answer["result"] = method(call["params"])
-        except Failure as e:
-            answer["error"] = {"code": e.code, "message": str(e)}
-        except Exception as e:  # a bug of ours is a temporary error, too
-            answer["error"] = {"code": LATER, "message": f"{type(e).__name__}: {e}"}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer(known, json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

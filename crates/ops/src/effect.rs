@@ -2,17 +2,17 @@
 //! (`spec/engine.md` section 5.6, ADR 9).
 //!
 //! Documents: `{"vo", "label", "from", "to", "subject", "body"}` (mail), `{"vo", "label", "url", "body"}` (webhook; `body` is the text that is
-//! posted).
+//! posted), `{"vo", "label", "plugin", "news"}` (news), `{"vo", "label", "plugin", "name"}` (registration; `name` is the data set with its scope).
 
 use panda_core::{
     machine::Actor,
-    setting::{Values, notify},
+    setting::{Values, notify, plugin},
     task::notice,
 };
 use panda_store::{
     Batch, IdKind,
     query::{
-        effect::{self, Effect, FAILED, WAITING},
+        effect::{self, DONE, Effect, FAILED, WAITING},
         task::{self, TaskRow},
     },
 };
@@ -24,6 +24,10 @@ use crate::{Ops, OpsError, clock};
 pub const MAIL: &str = "mail";
 /// Kind of a post to a receiver of the site.
 pub const WEBHOOK: &str = "webhook";
+/// Kind of news to a notification plug-in.
+pub const NEWS: &str = "news";
+/// Kind of the registration of an output data set with a data management plug-in.
+pub const REGISTER: &str = "data.register";
 /// What a webhook tells.
 pub const TASK_STATE: &str = "task_state";
 
@@ -41,18 +45,24 @@ pub async fn task_moved(
     let text = |s| settings.text(s, &before.vo, &before.label);
     let hook = text(&notify::WEBHOOK_URL);
     let posts = !hook.is_empty() && notice::wanted(text(&notify::WEBHOOK_STATES), after.state);
+    let plugin = text(&plugin::NOTIFY);
+    let tells = !plugin.is_empty() && notice::wanted(text(&plugin::NOTIFY_STATES), after.state);
     let mails = !text(&notify::MAIL_RELAY).is_empty() && notice::wanted(text(&notify::MAIL_STATES), after.state);
-    if !posts && !mails {
+    if !posts && !mails && !tells {
         return Ok(());
     }
     let owner = ops.person_by_id(before.person_id).await?;
     let reason = why.or(after.reason.as_deref()).unwrap_or_default();
     let url = format!("{}/task/{}/", ops.options.monitor_url, before.id);
+    let body = json!({
+        "event": TASK_STATE, "task_id": before.id.0, "name": before.name, "vo": before.vo, "label": before.label, "owner": owner.name,
+        "from": before.state.as_str(), "to": after.state.as_str(), "by": actor.as_str(), "reason": reason, "at": clock::text(now_us), "url": url,
+    });
+    if tells {
+        let doc = json!({"vo": before.vo, "label": before.label, "plugin": plugin, "news": body});
+        add(ops, batch, &settings, NEWS, before, &doc, now_us).await?;
+    }
     if posts {
-        let body = json!({
-            "event": TASK_STATE, "task_id": before.id.0, "name": before.name, "vo": before.vo, "label": before.label, "owner": owner.name,
-            "from": before.state.as_str(), "to": after.state.as_str(), "by": actor.as_str(), "reason": reason, "at": clock::text(now_us), "url": url,
-        });
         let doc = json!({"vo": before.vo, "label": before.label, "url": hook, "body": body.to_string()});
         add(ops, batch, &settings, WEBHOOK, before, &doc, now_us).await?;
     }
@@ -98,6 +108,39 @@ async fn add(
     Ok(())
 }
 
+/// Adds the registration of what a task has put into its output data sets (names with scope) to the batch that closes them, where VO and label have a data
+/// management plug-in. It is tried until it is done.
+pub async fn outputs_closed(ops: &Ops, batch: &mut Batch, t: &TaskRow, names: &[(i64, String)], now_us: i64) -> Result<(), OpsError> {
+    let settings = ops.settings().await?;
+    let plugin = settings.text(&plugin::DATA, &t.vo, &t.label);
+    if plugin.is_empty() {
+        return Ok(());
+    }
+    for (dataset, name) in names {
+        let row = Effect {
+            id: ops.store.id(IdKind::Row).await?,
+            key: format!("task/{}/{}/register/{dataset}", t.id, t.rev + 1),
+            kind: REGISTER.to_owned(),
+            subject: t.id.0,
+            state: WAITING.to_owned(),
+            attempts: 0,
+            created_us: now_us,
+            next_us: now_us,
+            until_us: i64::MAX,
+            reason: None,
+            doc: Some(json!({"vo": t.vo, "label": t.label, "plugin": plugin, "name": name}).to_string()),
+        };
+        effect::add(batch, &row);
+    }
+    Ok(())
+}
+
+/// Whether a plug-in has to do it.
+#[must_use]
+pub fn is_plugins(kind: &str) -> bool {
+    matches!(kind, NEWS | REGISTER)
+}
+
 /// `noEmail` of the task's parameters.
 async fn wants_no_mail(ops: &Ops, t: &TaskRow) -> Result<bool, OpsError> {
     let params = task::list::params(&ops.store, t.id).await?.unwrap_or_default();
@@ -131,20 +174,44 @@ async fn words(
     ])
 }
 
-/// Sentences about deliveries of a task that wait after a failure or were given up, for `panda why`.
+/// What an effect does, for people.
+fn what(e: &Effect) -> String {
+    let doc: Value = e.doc.as_deref().and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default();
+    let text = |key: &str| doc[key].as_str().unwrap_or("?").to_owned();
+    match e.kind.as_str() {
+        MAIL => "the mail to its owner".to_owned(),
+        WEBHOOK => "the news to the webhook".to_owned(),
+        NEWS => format!("the news to notify plug-in `{}`", text("plugin")),
+        REGISTER => format!("the registration of output data set {} with data plug-in `{}`", text("name"), text("plugin")),
+        other => format!("effect {other}"),
+    }
+}
+
+/// Sentences about deliveries of a task that wait after a failure or were given up, and about outputs that are to be registered elsewhere, for
+/// `panda why`.
 pub(crate) async fn sentences(ops: &Ops, task: i64) -> Result<Vec<String>, OpsError> {
     let line = |e: &Effect| {
-        let what = if e.kind == MAIL { "the mail to its owner" } else { "the news to the webhook" };
         let reason = e.reason.as_deref().unwrap_or("no reason is known");
         match e.state.as_str() {
-            FAILED => Some(format!("{what} was given up after {} attempts: {reason}", e.attempts)),
+            FAILED => Some(format!("{} was given up after {} attempts: {reason}", what(e), e.attempts)),
             WAITING if e.attempts > 0 => {
-                Some(format!("{what} failed {} times and is tried again at {}: {reason}", e.attempts, clock::text(e.next_us)))
+                Some(format!("{} failed {} times and is tried again at {}: {reason}", what(e), e.attempts, clock::text(e.next_us)))
             }
+            WAITING if e.kind == REGISTER => Some(format!("{} is under way", what(e))),
+            DONE if e.kind == REGISTER => Some(format!("{} was done at {}", what(e), clock::text(e.next_us))),
             _ => None,
         }
     };
     Ok(effect::of_subject(&ops.store, task).await?.iter().filter_map(line).collect())
+}
+
+/// Several effects of a kind, for people.
+fn many(kind: &str) -> String {
+    match kind {
+        NEWS => "news to plug-ins".to_owned(),
+        REGISTER => "registrations of output data sets".to_owned(),
+        other => format!("{other}s"),
+    }
 }
 
 /// What people should look at: plug-ins that do not work or are not there, deliveries that keep failing or were given up, a sentence a kind; empty =
@@ -158,7 +225,7 @@ pub async fn health(ops: &Ops) -> Result<Vec<String>, OpsError> {
                 continue; // They are on their way.
             }
             let reason = c.reason.as_deref().unwrap_or("no reason is known");
-            lines.push(format!("{} {}s {says}, the oldest since {}: {reason}", c.n, c.kind, clock::text(c.oldest_us)));
+            lines.push(format!("{} {} {says}, the oldest since {}: {reason}", c.n, many(&c.kind), clock::text(c.oldest_us)));
         }
     }
     Ok(lines)

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use panda_core::setting::plugin as settings;
+use panda_core::setting::{Setting, plugin as settings};
+use panda_plugin::Kind;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -110,13 +111,16 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
     }
 }
 
+/// Settings that choose a plug-in, and its kind.
+const CHOICES: &[(Setting, Kind)] = &[(settings::DATA, Kind::Data), (settings::NOTIFY, Kind::Notify)];
+
 /// Plug-ins that settings name and that this program does not have, a sentence each.
 pub async fn absent(ops: &Ops) -> Result<Vec<String>, OpsError> {
     let values = ops.settings().await?;
     let mut lines = Vec::new();
     for ((name, vo, label), value) in values.iter().filter(|(_, value)| !value.is_empty()) {
-        let found = if *name == settings::DATA.name { ops.plugins.data(value).map(drop) } else { Ok(()) };
-        if let Err(e) = found {
+        let kind = CHOICES.iter().find(|(s, _)| s.name == name).map(|(_, kind)| *kind);
+        if let Some(Err(e)) = kind.map(|kind| ops.plugins.has(kind, value)) {
             lines.push(format!("{e}, but setting {name} for VO {vo} and label {label} names it"));
         }
     }

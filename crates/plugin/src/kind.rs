@@ -5,17 +5,20 @@
 pub enum Kind {
     /// Data management: data sets, outputs.
     Data,
+    /// Notification: who is told of changes of tasks.
+    Notify,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Data];
+    pub const ALL: &'static [Self] = &[Self::Data, Self::Notify];
 
     /// The word for it in configuration, protocol and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Data => "data",
+            Self::Notify => "notify",
         }
     }
     /// The kind of a word.

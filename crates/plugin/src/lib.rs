@@ -7,11 +7,13 @@ mod data;
 mod error;
 pub mod host;
 mod kind;
+mod notify;
 mod registry;
 mod remote;
 
 pub use data::{DataManagement, Dataset, File, FilePage, Replica};
 pub use error::Error;
 pub use kind::Kind;
+pub use notify::Notifier;
 pub use registry::Registry;
-pub use remote::RemoteData;
+pub use remote::Remote;

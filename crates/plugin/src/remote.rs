@@ -1,17 +1,17 @@
-//! Data management by a child process: each method of the trait is one call of `docs/plugins.md`.
+//! Plug-ins that are child processes: each method of a trait is one call of `docs/plugins.md`.
 
 use futures::{FutureExt, future::BoxFuture};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    DataManagement, Dataset, Error, File, FilePage,
+    DataManagement, Dataset, Error, File, FilePage, Notifier,
     host::{Host, Options},
 };
 
-/// A data management plug-in that runs as a child process.
+/// A plug-in that runs as a child process.
 #[derive(Debug)]
-pub struct RemoteData {
+pub struct Remote {
     host: Host,
 }
 
@@ -23,7 +23,7 @@ struct Staged {
     complete: bool,
 }
 
-impl RemoteData {
+impl Remote {
     /// Whether its process starts and says who it is.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl RemoteData {
     }
 }
 
-impl DataManagement for RemoteData {
+impl DataManagement for Remote {
     fn trouble(&self) -> Option<String> {
         self.host.trouble()
     }
@@ -72,5 +72,14 @@ impl DataManagement for RemoteData {
     }
     fn stage<'a>(&'a self, vo: &'a str, name: &'a str, rse: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         async move { self.host.call::<Staged>("data.stage", json!({"vo": vo, "name": name, "rse": rse})).await.map(|s| s.complete) }.boxed()
+    }
+}
+
+impl Notifier for Remote {
+    fn trouble(&self) -> Option<String> {
+        self.host.trouble()
+    }
+    fn tell<'a>(&'a self, key: &'a str, news: &'a Value) -> BoxFuture<'a, Result<(), Error>> {
+        async move { self.host.call::<Done>("notify.tell", json!({"key": key, "news": news})).await.map(|_| ()) }.boxed()
     }
 }

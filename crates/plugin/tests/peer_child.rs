@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use panda_plugin::{DataManagement, Error, File, Kind, RemoteData, host::Options};
+use panda_plugin::{DataManagement, Error, File, Kind, Remote, host::Options};
 
 fn options(script: &Path, arg: &Path) -> Options {
     let command = ["python3", &script.to_string_lossy(), &arg.to_string_lossy()].map(str::to_owned).to_vec();
@@ -28,7 +28,7 @@ fn broken(dir: &tempfile::TempDir, mode: &str) -> (Options, PathBuf) {
 async fn breaks_and_mends(mode: &str, want: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (options, mode_file) = broken(&dir, mode);
-    let plugin = RemoteData::new(options);
+    let plugin = Remote::new(options);
     let begun = Instant::now();
     let error = plugin.resolve("vo", "a").await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(6), "the deadline counts");
@@ -81,7 +81,7 @@ async fn peer_another_protocol_is_told_and_mended() {
 async fn peer_a_child_that_hangs_ends_with_its_children() {
     let dir = tempfile::tempdir().unwrap();
     let (options, mode_file) = broken(&dir, "hang");
-    let plugin = RemoteData::new(options);
+    let plugin = Remote::new(options);
     let error = plugin.resolve("vo", "a").await.unwrap_err().to_string();
     assert!(error.contains("no answer to data.resolve in time"), "{error}");
     let pid = std::fs::read_to_string(mode_file.with_extension("child")).unwrap();
@@ -103,7 +103,7 @@ async fn peer_a_child_that_hangs_ends_with_its_children() {
 async fn peer_the_circuit_breaker_opens_after_failures_in_a_row() {
     let dir = tempfile::tempdir().unwrap();
     let (options, mode_file) = broken(&dir, "crash");
-    let plugin = RemoteData::new(Options { backoff: Duration::from_millis(1), breaker_after: 2, ..options });
+    let plugin = Remote::new(Options { backoff: Duration::from_millis(1), breaker_after: 2, ..options });
     for _ in 0..2 {
         let error = plugin.resolve("vo", "a").await.unwrap_err().to_string();
         assert!(error.contains("crashed"), "{error}");
@@ -122,14 +122,14 @@ async fn peer_the_circuit_breaker_opens_after_failures_in_a_row() {
 async fn peer_answers_are_matched_by_id() {
     let dir = tempfile::tempdir().unwrap();
     let (options, _) = broken(&dir, "late_answers");
-    let plugin = RemoteData::new(options);
+    let plugin = Remote::new(options);
     let (a, b) = tokio::join!(plugin.resolve("vo", "a"), plugin.resolve("vo", "b"));
     assert_eq!((a.unwrap().name.as_str(), b.unwrap().name.as_str()), ("a", "b"));
 }
 
 #[tokio::test]
 async fn peer_a_program_that_is_not_there_is_told() {
-    let plugin = RemoteData::new(Options::new(Kind::Data, "keeper", vec!["/nowhere/keeper".to_owned()]));
+    let plugin = Remote::new(Options::new(Kind::Data, "keeper", vec!["/nowhere/keeper".to_owned()]));
     let error = plugin.resolve("vo", "a").await.unwrap_err().to_string();
     assert!(error.contains("`/nowhere/keeper` cannot be started"), "{error}");
 }
@@ -145,7 +145,7 @@ async fn peer_the_example_keeps_data_sets() {
     )
     .unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugin/data_management.py");
-    let plugin = RemoteData::new(options(&script, &catalogue));
+    let plugin = Remote::new(options(&script, &catalogue));
     assert!(!plugin.resolve("vo", "s:in").await.unwrap().open);
     assert!(matches!(plugin.resolve("vo", "s:none").await, Err(Error::Unknown(text)) if text.contains("there is no data set s:none")));
     let first = plugin.files("vo", "s:in", "", 1).await.unwrap();

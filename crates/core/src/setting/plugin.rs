@@ -9,6 +9,27 @@ pub const DATA: Setting = Setting::text(
     "12.4: the data set client of a VO; ours",
     "data management plug-in that is asked for data sets which the catalogue does not have, and told of outputs; empty = the catalogue alone",
 );
+/// Where input is brought before it is read.
+pub const STAGE_TO: Setting = Setting::text(
+    "plugin.stage_to",
+    "",
+    "5.8: input is brought to where a task runs before it begins; ours",
+    "storage endpoint to which the data management plug-in is asked to bring a data set before its files are listed; empty = it is read where it is",
+);
+/// Who is told of changes of tasks.
+pub const NOTIFY: Setting = Setting::text(
+    "plugin.notify",
+    "",
+    "5.6: mail of the post processor; ours",
+    "notification plug-in that is told of changes of tasks, besides mail and webhook; empty = none",
+);
+/// Which changes it is told.
+pub const NOTIFY_STATES: Setting = Setting::text(
+    "plugin.notify_states",
+    "done,finished,failed,exhausted,aborted,broken",
+    "ours",
+    "states of a task that the notification plug-in is told when it comes to them, comma separated; `all` = every change",
+);
 /// How soon it is asked again.
 pub const RETRY_S: Setting = Setting::int(
     "plugin.retry_s",
@@ -17,6 +38,14 @@ pub const RETRY_S: Setting = Setting::int(
     "how long what a plug-in holds up waits until the plug-in is asked again, seconds",
 )
 .within(1.0, 1e6);
+/// Longest pause.
+pub const RETRY_MOST_S: Setting = Setting::int(
+    "plugin.retry_most_s",
+    300,
+    "ours",
+    "longest pause between two attempts to tell a plug-in of outputs, seconds; the pause begins with plugin.retry_s and doubles; it is never given up",
+)
+.within(1.0, 1e6);
 
 /// All of this area.
-pub const ALL: &[&Setting] = &[&DATA, &RETRY_S];
+pub const ALL: &[&Setting] = &[&DATA, &STAGE_TO, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];

@@ -51,6 +51,8 @@ pub struct Copy {
     pub scope: String,
     /// Its name here.
     pub name: String,
+    /// Storage endpoint to which it is to be brought first; empty = it is read where it is.
+    pub stage_to: String,
     /// Where files lie.
     pub places: Arc<Places>,
     /// The present time.
@@ -66,6 +68,9 @@ impl Copy {
     /// Copies what is not there yet.
     pub async fn run(self) -> Result<(), Error> {
         let found = self.keeper.resolve(&self.vo, &self.asked).await?;
+        if !self.stage_to.is_empty() && !self.keeper.stage(&self.vo, &self.asked, &self.stage_to).await? {
+            return Err(Error::later(format!("data plug-in `{}` is bringing data set {} to {}", self.plugin, self.asked, self.stage_to)));
+        }
         let Some(row) = self.row().await? else { return Ok(()) };
         let arriving = row.state == keeper::ARRIVING;
         // What is here in whole may have grown anywhere.
@@ -161,9 +166,9 @@ impl Copy {
         if files.is_empty() {
             return Ok(0);
         }
-        let (scope, places) = (row.scope.clone(), self.places.clone());
-        let placed =
-            tokio::task::spawn_blocking(move || files.into_iter().map(|f| placed(f, &scope, &places)).collect::<Result<Vec<_>, _>>());
+        let (scope, stage_to, places) = (row.scope.clone(), self.stage_to.clone(), self.places.clone());
+        let all = move || files.into_iter().map(|f| placed(f, &scope, &stage_to, &places)).collect::<Result<Vec<_>, _>>();
+        let placed = tokio::task::spawn_blocking(all);
         let placed = placed.await.map_err(|e| Error::later(format!("linking stopped: {e}")))?;
         let placed =
             placed.map_err(|e| Error::later(format!("a file of data plug-in `{}` cannot be put in its place: {e}", self.plugin)))?;
@@ -178,10 +183,12 @@ impl Copy {
 }
 
 /// A file as the catalogue has it. One that lies on this machine, at an endpoint of ours but not in the endpoint's layout, is linked into it, since
-/// that is where pilots look; a replica at an endpoint of ours goes before others. Blocking.
-fn placed(f: File, scope: &str, places: &Places) -> Result<DatasetFile, panda_ops::OpsError> {
+/// that is where pilots look; the replica where it was brought to goes before one at an endpoint of ours, and that before others. Blocking.
+fn placed(f: File, scope: &str, stage_to: &str, places: &Places) -> Result<DatasetFile, panda_ops::OpsError> {
     let scope = if f.scope.is_empty() { scope.to_owned() } else { f.scope };
-    let replica = f.replicas.iter().find(|r| places.roots.contains_key(&r.rse)).or(f.replicas.first());
+    let of = |wanted: &dyn Fn(&str) -> bool| f.replicas.iter().find(|r| wanted(&r.rse));
+    let staged = of(&|rse| rse == stage_to);
+    let replica = staged.or_else(|| of(&|rse| places.roots.contains_key(rse))).or(f.replicas.first());
     let mut surl = replica.map(|r| r.pfn.clone());
     if let Some((root, path)) = replica.and_then(|r| Some((places.roots.get(&r.rse)?, storage::local_path(&r.pfn)?)))
         && path.exists()

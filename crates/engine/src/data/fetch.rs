@@ -60,6 +60,7 @@ pub async fn fetch(ops: &Ops, wanted: &Wanted<'_>) -> Result<Fetched, EngineErro
     let values = ops.settings().await?;
     let (vo, label) = (wanted.vo, wanted.label);
     let own = values.text(&settings::DATA, vo, label);
+    let stage_to = values.text(&settings::STAGE_TO, vo, label);
     let mut asks: Vec<(String, String)> = Vec::new();
     if !own.is_empty() {
         asks.extend(wanted.missing.iter().map(|name| (own.to_owned(), name.trim_end_matches('/').to_owned())));
@@ -73,10 +74,10 @@ pub async fn fetch(ops: &Ops, wanted: &Wanted<'_>) -> Result<Fetched, EngineErro
     let age_us = values.int(&settings::RETRY_S, vo, label).saturating_mul(500_000);
     let mut fetched = Fetched::default();
     for (plugin, name) in asks {
-        match ask(ops, vo, &plugin, &name, age_us).await? {
+        match ask(ops, vo, &plugin, &name, stage_to, age_us).await? {
             Asked::Answer(Ok(())) => fetched.any = true,
-            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, named(&plugin, text))),
-            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(named(&plugin, e.to_string()))),
+            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, named("data", &plugin, text))),
+            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(named("data", &plugin, e.to_string()))),
             Asked::UnderWay => {
                 let plain = Name::parse(&name).map(|n| n.name).unwrap_or_default();
                 fetched.under_way.push(UnderWay { key: key(&plugin, vo, &name), vo: vo.to_owned(), name: plain });
@@ -100,18 +101,18 @@ pub async fn ring_for(ops: &Ops, questions: &[UnderWay]) {
 }
 
 /// What a plug-in says, with its name.
-fn named(plugin: &str, text: String) -> String {
-    if text.contains(&format!("`{plugin}`")) { text } else { format!("data plug-in `{plugin}`: {text}") }
+pub(super) fn named(kind: &str, plugin: &str, text: String) -> String {
+    if text.contains(&format!("`{plugin}`")) { text } else { format!("{kind} plug-in `{plugin}`: {text}") }
 }
 
-async fn ask(ops: &Ops, vo: &str, plugin: &str, name: &str, age_us: i64) -> Result<Asked<Result<(), Error>>, EngineError> {
+async fn ask(ops: &Ops, vo: &str, plugin: &str, name: &str, stage_to: &str, age_us: i64) -> Result<Asked<Result<(), Error>>, EngineError> {
     // A name that no catalogue can have is not asked for.
     let Ok(parsed) = Name::parse(name) else { return Ok(Asked::Answer(Err(Error::Unknown(format!("`{name}` is no data set name"))))) };
     let keeper = match ops.plugins.data(plugin) {
         Ok(keeper) => keeper,
         Err(e) => return Ok(Asked::Answer(Err(e))),
     };
-    let copy = copy_of(ops, keeper, plugin, vo, name, &parsed).await?;
+    let copy = Copy { stage_to: stage_to.to_owned(), ..copy_of(ops, keeper, plugin, vo, name, &parsed).await? };
     let desk = ops.live.of::<Fetches>();
     let ring = ring(ops.store.clone(), vo.to_owned(), parsed.name);
     Ok(desk.ask(&key(plugin, vo, name), ops.now().0, age_us, async move { copy.run().await }, ring).await)
@@ -145,6 +146,7 @@ async fn copy_of(
         asked: name.to_owned(),
         scope: parsed.scope.clone(),
         name: parsed.name.clone(),
+        stage_to: String::new(),
         places: Arc::new(copy::Places { roots, allowed }),
         now_us: ops.now().0,
     })

@@ -13,7 +13,7 @@ use panda_core::{
     },
     time::Micros,
 };
-use panda_ops::{Ops, task::steer};
+use panda_ops::{Ops, effect, task::steer};
 use panda_store::{
     Batch, Topic,
     query::{
@@ -28,7 +28,14 @@ use panda_store::{
 use serde_json::Map;
 
 use super::TASKS_A_STEP;
-use crate::{EngineError, Report, feed::PARENT_STAGE, finish::view, plan, retry::reopen, scout};
+use crate::{
+    EngineError, Report,
+    feed::PARENT_STAGE,
+    finish::{catalogue, view},
+    plan,
+    retry::reopen,
+    scout,
+};
 
 /// States that wait for their end.
 const ENDING: &[TaskState] = &[TaskState::Prepared, TaskState::Passed, TaskState::Toabort, TaskState::Tobroken];
@@ -123,6 +130,10 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     }
     if decision.to.is_final() {
         reopen::outputs(&mut batch, t, &datasets, "closed");
+        let filled = datasets.iter().filter(|d| d.role.is_output() && !d.role.is_pre_merge() && d.n_finished > 0);
+        let names: Vec<_> =
+            filled.map(|d| (d.id, format!("{}:{}", catalogue::scope_of(&d.name), catalogue::plain_name(&d.name)))).collect();
+        effect::outputs_closed(ops, &mut batch, t, &names, now.0).await?;
     }
     // Who waits for it begins, or ends with it.
     task::dataset::look_at_children(&mut batch, t.id);

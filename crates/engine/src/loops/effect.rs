@@ -1,7 +1,11 @@
-//! Delivers what was decided: mail and webhooks, at least once, with pauses that grow and an end (ADR 9). Nothing else waits for it.
+//! Delivers what was decided: mail, webhooks, what plug-ins are told, at least once, with pauses that grow and an end (ADR 9). Nothing else waits for it.
 
 use futures::{StreamExt, stream};
-use panda_core::{setting::notify, task::notice::next_try, time::Micros};
+use panda_core::{
+    setting::{notify, plugin},
+    task::notice::next_try,
+    time::Micros,
+};
 use panda_notify::{
     Failure,
     hook::{self, Delivery},
@@ -9,7 +13,8 @@ use panda_notify::{
 };
 use panda_ops::{
     Ops,
-    effect::{MAIL, TASK_STATE, WEBHOOK},
+    effect::{MAIL, REGISTER, TASK_STATE, WEBHOOK, is_plugins},
+    plugin::Asked,
 };
 use panda_store::{
     Batch,
@@ -17,12 +22,14 @@ use panda_store::{
 };
 use serde_json::Value;
 
-use crate::{EngineError, Report};
+use crate::{EngineError, Report, data};
 
 /// Deliveries of one step.
 const A_STEP: i64 = 64;
 /// Deliveries at the same time: a receiver that does not answer holds up only its own.
 const AT_ONCE: usize = 16;
+/// How soon it is looked whether a plug-in that has not answered at once has, microseconds.
+const LOOK_AGAIN_US: i64 = 2_000_000;
 /// Longest secret that is read from a file.
 const MAX_SECRET_BYTES: u64 = 4_096;
 
@@ -37,7 +44,11 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
     .buffer_unordered(AT_ONCE);
     let mut report = Report { done: 0, more };
     while let Some((e, result)) = results.next().await {
-        match settle(ops, &e, result?, now).await {
+        let settled = match result? {
+            Asked::Answer(result) => settle(ops, &e, result, now).await,
+            Asked::UnderWay => look_again(ops, &e, now).await,
+        };
+        match settled {
             Ok(()) => report.done += 1,
             Err(e) if e.is_conflict() => {}
             Err(e) => return Err(e),
@@ -56,12 +67,14 @@ async fn settle(ops: &Ops, e: &Effect, result: Result<(), Failure>, now: Micros)
     match result {
         Ok(()) => {
             after.state = DONE.into();
-            after.doc = None;
+            // What was registered is told as long as the record is kept.
+            after.doc = after.doc.filter(|_| e.kind == REGISTER);
             after.reason = None;
         }
         Err(failure) => {
-            let first = settings.int(&notify::RETRY_S, &vo, &label);
-            let next = next_try(now, after.attempts, first, settings.int(&notify::RETRY_MOST_S, &vo, &label));
+            let (first, most) =
+                if is_plugins(&e.kind) { (&plugin::RETRY_S, &plugin::RETRY_MOST_S) } else { (&notify::RETRY_S, &notify::RETRY_MOST_S) };
+            let next = next_try(now, after.attempts, settings.int(first, &vo, &label), settings.int(most, &vo, &label));
             let over = failure.lasting || next.0 > e.until_us;
             after.state = if over { FAILED } else { WAITING }.into();
             after.next_us = if over { now.0 } else { next.0 };
@@ -71,6 +84,13 @@ async fn settle(ops: &Ops, e: &Effect, result: Result<(), Failure>, now: Micros)
     }
     let mut batch = Batch::new();
     effect::settle(&mut batch, &after, e.attempts);
+    Ok(ops.store.apply(batch).await?)
+}
+
+/// Looks soon whether a plug-in has answered.
+async fn look_again(ops: &Ops, e: &Effect, now: Micros) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    effect::settle(&mut batch, &Effect { next_us: now.0 + LOOK_AGAIN_US, ..e.clone() }, e.attempts);
     Ok(ops.store.apply(batch).await?)
 }
 
@@ -84,7 +104,10 @@ fn place(e: &Effect) -> (String, String) {
 }
 
 /// One attempt. The outer error is ours (settings cannot be read), the inner the world's.
-async fn deliver(ops: &Ops, e: &Effect) -> Result<Result<(), Failure>, EngineError> {
+async fn deliver(ops: &Ops, e: &Effect) -> Result<Asked<Result<(), Failure>>, EngineError> {
+    if is_plugins(&e.kind) {
+        return data::effect::ask(ops, e, &doc(e)).await;
+    }
     let settings = ops.settings().await?;
     let (vo, label) = place(e);
     let doc = doc(e);
@@ -112,7 +135,7 @@ async fn deliver(ops: &Ops, e: &Effect) -> Result<Result<(), Failure>, EngineErr
             other => Err(passing(format!("this program does not know how to deliver `{other}`; a newer one decided it"))),
         }
     };
-    Ok(run.await)
+    Ok(Asked::Answer(run.await))
 }
 
 /// The first line of a file; none without a file.

@@ -1,4 +1,5 @@
-//! Data management by plug-ins: data sets that only a plug-in knows, and what becomes of tasks whose plug-in fails (`spec/engine.md` 12.4).
+//! Plug-ins in this process: data sets that only one knows, outputs that it is told of, news, and what becomes of what needs one that fails
+//! (`spec/engine.md` 12.4).
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +9,9 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use panda_core::{id::TaskId, setting::plugin as settings, task::state::TaskState};
+use panda_engine::loops::{self, LoopKind};
 use panda_ops::{effect, setting, why};
-use panda_plugin::{DataManagement, Dataset, Error, File, FilePage, Replica};
+use panda_plugin::{DataManagement, Dataset, Error, File, FilePage, Notifier, Replica};
 use panda_store::query::dataset;
 use serde_json::{Value, json};
 
@@ -35,6 +37,10 @@ pub struct Kept {
     sets: BTreeMap<String, (bool, Vec<File>)>,
     /// `after` of each call for files.
     pages: Vec<String>,
+    /// Outputs told: key, data set, files.
+    told: Vec<(String, String, Vec<File>)>,
+    /// Endpoints that everything is at.
+    staged: Vec<String>,
 }
 
 /// A keeper of data in this process.
@@ -102,14 +108,19 @@ impl DataManagement for Keeper {
         }
         .boxed()
     }
-    fn register<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str, _: &'a [File]) -> BoxFuture<'a, Result<(), Error>> {
-        async move { Ok(()) }.boxed()
+    fn register<'a>(&'a self, _: &'a str, name: &'a str, key: &'a str, files: &'a [File]) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.kept.lock().unwrap().told.push((key.to_owned(), name.to_owned(), files.to_vec()));
+            // Who hangs has it, but does not say so.
+            self.answers().await
+        }
+        .boxed()
     }
     fn delete<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), Error>> {
         async move { Ok(()) }.boxed()
     }
-    fn stage<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
-        async move { Ok(true) }.boxed()
+    fn stage<'a>(&'a self, _: &'a str, _: &'a str, rse: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
+        async move { Ok(self.kept.lock().unwrap().staged.iter().any(|s| s == rse)) }.boxed()
     }
 }
 
@@ -291,6 +302,162 @@ async fn an_open_data_set_of_a_plug_in_grows(w: &World) {
     assert_eq!(w.task(id).await.state, TaskState::Done);
 }
 
+/// A data set is brought to an endpoint before its files are listed, and read there.
+async fn input_is_brought_where_it_is_wanted(w: &World) {
+    let keeper = keeper(w).await;
+    setting::set(&w.ops, &prod(), settings::STAGE_TO.name, "", "", "FAR").await.unwrap();
+    keeper.put("s:in", false, &names(1));
+    let id = w.submit(over("s:in", "user.alice.t")).await;
+    held(w, id, "data plug-in `keeper` is bringing data set s:in to FAR").await;
+    {
+        let mut kept = keeper.kept.lock().unwrap();
+        kept.staged.push("FAR".into());
+        kept.sets.get_mut("s:in").unwrap().1[0].replicas.push(Replica { rse: "FAR".into(), pfn: "root://near//f".into() });
+    }
+    w.pass(16);
+    ready(w, id).await;
+    let d = dataset::by_name(&w.ops.store, "amber", "in").await.unwrap().unwrap();
+    let f = dataset::files(&w.ops.store, d.id, "", 10).await.unwrap().remove(0);
+    assert_eq!((f.surl.as_deref(), f.rse.as_deref()), (Some("root://near//f"), Some("FAR")));
+}
+
+/// Runs a task of one job to its end; the loop of effects is left alone.
+async fn run(w: &World, name: &str) -> TaskId {
+    let id = w.submit(with_output(prun(name, 1), "out.txt")).await;
+    w.settle_without(&[LoopKind::Effect]).await;
+    let job = w.job().await.unwrap();
+    w.finish(&job, "x").await;
+    w.settle_without(&[LoopKind::Effect]).await;
+    assert_eq!(w.task(id).await.state, TaskState::Done);
+    id
+}
+async fn step(w: &World) {
+    loops::step(LoopKind::Effect, &w.ops, w.ops.now()).await.unwrap();
+}
+async fn because(w: &World, id: TaskId) -> String {
+    why::task::why(&w.ops, &alice(), id).await.unwrap()["because"].to_string()
+}
+/// Steps the loop of effects until the answer to `why` has these words.
+async fn until_said(w: &World, id: TaskId, words: &str) {
+    let begun = Instant::now();
+    loop {
+        step(w).await;
+        let said = because(w, id).await;
+        if said.contains(words) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{said}");
+        w.pass(3);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn outputs_are_registered_with_the_keeper(w: &World) {
+    let keeper = keeper(w).await;
+    let id = run(w, "user.alice.t").await;
+    let registration = "the registration of output data set user.alice:user.alice.t_out.txt with data plug-in `keeper`";
+    assert!(because(w, id).await.contains(&format!("{registration} is under way")), "{}", because(w, id).await);
+    assert!(keeper.kept.lock().unwrap().told.is_empty(), "not while the task is closed");
+    until_said(w, id, &format!("{registration} was done at")).await;
+    step(w).await;
+    let told = keeper.kept.lock().unwrap().told.clone();
+    let (key, _, files) = told.iter().find(|(_, name, _)| name == "user.alice:user.alice.t_out.txt").unwrap();
+    assert!(key.starts_with(&format!("task/{id}/")), "{key}");
+    assert_eq!((files.len(), files[0].size_bytes, files[0].replicas.len()), (1, 1, 1));
+    assert_eq!(files[0].replicas[0].rse, "LOCAL_DISK");
+    assert!(files[0].replicas[0].pfn.starts_with("file://localhost/") && files[0].checksum.as_deref().unwrap().starts_with("ad:"));
+    assert_eq!(told.iter().map(|(key, ..)| key).collect::<std::collections::BTreeSet<_>>().len(), told.len(), "each once");
+}
+
+/// A keeper that fails for days is told when it works again, and what waits for it is seen.
+async fn outputs_are_registered_whatever_the_keeper_does(w: &World) {
+    let keeper = keeper(w).await;
+    keeper.set(Mode::Fails);
+    let id = run(w, "user.alice.t").await;
+    until_said(w, id, "failed 1 times and is tried again at").await;
+    assert!(because(w, id).await.contains("data plug-in `keeper`: the catalogue is down"));
+    let health = effect::health(&w.ops).await.unwrap().join("; ");
+    assert!(
+        health.contains("registrations of output data sets wait to be delivered") && health.contains("the catalogue is down"),
+        "{health}"
+    );
+    for _ in 0..20 {
+        w.pass(86_400);
+        step(w).await;
+    }
+    assert!(!because(w, id).await.contains("given up"), "{}", because(w, id).await);
+    // It hangs; nothing else does. It is told again, under the same key, by another process.
+    keeper.set(Mode::Hangs);
+    w.pass(301);
+    step(w).await;
+    keeper.kept.lock().unwrap().told.clear();
+    keeper.set(Mode::Good);
+    until_said(w, id, "was done at").await;
+    assert!(effect::health(&w.ops).await.unwrap().is_empty());
+}
+
+/// A process that dies between the keeper's answer and its own record tells the same again, under the same key.
+async fn a_kill_between_registration_and_record_registers_again(w: &World) {
+    let keeper = keeper(w).await;
+    keeper.set(Mode::Hangs);
+    let id = run(w, "user.alice.t").await;
+    step(w).await;
+    let first = keeper.kept.lock().unwrap().told.clone();
+    assert!(!first.is_empty());
+    keeper.set(Mode::Good);
+    // What the process remembers is gone.
+    let other = panda_ops::Ops::new(w.ops.store.clone(), w.clock.clone(), w.ops.options.clone());
+    other.plugins.add_data("keeper", keeper.clone());
+    w.pass(3);
+    loops::step(LoopKind::Effect, &other, other.now()).await.unwrap();
+    until_said(w, id, "was done at").await;
+    let told = keeper.kept.lock().unwrap().told.clone();
+    let keys = |told: &[(String, String, Vec<File>)]| told.iter().map(|t| t.0.clone()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(keys(&told), keys(&first));
+}
+
+#[derive(Debug, Default)]
+struct Crier(Mutex<(Option<Error>, Vec<Value>)>);
+
+impl Notifier for Crier {
+    fn tell<'a>(&'a self, key: &'a str, news: &'a Value) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            let mut crier = self.0.lock().unwrap();
+            if let Some(e) = crier.0.clone() {
+                return Err(e);
+            }
+            let mut news = news.clone();
+            news["key"] = key.into();
+            crier.1.push(news);
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+async fn a_notification_plug_in_is_told_what_its_vo_and_label_want(w: &World) {
+    let crier = Arc::new(Crier::default());
+    w.ops.plugins.add_notify("crier", crier.clone());
+    setting::set(&w.ops, &prod(), settings::NOTIFY.name, "amber", "user", "crier").await.unwrap();
+    crier.0.lock().unwrap().0 = Some(Error::later("out of breath"));
+    let id = run(w, "user.alice.t").await;
+    until_said(w, id, "the news to notify plug-in `crier` failed 1 times").await;
+    assert!(because(w, id).await.contains("notify plug-in `crier`: out of breath"));
+    crier.0.lock().unwrap().0 = None;
+    w.pass(31);
+    step(w).await;
+    step(w).await;
+    let told = crier.0.lock().unwrap().1.clone();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0]["to"], &told[0]["task_id"], &told[0]["owner"]), (&json!("done"), &json!(id.0), &json!("alice")));
+    crier.0.lock().unwrap().0 = Some(Error::Unknown("nobody wants it".into()));
+    let other = run(w, "user.alice.other").await;
+    until_said(w, other, "was given up after 1 attempts: notify plug-in `crier`: nobody wants it").await;
+    setting::set(&w.ops, &prod(), settings::NOTIFY.name, "amber", "user", "nobody").await.unwrap();
+    let lost = run(w, "user.alice.lost").await;
+    until_said(w, lost, "notify plug-in `nobody` is not configured on this server").await;
+}
+
 cases!(
     a_data_set_that_only_a_plug_in_knows_is_read,
     what_a_plug_in_does_not_know_is_missing,
@@ -299,4 +466,9 @@ cases!(
     a_copy_that_broke_off_goes_on,
     a_plug_in_that_hangs_holds_nothing_else,
     an_open_data_set_of_a_plug_in_grows,
+    input_is_brought_where_it_is_wanted,
+    outputs_are_registered_with_the_keeper,
+    outputs_are_registered_whatever_the_keeper_does,
+    a_kill_between_registration_and_record_registers_again,
+    a_notification_plug_in_is_told_what_its_vo_and_label_want,
 );

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use panda_plugin::{Error, Kind, Registry, RemoteData};
+use panda_plugin::{Error, Kind, Registry, Remote};
 
 use crate::config::PluginConfig;
 
 /// Adds the plug-ins of a configuration.
 pub(super) fn register(registry: &Registry, plugins: &[PluginConfig]) {
     for plugin in plugins {
+        let child = Arc::new(Remote::new(plugin.options()));
         match plugin.kind {
-            Kind::Data => registry.add_data(&plugin.name, Arc::new(RemoteData::new(plugin.options()))),
+            Kind::Data => registry.add_data(&plugin.name, child),
+            Kind::Notify => registry.add_notify(&plugin.name, child),
         }
     }
 }
 
 /// Starts a plug-in of the configuration and asks who it is.
 pub(crate) async fn check(plugin: &PluginConfig) -> Result<(), Error> {
-    match plugin.kind {
-        Kind::Data => RemoteData::new(plugin.options()).check().await,
-    }
+    Remote::new(plugin.options()).check().await
 }

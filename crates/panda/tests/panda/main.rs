@@ -7,5 +7,6 @@ mod config;
 #[allow(dead_code, clippy::disallowed_methods, reason = "shared with the peer suite, which uses more of it; answers of our own server")]
 mod http;
 mod payloads;
+mod plugins;
 mod program;
 mod up;
