@@ -20,8 +20,10 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test [--quick] [--mysql] [--profile NAME] [FILTER...]
-                 run the tests of the whole workspace, or those whose name contains a FILTER
-                   --quick    leave out what needs servers, peers or a browser (and print how many that is)
+                 run the tests of the whole workspace, then the optimised build (`panda demo`, 1,000 seeds and
+                 an hour of `panda sim`), or only the tests whose name contains a FILTER
+                   --quick    leave out the optimised build and what needs servers, peers or a browser (and print
+                              how many that is)
                    --mysql    run the store's tests against a real MySQL, made with debootstrap on first use
                    --profile  the nextest profile of .config/nextest.toml (`ci` reports at the end)
   prepare        make ready what the tests need and print it as shell variables

@@ -1,6 +1,7 @@
 //! Owns: which tests run, and what is made ready for them. Must not know: what they test.
 
 use std::process::Command;
+use std::time::Instant;
 
 use crate::shell::{Failure, Outcome, cargo, fail, output, run as execute, which};
 use crate::{databases, mysql, peers};
@@ -11,6 +12,10 @@ const GROUPS: [&str; 3] = ["db_", "peer_", "browser_"];
 
 /// Tests of a real MySQL, which few machines have: they run with `--mysql` only.
 const MYSQL: &str = "db_mysql";
+
+/// What the program does of itself as part of the tests, when no filter chooses among them: the first command of the README, seeds of the small
+/// simulated world, and an hour of a whole experiment.
+const SIMULATIONS: [&[&str]; 3] = [&["demo"], &["sim", "small", "--seeds", "1000", "--threads", "2"], &["sim", "day", "--hours", "1"]];
 
 #[derive(Default)]
 struct Options {
@@ -63,6 +68,17 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     if left_out > 0 {
         println!("left out without --mysql: {left_out} tests ({MYSQL}*)");
     }
+    if options.filters.is_empty() { simulations() } else { Ok(()) }
+}
+
+/// Runs the optimised build through [`SIMULATIONS`].
+fn simulations() -> Outcome {
+    for words in SIMULATIONS {
+        let begin = Instant::now();
+        println!("== panda {}", words.join(" "));
+        execute(cargo().args(["run", "--release", "--package", "panda", "--"]).args(words))?;
+        println!("== panda {} took {:.0} s", words.join(" "), begin.elapsed().as_secs_f64());
+    }
     Ok(())
 }
 
@@ -94,7 +110,8 @@ fn with_cargo_test(options: &Options) -> Outcome {
     }
     let mut command = cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]).envs(ready(|_| true)?);
-    execute(command.arg("--").args(&options.filters))
+    execute(command.arg("--").args(&options.filters))?;
+    if options.filters.is_empty() { simulations() } else { Ok(()) }
 }
 
 fn nextest(options: &Options, verb: &str, args: &[&str]) -> Command {

@@ -36,7 +36,10 @@ impl Loops {
     pub fn new(wake: &Wake, now_us: i64) -> Self {
         let one =
             |kind: &LoopKind| Loop { kind: *kind, topics: kind.topics().iter().map(|t| wake.subscribe(*t)).collect(), next_us: now_us };
-        Self { all: LoopKind::ALL.iter().map(one).collect(), steps: 0, restless: Vec::new() }
+        // A tick is longer than the time for which a count holds: who decides finds a new one, as the driver's loops do.
+        let count = LoopKind::ALL.iter().filter(|k| **k == LoopKind::Count);
+        let others = LoopKind::ALL.iter().filter(|k| **k != LoopKind::Count);
+        Self { all: count.chain(others).map(one).collect(), steps: 0, restless: Vec::new() }
     }
     /// Whether one was woken since it last ran.
     pub fn woken(&self) -> bool {

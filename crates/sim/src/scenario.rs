@@ -168,6 +168,8 @@ pub struct Kind {
     pub merge: bool,
     /// How often an input is tried.
     pub attempts: i64,
+    /// Whether a task makes scouts first.
+    pub scouts: bool,
 }
 
 impl Default for Kind {
@@ -188,6 +190,7 @@ impl Default for Kind {
             outputs: 1,
             merge: false,
             attempts: 3,
+            scouts: true,
         }
     }
 }

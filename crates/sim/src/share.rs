@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use panda_core::job::state::JobState;
-use panda_ops::Ops;
-use panda_store::query::job::count;
+use panda_ops::{Ops, statistics};
 
 use crate::{SimError, scenario::Share};
 
@@ -35,21 +34,11 @@ impl Shares {
             return Ok(());
         }
         self.next_us = now_us + EVERY_US;
-        let queues = ops.queues().await?;
-        let mut waiting: BTreeMap<&str, i64> = BTreeMap::new();
-        let mut running: BTreeMap<&str, i64> = BTreeMap::new();
-        let lines = count::live(&ops.store).await?;
-        for line in &lines {
-            let Some(lane) = line.lane.and_then(|l| queues.lane(l)) else { continue };
-            let cores = line.n * line.core_count;
-            match line.state {
-                JobState::Activated => *waiting.entry(&lane.share).or_default() += cores,
-                JobState::Sent | JobState::Starting | JobState::Running => *running.entry(&lane.share).or_default() += cores,
-                _ => {}
-            }
-        }
+        let load = statistics::load(ops).await?;
+        let of = |share: &str| load.share(share).cores(&[JobState::Sent, JobState::Starting, JobState::Running]);
+        let running: BTreeMap<&str, i64> = self.targets.keys().map(|s| (s.as_str(), of(s))).collect();
         let all: i64 = running.values().sum();
-        if all == 0 || self.targets.keys().any(|s| waiting.get(s.as_str()).copied().unwrap_or(0) == 0) {
+        if all == 0 || self.targets.keys().any(|s| load.share(s).activated() == 0) {
             self.without_demand += 1;
             return Ok(());
         }

@@ -77,6 +77,9 @@ fn parameters(kind: &Kind, base: &str) -> Value {
     if let Some(share) = &kind.share {
         params["gshare"] = json!(share);
     }
+    if !kind.scouts {
+        params["skipScout"] = json!(true);
+    }
     if kind.merge {
         params["mergeOutput"] = json!(true);
     }

@@ -13,9 +13,12 @@ pub struct SimArgs {
     /// Where all chance comes from, instead of the scenario's seed
     #[arg(long)]
     pub seed: Option<u64>,
-    /// How many seeds to run, one after another, from the seed on
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many seeds to run, from the seed on; they are told in their order
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
+    /// How many seeds to run at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub threads: u64,
     /// Simulated hours, instead of the scenario's
     #[arg(long)]
     pub hours: Option<f64>,

@@ -9,6 +9,7 @@ fn help() {
     insta::assert_snapshot!("help", program.stable(&program.ok(&["--help"])));
     insta::assert_snapshot!("help_run", program.stable(&program.ok(&["run", "--help"])));
     insta::assert_snapshot!("help_storage", program.stable(&program.ok(&["storage", "--help"])));
+    insta::assert_snapshot!("help_sim", program.stable(&program.ok(&["sim", "--help"])));
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn every_verb_has_help_and_the_pages_are_made() {
 #[test]
 fn mistakes_have_code_two() {
     let program = Program::new();
-    let lines: [&[&str]; 12] = [
+    let lines: [&[&str]; 13] = [
         &[],
         &["nothing"],
         &["run"],
@@ -41,6 +42,7 @@ fn mistakes_have_code_two() {
         &["token", "--role", "king"],
         &["token", "--user", "a/b"],
         &["token", "--lifetime", "soon"],
+        &["sim", "small", "--threads", "0"],
     ];
     for line in lines {
         let done = program.run(line);
@@ -63,6 +65,31 @@ fn nobody_there() {
     let error: Value = serde_json::from_str(&done.err).unwrap();
     assert_eq!((&error["error"]["exit_code"], done.out.as_str()), (&json!(1), ""));
     assert_eq!(program.run(&["--server", "nonsense", "tasks"]).code, 2);
+}
+
+/// Seeds are told in their order, whichever thread is quicker, and one that does not hold makes the exit code.
+#[test]
+fn simulated_seeds_are_told_in_order() {
+    let program = Program::new();
+    let text = "hours = 1.0\ntick_s = 60\n[[queue]]\nslots = 4\n[[work]]\njobs = 5\nminutes = 10.0\n";
+    let holds = program.write("holds.toml", text);
+    let line = ["sim", holds.to_str().unwrap(), "--seed", "7", "--seeds", "4"];
+    let alone = program.ok(&line);
+    assert_eq!(program.ok(&[&line[..], &["--threads", "2"]].concat()), alone);
+    let told: Vec<&str> = alone.lines().collect();
+    assert_eq!((told.len(), told.last().copied()), (5, Some("4 seeds: invariants hold for 4, not for 0")));
+    assert!(
+        told.iter().zip(7..11).all(|(line, seed)| line.starts_with(&format!("seed {seed}: ")) && line.contains(" jobs, fingerprint ")),
+        "{alone}"
+    );
+    // Nothing can be at its end so soon.
+    let broken = program.write("broken.toml", &text.replace("hours = 1.0", "hours = 0.02\ndrain_hours = 0.01"));
+    let done = program.run(&["sim", broken.to_str().unwrap(), "--seeds", "3", "--threads", "2"]);
+    assert_eq!((done.code, done.out.lines().last()), (1, Some("3 seeds: invariants hold for 0, not for 3")), "{}", done.out);
+    let done = program.run(&["--json", "sim", broken.to_str().unwrap(), "--seeds", "2", "--threads", "9"]);
+    let documents: Vec<Value> = serde_json::Deserializer::from_str(&done.out).into_iter().map(Result::unwrap).collect();
+    assert_eq!(documents.last(), Some(&json!({"seeds": 2, "hold": 0, "broken": 2})));
+    assert_eq!((documents.len(), &documents[0]["seed"], &documents[1]["seed"]), (3, &json!(1), &json!(2)));
 }
 
 #[test]
