@@ -2,7 +2,7 @@
 
 use panda_core::{
     job::{state::JobState, timers::span},
-    setting::{Values, task_timer},
+    setting::{Values, scout, task_timer},
     task::state::TaskState::{
         self, Aborted, Aborting, Assigning, Broken, Defined, Done, Exhausted, Failed, Finished, Finishing, Merging, Passed, Paused,
         Pending, Prepared, Preprocessing, Ready, Reassigning, Registered, Rerefine, Rescued, Running, Scouted, Scouting, Staging,
@@ -39,7 +39,7 @@ pub(super) fn by_state(t: &TaskRow, datasets: &[TaskDataset], counts: &[(String,
     let left = counts.iter().filter(|(state, _)| live(state)).map(|(_, n)| n).sum::<i64>();
     let (because, frees) = match t.state {
         Waiting | Registered | Rerefine | Staging | Defined | Assigning | Topreprocess | Preprocessing => before_jobs(t),
-        Ready | Scouting | Scouted | Running | Merging | Prepared => with_jobs(t.state, &files, counts.is_empty(), left),
+        Ready | Scouting | Scouted | Running | Merging | Prepared => with_jobs(t, &files, counts.is_empty(), left, settings),
         Pending | Paused | Throttled | Exhausted | Rescued => held(t, &files, settings),
         Toretry | Toincexec | Toreassign | Reassigning | Aborting | Finishing => commanded(t.state, left),
         Toabort | Passed | Tobroken | Done | Finished | Failed | Aborted | Broken => ending(t, &files),
@@ -66,10 +66,20 @@ fn before_jobs(t: &TaskRow) -> Said {
     }
 }
 
-fn with_jobs(state: TaskState, files: &Files, no_jobs: bool, left: i64) -> Said {
+fn with_jobs(t: &TaskRow, files: &Files, no_jobs: bool, left: i64, settings: &Values) -> Said {
     let Files { all, used, finished, failed } = files;
     let progress = format!("{finished} of {all} input files are done, {failed} failed for good, {} wait for a job", (all - used).max(0));
-    match state {
+    match t.state {
+        Scouting => {
+            let percent = settings.int(&scout::EARLY_PERCENT, &t.vo, &t.label);
+            let name = scout::EARLY_PERCENT.name;
+            let because =
+                "its first jobs, the scouts, are under way; what they use sets memory, time and disk of the others, which wait for them";
+            let frees = format!(
+                "the rest is made when {percent}% of the scouts' files are finished (setting {name}) or all scouts have ended; `task/avalanche` makes it at once"
+            );
+            (vec![progress, because.into()], vec![frees])
+        }
         Merging => {
             (vec![progress, "outputs of its jobs are being merged".into()], vec![format!("the end of its {left} jobs that have not ended")])
         }

@@ -11,3 +11,4 @@ mod kill;
 mod pbook;
 mod pilot;
 mod replay;
+mod scout;
