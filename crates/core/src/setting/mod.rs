@@ -299,12 +299,14 @@ impl Values {
     pub fn flag(&self, s: &Setting, vo: &str, label: &str) -> bool {
         self.given(s, vo, label).map_or(s.default == Default::Flag(true), |v| v == "true")
     }
-    /// The smallest whole number above 0 that holds for any VO and label; 0 when there is none.
+    /// The smallest whole number above 0 that holds for any VO and label; 0 when there is none. The shipped value holds for nobody when another is given
+    /// for all.
     #[must_use]
     pub fn least_int(&self, s: &Setting) -> i64 {
-        let default = if let Default::Int(n) = s.default { n } else { 0 };
-        let given = self.0.iter().filter(|(key, _)| key.0 == s.name).filter_map(|(_, v)| v.parse().ok());
-        given.chain([default]).filter(|n| *n > 0).min().unwrap_or(0)
+        let given = || self.0.iter().filter(|(key, _)| key.0 == s.name);
+        let for_all = given().any(|(key, _)| key.1 == ANY && key.2 == ANY);
+        let default = if let (Default::Int(n), false) = (&s.default, for_all) { *n } else { 0 };
+        given().filter_map(|(_, v)| v.parse().ok()).chain([default]).filter(|n| *n > 0).min().unwrap_or(0)
     }
     /// Everything given, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &String)> {
@@ -332,6 +334,9 @@ mod tests {
         assert_eq!((at("amber", "user"), at("amber", "managed"), at("flint", "user"), at("flint", "managed")), (4, 3, 2, 1));
         assert_eq!(Default::Int(Values::default().int(WAIT, "amber", "user")), WAIT.default);
         assert_eq!((v.least_int(WAIT), Values::default().least_int(WAIT)), (1, WAIT.default.text().parse().unwrap()));
+        let more: i64 = WAIT.default.text().parse::<i64>().unwrap() * 2;
+        let longer = |label: &str| values(&[(ANY, label, more.to_string().as_str())]).least_int(WAIT);
+        assert_eq!((longer(ANY), longer("user")), (more, more / 2), "the shipped value holds for nobody when there is another for all");
     }
 
     #[test]

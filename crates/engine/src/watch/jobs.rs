@@ -30,11 +30,13 @@ use panda_store::{
     query::{
         job::{
             self, JobRow,
-            list::{Before, MAX_OVERDUE},
+            list::{Before, MAX_OVERDUE, Oldest},
         },
         snapshot, task,
     },
 };
+
+use parking_lot::Mutex;
 
 use super::queues::{Facts, Queues};
 use crate::{EngineError, Report, plan};
@@ -49,6 +51,8 @@ const JOBS_A_STEP: usize = 5_000;
 const SLOW: &[JobState] = &[JobState::Activated, JobState::Throttled, JobState::Merging];
 /// How often, seconds; a tenth of the shortest of those limits.
 const SLOW_EVERY_S: i64 = 600;
+/// How long it is believed from when on a job of a state can be overdue, seconds: limits that count from the making of a job may be met so much later.
+const WALK_EVERY_S: i64 = 1_800;
 /// Remembers when that was.
 const SLOW_NAME: &str = "watch:slow";
 /// The engine's name in texts.
@@ -91,6 +95,9 @@ async fn in_state(ops: &Ops, settings: &Values, queues: &mut Queues, state: JobS
             vec![]
         },
     };
+    if is_quiet(ops, state, &before, now).await? {
+        return Ok(Report::default());
+    }
     let (mut after, mut report) = (JobId(0), Report::default());
     loop {
         let found = job::list::overdue(&ops.store, state, after, &before).await?;
@@ -109,6 +116,29 @@ async fn in_state(ops: &Ops, settings: &Values, queues: &mut Queues, state: JobS
             return Ok(report);
         }
     }
+}
+
+/// What was found when the jobs of a state were walked over last, by state.
+#[derive(Debug, Default)]
+struct Walked(Mutex<HashMap<&'static str, (Micros, Oldest)>>);
+
+/// Whether no job of a state can be overdue. A walk over many jobs tells from when on one can be, and instants of later jobs are later, but for the
+/// making of a job that comes from another state: so what a walk told is believed for a while only.
+async fn is_quiet(ops: &Ops, state: JobState, before: &Before, now: Micros) -> Result<bool, EngineError> {
+    let walked = ops.live.of::<Walked>();
+    let known = walked.0.lock().get(state.as_str()).copied();
+    let oldest = match known.filter(|(at, _)| (0..WALK_EVERY_S * 1_000_000).contains(&now.since(*at).0)) {
+        Some((_, oldest)) => oldest,
+        None => {
+            // What changes meanwhile is later than now.
+            let found = job::list::oldest(&ops.store, state).await?;
+            let since = |at: i64| at.min(now.0);
+            let oldest = Oldest { since: since(found.since), heard: since(found.heard), ..found };
+            walked.0.lock().insert(state.as_str(), (now, oldest));
+            oldest
+        }
+    };
+    Ok(oldest.is_in_time(before))
 }
 
 /// Asks the table about each job and does what it says.

@@ -59,7 +59,11 @@ async fn scan_lane(driver: &Sqlite, claim: &Arc<Claim>, lane: LaneId) -> Result<
 fn take(s: &Session, commons: &Commons, claim: &Claim) -> Result<Vec<Claimed>, Error> {
     let mut out = vec![];
     for lane in &claim.lanes {
-        while out.len() < claim.n.max(1) as usize {
+        loop {
+            let left = (claim.n.max(1) as usize).saturating_sub(out.len());
+            if left == 0 {
+                return Ok(out);
+            }
             let mut binds: Binds = vec![
                 ("lane", (*lane).into()),
                 ("now", claim.now_us.into()),
@@ -69,14 +73,24 @@ fn take(s: &Session, commons: &Commons, claim: &Claim) -> Result<Vec<Claimed>, E
                 ("wall", claim.max_walltime_s.unwrap_or(i64::MAX).into()),
                 ("person", claim.person_id.into()),
             ];
-            let stmt = if let Some(task) = claim.task_id {
-                binds.push(("task", task.into()));
-                &sqlite::TAKE_TASK
-            } else {
-                &sqlite::TAKE
+            let stmt = match claim.task_id {
+                Some(task) => {
+                    binds.push(("task", task.into()));
+                    &sqlite::TAKE_TASK
+                }
+                None if left > 1 => {
+                    binds.push(("n", Value::Int(i64::try_from(left).unwrap_or(1))));
+                    &sqlite::TAKE_MANY
+                }
+                None => &sqlite::TAKE,
             };
-            let Some(row) = s.fetch(stmt, &binds)?.pop() else { break };
-            out.push(complete(s, commons, claim, *lane, &row)?);
+            let rows = s.fetch(stmt, &binds)?;
+            // Of several at once fewer than asked for are all that there are.
+            let (found, one) = (rows.len(), claim.task_id.is_some() || left == 1);
+            complete(s, commons, claim, *lane, rows, &mut out)?;
+            if found == 0 || (!one && found < left) {
+                break;
+            }
         }
     }
     Ok(out)
@@ -94,8 +108,9 @@ fn take_ids(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, ids: &[
             ("disk", claim.max_disk_mb.unwrap_or(i64::MAX).into()),
             ("wall", claim.max_walltime_s.unwrap_or(i64::MAX).into()),
         ];
-        if let Some(row) = s.fetch(&sqlite::TAKE_ID, &binds)?.pop() {
-            out.push(complete(s, commons, claim, lane, &row)?);
+        let rows = s.fetch(&sqlite::TAKE_ID, &binds)?;
+        if !rows.is_empty() {
+            complete(s, commons, claim, lane, rows, &mut out)?;
             if out.len() >= claim.n.max(1) as usize {
                 break;
             }
@@ -104,35 +119,39 @@ fn take_ids(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, ids: &[
     Ok(out)
 }
 
-/// Writes the event of a taken row and reads its document.
-fn complete(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, row: &Row) -> Result<Claimed, Error> {
-    let id = row.int(0)?;
-    s.execute(&sqlite::EVENT, &vec![("id", id.into()), ("rev", row.int(6)?.into()), ("now", claim.now_us.into())])?;
-    let (mut doc, mut common) = (String::new(), Arc::from(""));
-    if let Some(mut found) = s.fetch(&sqlite::DOC, &vec![("id", id.into())])?.pop() {
-        doc = found.take_text(0)?.unwrap_or_default();
-        let common_id = found.int(1)?;
-        common = match commons.get(common_id) {
-            Some(common) => common,
-            None if common_id == 0 => common,
-            None => match s.fetch(&texts::COMMON, &vec![("id", common_id.into())])?.pop() {
-                Some(mut row) => commons.put(common_id, row.take_text(0)?.unwrap_or_default()),
-                None => common,
-            },
-        };
+/// Writes the events of taken rows and reads their documents; they are handed out in the order of the lane.
+fn complete(s: &Session, commons: &Commons, claim: &Claim, lane: LaneId, mut rows: Vec<Row>, out: &mut Vec<Claimed>) -> Result<(), Error> {
+    rows.sort_by_key(|r| (r.int(3).unwrap_or(0), r.int(0).unwrap_or(0)));
+    for row in &rows {
+        let id = row.int(0)?;
+        s.execute(&sqlite::EVENT, &vec![("id", id.into()), ("rev", row.int(6)?.into()), ("now", claim.now_us.into())])?;
+        let (mut doc, mut common) = (String::new(), Arc::from(""));
+        if let Some(mut found) = s.fetch(&sqlite::DOC, &vec![("id", id.into())])?.pop() {
+            doc = found.take_text(0)?.unwrap_or_default();
+            let common_id = found.int(1)?;
+            common = match commons.get(common_id) {
+                Some(common) => common,
+                None if common_id == 0 => common,
+                None => match s.fetch(&texts::COMMON, &vec![("id", common_id.into())])?.pop() {
+                    Some(mut row) => commons.put(common_id, row.take_text(0)?.unwrap_or_default()),
+                    None => common,
+                },
+            };
+        }
+        out.push(Claimed {
+            job_id: JobId(id),
+            task_id: row.opt_int(1)?.map(TaskId),
+            lane_id: lane,
+            attempt: row.int(2)?,
+            priority: -row.int(3)?,
+            person_id: row.int(4)?,
+            debug: row.int(5)? != 0,
+            cores: row.int(7)?,
+            common,
+            doc,
+        });
     }
-    Ok(Claimed {
-        job_id: JobId(id),
-        task_id: row.opt_int(1)?.map(TaskId),
-        lane_id: lane,
-        attempt: row.int(2)?,
-        priority: -row.int(3)?,
-        person_id: row.int(4)?,
-        debug: row.int(5)? != 0,
-        cores: row.int(7)?,
-        common,
-        doc,
-    })
+    Ok(())
 }
 
 /// Records a heartbeat if the job is as the pilot says.

@@ -45,6 +45,8 @@ statements! {
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     // Once at a worker's start: jobs that the database holds for it.
     read HELD = "job.held", "SELECT id, attempt FROM job WHERE state IN (:states*) AND queue_id = :queue AND host = :host ORDER BY id LIMIT :n";
+    // From when on something may be overdue: a walk that tells that none is, so that the next ones need not be.
+    [hot] read OLDEST = "job.oldest", "SELECT MIN(j.created_us), MIN(j.state_us), MIN(CASE WHEN l.seen_us > j.modified_us THEN l.seen_us ELSE j.modified_us END), MIN(CASE WHEN j.kind = 'merge' THEN j.created_us END) FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state LIMIT 1";
     // What may be overdue: made, changed, or last heard of before these instants; merges and jobs of some queues have instants of their own.
     [hot] read OVERDUE = "job.overdue", "SELECT j.id, l.seen_us FROM job j LEFT JOIN job_live l ON l.job_id = j.id WHERE j.state = :state AND j.id > :after AND (j.created_us < :created OR j.state_us < :since OR (j.kind = 'merge' AND j.created_us < :merges) OR (j.state_us < :idle AND j.queue_id IN (:dead*)) OR (j.modified_us < :heard AND (l.seen_us IS NULL OR l.seen_us < :heard))) ORDER BY j.id LIMIT :n";
     [hot] read OF_TASK_AFTER = "job.of_task_after", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
@@ -248,6 +250,39 @@ pub struct Before {
     pub idle: Option<i64>,
     /// Those queues, at most 1,000.
     pub dead: Vec<i64>,
+}
+
+/// The oldest instants of jobs in a state, microseconds UTC; `i64::MAX` where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Oldest {
+    /// Of the making.
+    pub created: i64,
+    /// Of the last change of state.
+    pub since: i64,
+    /// Of the last change or sign of life.
+    pub heard: i64,
+    /// Of the making of a merge job.
+    pub merges: i64,
+}
+
+impl Oldest {
+    /// Whether no job that has these instants, or later ones, is overdue.
+    #[must_use]
+    pub fn is_in_time(&self, before: &Before) -> bool {
+        let later = |oldest: i64, limit: Option<i64>| limit.is_none_or(|at| oldest >= at);
+        later(self.created, before.created)
+            && later(self.since, before.since)
+            && later(self.since, before.idle)
+            && later(self.heard, before.heard)
+            && later(self.merges, before.merges)
+    }
+}
+
+/// The oldest instants of the jobs in a state.
+pub async fn oldest(store: &Store, state: JobState) -> Result<Oldest, Error> {
+    let rows = store.fetch(&OLDEST, vec![("state", state.as_str().into())]).await?;
+    let at = |i| rows.first().map_or(Ok(None), |r| r.opt_int(i)).map(|at| at.unwrap_or(i64::MAX));
+    Ok(Oldest { created: at(0)?, since: at(1)?, heard: at(2)?, merges: at(3)? })
 }
 
 /// Jobs in `state` above `after` that are overdue, by id, each with its last heartbeat; at most [`MAX_OVERDUE`].
