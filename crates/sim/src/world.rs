@@ -253,7 +253,7 @@ impl World {
             }
             self.heap.pop();
             match what {
-                Happens::Stream(n) => self.stream(n).await?,
+                Happens::Stream(n) => self.stream(n, at).await?,
                 Happens::Recorded(n) => self.submit(self.scenario.work.len() + n).await?,
                 Happens::Resume(id) => self.resume(id).await?,
                 Happens::Fault(fault) => self.strike(fault).await?,
@@ -302,15 +302,15 @@ impl World {
         }
     }
 
-    /// A task of a stream, and the time of its next one.
-    async fn stream(&mut self, n: usize) -> Result<(), SimError> {
+    /// A task of a stream that came at `at_us`, and the time of its next one: of a busy stream several come in a tick.
+    async fn stream(&mut self, n: usize, at_us: i64) -> Result<(), SimError> {
         let scenario = self.scenario.clone();
         let w = &scenario.work[n];
         let until = w.until_hour.map_or_else(|| self.end_us(), |h| BEGIN_US + hours(h)).min(self.end_us());
         self.submit(n).await?;
         if let Ok(gaps) = Exp::new(1.0 / w.every_s) {
             #[expect(clippy::cast_possible_truncation, reason = "a time within the simulation, saturating")]
-            let at = self.now_us().saturating_add((gaps.sample(&mut self.rng) * 1e6 * f64::from(w.at_once.max(1))) as i64);
+            let at = at_us.saturating_add((gaps.sample(&mut self.rng) * 1e6 * f64::from(w.at_once.max(1))) as i64);
             if at < until {
                 self.happen(at, Happens::Stream(n));
             }
