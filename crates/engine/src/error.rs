@@ -18,6 +18,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The sentence of a plug-in that has not decided yet.
+    #[must_use]
+    pub fn waits(&self) -> Option<&str> {
+        if let Self::Ops(e) = self { e.waits() } else { None }
+    }
     /// Whether somebody else changed a row first: read and decide again.
     #[must_use]
     pub fn is_conflict(&self) -> bool {

@@ -57,6 +57,8 @@ mod retries;
 mod retry;
 #[path = "it/scout.rs"]
 mod scout;
+#[path = "it/seams.rs"]
+mod seams;
 #[path = "it/several.rs"]
 mod several;
 #[path = "it/shares.rs"]

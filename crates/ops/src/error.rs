@@ -32,6 +32,9 @@ pub enum OpsError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A plug-in that has to decide has not, or not yet: one sentence that names it. What it decides waits.
+    #[error("{0}")]
+    Waits(String),
     /// A decision met a row it did not expect; a defect of this program.
     #[error("internal: {0}")]
     Internal(String),
@@ -47,6 +50,11 @@ impl OpsError {
     #[must_use]
     pub fn coded(code: i64, message: impl Into<String>) -> Self {
         Self::Refused { code: Some(code), message: message.into() }
+    }
+    /// The sentence of [`Self::Waits`].
+    #[must_use]
+    pub fn waits(&self) -> Option<&str> {
+        if let Self::Waits(reason) = self { Some(reason) } else { None }
     }
     /// Whether the caller should read and decide again.
     #[must_use]

@@ -36,7 +36,8 @@ impl<T> Default for Desk<T> {
 #[derive(Debug, Clone)]
 struct Question<T> {
     answer: watch::Receiver<Option<T>>,
-    asked_us: i64,
+    /// When somebody got the answer first.
+    seen_us: Option<i64>,
     /// Somebody waited for it and left.
     left: Arc<AtomicBool>,
 }
@@ -51,7 +52,7 @@ pub enum Asked<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Desk<T> {
-    /// The answer to a question, when it was asked at most `age_us` ago; otherwise it is asked anew with `ask`. `ring` is run behind an answer that
+    /// The answer to a question, when nobody has it or somebody got it at most `age_us` ago; otherwise it is asked anew with `ask`. `ring` is run behind an answer that
     /// somebody left without.
     pub async fn ask<A, R>(&self, key: &str, now_us: i64, age_us: i64, ask: A, ring: R) -> Asked<T>
     where
@@ -73,7 +74,11 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
             // It broke off without an answer.
             self.0.lock().remove(key);
         }
-        answer.map_or(Asked::UnderWay, Asked::Answer)
+        let Some(answer) = answer else { return Asked::UnderWay };
+        if let Some(q) = self.0.lock().get_mut(key) {
+            q.seen_us.get_or_insert(now_us);
+        }
+        Asked::Answer(answer)
     }
     /// Whether a question was answered.
     pub fn has_answer(&self, key: &str) -> bool {
@@ -87,7 +92,7 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
     {
         let mut all = self.0.lock();
         if let Some(q) = all.get(key)
-            && (q.answer.borrow().is_none() || (0..=age_us).contains(&(now_us - q.asked_us)))
+            && q.seen_us.is_none_or(|at| (0..=age_us).contains(&(now_us - at)))
         {
             return (Some(q.clone()), false);
         }
@@ -98,7 +103,7 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
             }
         }
         let (tell, answer) = watch::channel(None);
-        let question = Question { answer, asked_us: now_us, left: Arc::default() };
+        let question = Question { answer, seen_us: None, left: Arc::default() };
         all.insert(key.to_owned(), question.clone());
         let left = question.left.clone();
         tokio::spawn(async move {
@@ -111,8 +116,19 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
     }
 }
 
+/// What a plug-in of this program says, with its name: one in a process of its own has said it itself.
+#[must_use]
+pub fn named(kind: Kind, plugin: &str, text: String) -> String {
+    if text.contains(&format!("`{plugin}`")) { text } else { format!("{} plug-in `{plugin}`: {text}", kind.as_str()) }
+}
+
 /// Settings that choose a plug-in, and its kind.
-const CHOICES: &[(Setting, Kind)] = &[(settings::DATA, Kind::Data), (settings::NOTIFY, Kind::Notify)];
+const CHOICES: &[(Setting, Kind)] = &[
+    (settings::DATA, Kind::Data),
+    (settings::BROKERAGE, Kind::Brokerage),
+    (settings::RETRY, Kind::Retry),
+    (settings::NOTIFY, Kind::Notify),
+];
 
 /// Plug-ins that settings name and that this program does not have, a sentence each.
 pub async fn absent(ops: &Ops) -> Result<Vec<String>, OpsError> {

@@ -5,19 +5,25 @@
 pub enum Kind {
     /// Data management: data sets, outputs.
     Data,
+    /// Brokerage: which queue gets jobs.
+    Brokerage,
+    /// Retry policy: what is tried again.
+    Retry,
     /// Notification: who is told of changes of tasks.
     Notify,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Data, Self::Notify];
+    pub const ALL: &'static [Self] = &[Self::Data, Self::Brokerage, Self::Retry, Self::Notify];
 
     /// The word for it in configuration, protocol and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Data => "data",
+            Self::Brokerage => "brokerage",
+            Self::Retry => "retry",
             Self::Notify => "notify",
         }
     }

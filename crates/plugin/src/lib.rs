@@ -3,6 +3,7 @@
 //! This room must not know SQL or HTTP. A plug-in is never called inside a database transaction, and whatever becomes of it, its caller gets
 //! an [`Error`] that says whether to try again: a broken plug-in holds the work that needs it and nothing else.
 
+mod brokerage;
 mod data;
 mod error;
 pub mod host;
@@ -10,10 +11,13 @@ mod kind;
 mod notify;
 mod registry;
 mod remote;
+mod retry;
 
+pub use brokerage::{Brokerage, BrokerageAsk, Candidate, Preference, Preferences};
 pub use data::{DataManagement, Dataset, File, FilePage, Replica};
 pub use error::Error;
 pub use kind::Kind;
 pub use notify::Notifier;
 pub use registry::Registry;
 pub use remote::Remote;
+pub use retry::{JobError, Judgement, RetryAsk, RetryPolicy, Tried};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::RwLock;
 
-use crate::{DataManagement, Error, Kind, Notifier};
+use crate::{Brokerage, DataManagement, Error, Kind, Notifier, RetryPolicy};
 
 /// The plug-ins that this program has. A copy is the same registry.
 #[derive(Default, Clone)]
@@ -13,6 +13,8 @@ pub struct Registry(Arc<RwLock<Plugins>>);
 #[derive(Default)]
 struct Plugins {
     data: BTreeMap<String, Arc<dyn DataManagement>>,
+    brokerage: BTreeMap<String, Arc<dyn Brokerage>>,
+    retry: BTreeMap<String, Arc<dyn RetryPolicy>>,
     notify: BTreeMap<String, Arc<dyn Notifier>>,
 }
 
@@ -32,6 +34,14 @@ impl Registry {
     pub fn add_data(&self, name: &str, plugin: Arc<dyn DataManagement>) {
         self.0.write().data.insert(name.to_owned(), plugin);
     }
+    /// Adds a brokerage plug-in; one of the same name is replaced.
+    pub fn add_brokerage(&self, name: &str, plugin: Arc<dyn Brokerage>) {
+        self.0.write().brokerage.insert(name.to_owned(), plugin);
+    }
+    /// Adds a retry policy; one of the same name is replaced.
+    pub fn add_retry(&self, name: &str, plugin: Arc<dyn RetryPolicy>) {
+        self.0.write().retry.insert(name.to_owned(), plugin);
+    }
     /// Adds a notification plug-in; one of the same name is replaced.
     pub fn add_notify(&self, name: &str, plugin: Arc<dyn Notifier>) {
         self.0.write().notify.insert(name.to_owned(), plugin);
@@ -39,6 +49,14 @@ impl Registry {
     /// A data management plug-in; [`Error::Later`] when there is none of that name.
     pub fn data(&self, name: &str) -> Result<Arc<dyn DataManagement>, Error> {
         found(Kind::Data, name, &self.0.read().data)
+    }
+    /// A brokerage plug-in; [`Error::Later`] when there is none of that name.
+    pub fn brokerage(&self, name: &str) -> Result<Arc<dyn Brokerage>, Error> {
+        found(Kind::Brokerage, name, &self.0.read().brokerage)
+    }
+    /// A retry policy; [`Error::Later`] when there is none of that name.
+    pub fn retry(&self, name: &str) -> Result<Arc<dyn RetryPolicy>, Error> {
+        found(Kind::Retry, name, &self.0.read().retry)
     }
     /// A notification plug-in; [`Error::Later`] when there is none of that name.
     pub fn notify(&self, name: &str) -> Result<Arc<dyn Notifier>, Error> {
@@ -48,6 +66,8 @@ impl Registry {
     pub fn has(&self, kind: Kind, name: &str) -> Result<(), Error> {
         match kind {
             Kind::Data => self.data(name).map(drop),
+            Kind::Brokerage => self.brokerage(name).map(drop),
+            Kind::Retry => self.retry(name).map(drop),
             Kind::Notify => self.notify(name).map(drop),
         }
     }
@@ -55,14 +75,22 @@ impl Registry {
     #[must_use]
     pub fn names(&self) -> Vec<(Kind, String)> {
         let all = self.0.read();
-        let data = all.data.keys().map(|name| (Kind::Data, name.clone()));
-        data.chain(all.notify.keys().map(|name| (Kind::Notify, name.clone()))).collect()
+        let mut names = Vec::new();
+        names.extend(all.data.keys().map(|name| (Kind::Data, name.clone())));
+        names.extend(all.brokerage.keys().map(|name| (Kind::Brokerage, name.clone())));
+        names.extend(all.retry.keys().map(|name| (Kind::Retry, name.clone())));
+        names.extend(all.notify.keys().map(|name| (Kind::Notify, name.clone())));
+        names
     }
     /// What is wrong with those that do not work now, a sentence each.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
         let all = self.0.read();
-        let data = all.data.values().filter_map(|p| p.trouble());
-        data.chain(all.notify.values().filter_map(|p| p.trouble())).collect()
+        let mut lines = Vec::new();
+        lines.extend(all.data.values().filter_map(|p| p.trouble()));
+        lines.extend(all.brokerage.values().filter_map(|p| p.trouble()));
+        lines.extend(all.retry.values().filter_map(|p| p.trouble()));
+        lines.extend(all.notify.values().filter_map(|p| p.trouble()));
+        lines
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    DataManagement, Dataset, Error, File, FilePage, Notifier,
+    Brokerage, BrokerageAsk, DataManagement, Dataset, Error, File, FilePage, Judgement, Notifier, Preferences, RetryAsk, RetryPolicy,
     host::{Host, Options},
 };
 
@@ -81,5 +81,23 @@ impl Notifier for Remote {
     }
     fn tell<'a>(&'a self, key: &'a str, news: &'a Value) -> BoxFuture<'a, Result<(), Error>> {
         async move { self.host.call::<Done>("notify.tell", json!({"key": key, "news": news})).await.map(|_| ()) }.boxed()
+    }
+}
+
+impl Brokerage for Remote {
+    fn trouble(&self) -> Option<String> {
+        self.host.trouble()
+    }
+    fn choose<'a>(&'a self, ask: &'a BrokerageAsk) -> BoxFuture<'a, Result<Preferences, Error>> {
+        self.host.call("brokerage.choose", json!(ask)).boxed()
+    }
+}
+
+impl RetryPolicy for Remote {
+    fn trouble(&self) -> Option<String> {
+        self.host.trouble()
+    }
+    fn judge<'a>(&'a self, ask: &'a RetryAsk) -> BoxFuture<'a, Result<Judgement, Error>> {
+        self.host.call("retry.judge", json!(ask)).boxed()
     }
 }

@@ -16,6 +16,20 @@ pub const STAGE_TO: Setting = Setting::text(
     "5.8: input is brought to where a task runs before it begins; ours",
     "storage endpoint to which the data management plug-in is asked to bring a data set before its files are listed; empty = it is read where it is",
 );
+/// Who chooses among the queues that fit.
+pub const BROKERAGE: Setting = Setting::text(
+    "plugin.brokerage",
+    "",
+    "8: brokers by VO and label; ours",
+    "brokerage plug-in that rules out and weighs the queues which fit the jobs of a task; empty = the neutral broker alone",
+);
+/// Who says whether failed work is tried again.
+pub const RETRY: Setting = Setting::text(
+    "plugin.retry",
+    "",
+    "11: the retry module; ours",
+    "retry plug-in that says whether what a failed job of a task was to do is tried again; empty = the retry rules alone",
+);
 /// Who is told of changes of tasks.
 pub const NOTIFY: Setting = Setting::text(
     "plugin.notify",
@@ -48,4 +62,4 @@ pub const RETRY_MOST_S: Setting = Setting::int(
 .within(1.0, 1e6);
 
 /// All of this area.
-pub const ALL: &[&Setting] = &[&DATA, &STAGE_TO, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];
+pub const ALL: &[&Setting] = &[&DATA, &STAGE_TO, &BROKERAGE, &RETRY, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];

@@ -6,10 +6,10 @@ use panda_notify::Failure;
 use panda_ops::{
     Ops,
     effect::REGISTER,
-    plugin::{Asked, Desk},
+    plugin::{Asked, Desk, named},
     storage,
 };
-use panda_plugin::{DataManagement, Error, File, Replica};
+use panda_plugin::{DataManagement, Error, File, Kind, Replica};
 use panda_store::{
     Store,
     query::{
@@ -19,7 +19,6 @@ use panda_store::{
 };
 use serde_json::Value;
 
-use super::fetch::named;
 use crate::{EngineError, finish::catalogue::plain_name};
 
 /// Calls under way of one process.
@@ -61,7 +60,7 @@ pub async fn ask(ops: &Ops, e: &Effect, doc: &Value) -> Result<Asked<Result<(), 
             Err(e) => Asked::Answer(Err(e)),
         }
     };
-    let kind = if e.kind == REGISTER { "data" } else { "notify" };
+    let kind = if e.kind == REGISTER { Kind::Data } else { Kind::Notify };
     Ok(match answer {
         Asked::UnderWay => Asked::UnderWay,
         Asked::Answer(result) => Asked::Answer(result.map_err(|error| {

@@ -6,9 +6,9 @@ use panda_core::setting::plugin as settings;
 use panda_ops::{
     Ops,
     dataset::{Name, place::Allowed},
-    plugin::{Asked, Desk},
+    plugin::{Asked, Desk, named},
 };
-use panda_plugin::{DataManagement, Error};
+use panda_plugin::{DataManagement, Error, Kind};
 use panda_store::{
     Batch, Store,
     query::dataset::{DatasetRow, input as catalogue, keeper},
@@ -76,8 +76,8 @@ pub async fn fetch(ops: &Ops, wanted: &Wanted<'_>) -> Result<Fetched, EngineErro
     for (plugin, name) in asks {
         match ask(ops, vo, &plugin, &name, stage_to, age_us).await? {
             Asked::Answer(Ok(())) => fetched.any = true,
-            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, named("data", &plugin, text))),
-            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(named("data", &plugin, e.to_string()))),
+            Asked::Answer(Err(Error::Unknown(text))) => drop(fetched.unknown.insert(name, named(Kind::Data, &plugin, text))),
+            Asked::Answer(Err(e)) => drop(fetched.waits.get_or_insert(named(Kind::Data, &plugin, e.to_string()))),
             Asked::UnderWay => {
                 let plain = Name::parse(&name).map(|n| n.name).unwrap_or_default();
                 fetched.under_way.push(UnderWay { key: key(&plugin, vo, &name), vo: vo.to_owned(), name: plain });
@@ -98,11 +98,6 @@ pub async fn ring_for(ops: &Ops, questions: &[UnderWay]) {
     for q in questions.iter().filter(|q| desk.has_answer(&q.key)) {
         ring(ops.store.clone(), q.vo.clone(), q.name.clone()).await;
     }
-}
-
-/// What a plug-in says, with its name.
-pub(super) fn named(kind: &str, plugin: &str, text: String) -> String {
-    if text.contains(&format!("`{plugin}`")) { text } else { format!("{kind} plug-in `{plugin}`: {text}") }
 }
 
 async fn ask(ops: &Ops, vo: &str, plugin: &str, name: &str, stage_to: &str, age_us: i64) -> Result<Asked<Result<(), Error>>, EngineError> {

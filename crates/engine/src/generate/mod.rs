@@ -9,6 +9,7 @@ pub mod job;
 pub mod merge;
 pub mod order;
 mod place;
+mod plugin;
 mod secondary;
 pub mod turn;
 mod write;

@@ -53,7 +53,7 @@ impl Places {
     }
     /// A choice that left no queue.
     pub fn held(&self) -> Option<&Choice> {
-        self.choices.values().map(|c| &c.0).find(|c| c.decision.chosen().is_none())
+        self.choices.values().map(|c| &c.0).find(|c| c.is_none())
     }
     /// The queue of the next jobs, whose files need so much memory (MB in the task's unit, no less than the task's): an index into the turn's places;
     /// none when no queue can take them.

@@ -24,6 +24,7 @@ use panda_ops::{
     job::{
         account::{self, Deltas, End},
         ending::Ending,
+        judge,
     },
     storage::Look,
 };
@@ -50,35 +51,55 @@ use crate::{
 
 /// Reports of one step.
 const REPORTS_A_STEP: i64 = 200;
+/// Pages of one step, when reports wait for a plug-in.
+const PAGES_A_STEP: usize = 50;
 /// Jobs of one batch: about ten statements each, so that a batch stays near its bound.
 const JOBS_A_BATCH: usize = 40;
 
 /// One step.
 pub(super) async fn step(ops: &Ops, now: Micros) -> Result<crate::Report, EngineError> {
-    let reports = report::next(&ops.store, JobId(0), REPORTS_A_STEP).await?;
-    if reports.is_empty() {
-        return Ok(crate::Report::default());
+    let (mut after, mut done) = (JobId(0), 0);
+    for _ in 0..PAGES_A_STEP {
+        let reports = report::next(&ops.store, after, REPORTS_A_STEP).await?;
+        let Some(last) = reports.last() else { break };
+        after = last.job_id;
+        let full = reports.len() as i64 == REPORTS_A_STEP;
+        let (settled, waiting) = page(ops, reports, now).await?;
+        done += settled;
+        // What waits for a plug-in does not keep others behind it.
+        if !full || waiting == 0 {
+            return Ok(crate::Report { done, more: full && settled > 0 });
+        }
     }
-    let more = reports.len() as i64 == REPORTS_A_STEP;
+    Ok(crate::Report { done, more: false })
+}
+
+/// Settles a page of reports: how many, and how many wait for a plug-in.
+async fn page(ops: &Ops, reports: Vec<Report>, now: Micros) -> Result<(usize, usize), EngineError> {
     let cases = verify(ops.disk.clone(), load(ops, reports).await?).await?;
-    let mut done = 0;
+    let (mut done, mut waiting) = (0, 0);
     for group in cases.chunks(JOBS_A_BATCH) {
         match settle(ops, group, now).await {
             Ok(()) => done += group.len(),
-            Err(e) if e.is_conflict() => {
-                // Somebody (a kill, a retry) was first with one of them: settle them one by one, the others next time.
+            Err(e) if e.is_conflict() || e.waits().is_some() => {
+                // Somebody (a kill, a retry) was first with one of them, or a plug-in has not decided on one: settle them one by one, the others next
+                // time.
                 for case in group {
                     match settle(ops, std::slice::from_ref(case), now).await {
                         Ok(()) => done += 1,
                         Err(e) if e.is_conflict() => tracing::debug!(job = %case.report.job_id, "report: {e}; again"),
-                        Err(e) => return Err(e),
+                        Err(e) => {
+                            let Some(reason) = e.waits() else { return Err(e) };
+                            judge::waits(ops, case.report.job_id, reason).await?;
+                            waiting += 1;
+                        }
                     }
                 }
             }
             Err(e) => return Err(e),
         }
     }
-    Ok(crate::Report { done, more: more && done > 0 })
+    Ok((done, waiting))
 }
 
 /// A report with all that belongs to it.
@@ -182,7 +203,7 @@ fn check(look: &dyn Look, case: &mut Case) {
 }
 
 async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineError> {
-    let mut ending = Ending::new(ops, now.0).await?;
+    let mut ending = Ending::asking(ops, now.0).await?;
     let mut builds = Vec::new();
     for case in cases {
         report::delete(&mut ending.batch, case.report.job_id, case.report.attempt);

@@ -21,6 +21,7 @@ use panda_ops::{
     job::{
         account::{self, End},
         ending::Ending,
+        judge,
         kill::{Options, Outcome, some},
     },
     pilot::update,
@@ -222,13 +223,17 @@ pub(super) async fn kill(ops: &Ops, code: i64, group: &[(&JobRow, String)]) -> R
 async fn fail(ops: &Ops, group: &[(&JobRow, Due)], now: Micros) -> Result<usize, EngineError> {
     match fail_together(ops, group, now).await {
         Ok(()) => Ok(group.len()),
-        Err(e) if e.is_conflict() => {
+        Err(e) if e.is_conflict() || e.waits().is_some() => {
             let mut done = 0;
             for one in group {
                 match fail_together(ops, std::slice::from_ref(one), now).await {
                     Ok(()) => done += 1,
                     Err(e) if e.is_conflict() => {}
-                    Err(e) => return Err(e),
+                    Err(e) => {
+                        // A plug-in has not decided: next time.
+                        let Some(reason) = e.waits() else { return Err(e) };
+                        judge::waits(ops, one.0.id, reason).await?;
+                    }
                 }
             }
             Ok(done)
@@ -240,7 +245,7 @@ async fn fail(ops: &Ops, group: &[(&JobRow, Due)], now: Micros) -> Result<usize,
 async fn fail_together(ops: &Ops, group: &[(&JobRow, Due)], now: Micros) -> Result<(), EngineError> {
     let ids: Vec<JobId> = group.iter().map(|(j, _)| j.id).collect();
     let (files, inputs) = account::files_of(ops, &ids).await?;
-    let mut ending = Ending::new(ops, now.0).await?;
+    let mut ending = Ending::asking(ops, now.0).await?;
     for (j, due) in group {
         let diag = format!("{}; it is {} and was last seen at {}", due.sentence(), j.state, clock::text(due.since.0));
         // Should its pilot come back, it still has a payload to stop.

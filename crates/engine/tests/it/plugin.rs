@@ -138,7 +138,7 @@ async fn keeper(w: &World) -> Arc<Keeper> {
     keeper
 }
 /// Steps the loops until a task is as wanted: plug-ins answer beside the loops.
-async fn until(w: &World, id: TaskId, wanted: impl Fn(TaskState, &str) -> bool) -> String {
+pub async fn until(w: &World, id: TaskId, wanted: impl Fn(TaskState, &str) -> bool) -> String {
     let begun = Instant::now();
     loop {
         w.settle().await;

@@ -70,11 +70,25 @@ fn content(doc: &Value) -> Value {
     json!([funnel.collect::<Vec<_>>(), kept, doc["considered"], doc["waived"]])
 }
 
-/// Writes a task's decision as the latest; the one before becomes history when its content was different. The queue drawn counts as used.
-pub async fn write(store: &Store, batch: &mut Batch, task: i64, d: &Decision, last: &Last, now_us: i64) -> Result<(), OpsError> {
+/// Writes a task's decision as the latest; the one before becomes history when its content was different. The queue drawn counts as used, unless
+/// something else `waits`: the sentence says what.
+pub async fn write(
+    store: &Store,
+    batch: &mut Batch,
+    task: i64,
+    d: &Decision,
+    waits: Option<&str>,
+    last: &Last,
+    now_us: i64,
+) -> Result<(), OpsError> {
     let mut doc = document(d);
     let mut used = last.used.clone();
-    used.extend(d.chosen().map(str::to_owned));
+    if let Some(reason) = waits {
+        doc.insert("reason".into(), reason.into());
+        doc.insert("chosen".into(), Value::Null);
+    } else {
+        used.extend(d.chosen().map(str::to_owned));
+    }
     doc.insert("used".into(), used.into_iter().collect());
     keep(store, batch, task, STAGE, &Value::Object(doc), last, now_us).await
 }

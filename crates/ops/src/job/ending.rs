@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use super::{
     account::{self, Deltas, End},
     judge::{STAGE, Tasks},
+    policy,
 };
 use crate::{Ops, OpsError, rule::Rules};
 
@@ -30,6 +31,8 @@ pub struct Ending<'o> {
     rules: Arc<Rules>,
     tasks: Tasks,
     now_us: i64,
+    /// Whether the retry plug-in of a job's VO and label is asked.
+    asks: bool,
     /// What is written; others may add to it.
     pub batch: Batch,
     /// Counters of the batch; others may add to them.
@@ -40,7 +43,12 @@ impl<'o> Ending<'o> {
     /// An empty batch.
     pub async fn new(ops: &'o Ops, now_us: i64) -> Result<Self, OpsError> {
         let rules = ops.retry_rules().await?;
-        Ok(Self { ops, rules, tasks: Tasks::default(), now_us, batch: Batch::new(), deltas: Deltas::default() })
+        Ok(Self { ops, rules, tasks: Tasks::default(), now_us, asks: false, batch: Batch::new(), deltas: Deltas::default() })
+    }
+    /// The same for a loop, which can come back: jobs that failed are asked of their VO's retry plug-in, too. [`OpsError::Waits`] of [`Self::end`] says
+    /// that one has not decided; the batch must not be applied then.
+    pub async fn asking(ops: &'o Ops, now_us: i64) -> Result<Self, OpsError> {
+        Ok(Self { asks: true, ..Self::new(ops, now_us).await? })
     }
     /// Adds everything that the end of a job means.
     pub async fn end(&mut self, e: End<'_>) -> Result<(), OpsError> {
@@ -49,10 +57,16 @@ impl<'o> Ending<'o> {
     /// As [`Self::end`]; `merge`: what the end means for what a merge job had taken in, when it is known.
     pub async fn end_as(&mut self, mut e: End<'_>, merge: Option<MergeEnd>) -> Result<(), OpsError> {
         let result = JobResult::of(e.after.state, e.after.sub_state.as_deref());
+        let said = if self.asks && result == Some(JobResult::Failed) { policy::ask(self.ops, &e).await? } else { None };
         let mut record = match result {
             Some(JobResult::Failed | JobResult::Cancelled | JobResult::Closed) => self.ask_rules(&mut e).await?,
             _ => Map::new(),
         };
+        if let Some((plugin, said)) = said {
+            let sentence = policy::follow(&mut e, &plugin, &said);
+            let rules = record.get("reason").and_then(Value::as_str).map(|r| format!("{r}; {sentence}"));
+            record.insert("reason".into(), rules.unwrap_or(sentence).into());
+        }
         if let Some(result) = result.filter(|r| !matches!(r, JobResult::Finished | JobResult::Merging)) {
             let fate = fate(&e, result);
             // A killed job whose inputs nobody takes up is no decision.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use panda_core::{
     file::FileState,
-    id::TaskId,
+    id::{JobId, TaskId},
     job::{error::Class, record::JobKind},
     policy::{
         ram::Ram,
@@ -21,6 +21,7 @@ use panda_core::{
 use panda_store::{
     Batch,
     query::{
+        decision,
         job::JobRow,
         task::{self, TaskRow},
     },
@@ -36,6 +37,17 @@ use crate::{
 
 /// Stage of the decision record.
 pub const STAGE: &str = "retry";
+
+/// Records why it is not decided yet whether a job's inputs are tried again.
+pub async fn waits(ops: &Ops, job: JobId, reason: &str) -> Result<(), OpsError> {
+    let doc = json!({ "reason": reason }).to_string();
+    if decision::get(&ops.store, job.0, STAGE).await?.is_some_and(|(_, known)| known == doc) {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    decision::set(&mut batch, job.0, STAGE, ops.now().0, &doc);
+    Ok(ops.store.apply(batch).await?)
+}
 
 /// The tasks of a batch, as far as rules change them.
 #[derive(Debug, Default)]

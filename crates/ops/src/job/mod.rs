@@ -9,6 +9,7 @@ pub mod judge;
 pub mod kill;
 pub mod log;
 pub mod place;
+mod policy;
 pub mod priority;
 pub mod read;
 pub mod submit;

@@ -123,7 +123,7 @@ pub const PLUGIN_KEYS: &[Key] = &[
 ];
 
 /// What a plug-in can be for.
-const PLUGIN_KINDS: &[&str] = &["data", "notify"];
+const PLUGIN_KINDS: &[&str] = &["data", "brokerage", "retry", "notify"];
 
 /// The key of a plug-in's table.
 #[must_use]

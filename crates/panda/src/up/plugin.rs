@@ -12,6 +12,8 @@ pub(super) fn register(registry: &Registry, plugins: &[PluginConfig]) {
         let child = Arc::new(Remote::new(plugin.options()));
         match plugin.kind {
             Kind::Data => registry.add_data(&plugin.name, child),
+            Kind::Brokerage => registry.add_brokerage(&plugin.name, child),
+            Kind::Retry => registry.add_retry(&plugin.name, child),
             Kind::Notify => registry.add_notify(&plugin.name, child),
         }
     }

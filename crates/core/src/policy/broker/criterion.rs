@@ -85,6 +85,8 @@ word_enum! {
         Moved = "moved",
         /// Too little weight.
         Weight = "weight",
+        /// Ruled out by the plug-in of VO and label.
+        Plugin = "plugin",
     }
 }
 
@@ -172,10 +174,11 @@ impl Criterion {
             Self::Failure => "where the owner's jobs fail".into(),
             Self::Moved => "that jobs of this task were taken away from".into(),
             Self::Weight => format!("with a weight below {}", l.min_weight),
+            Self::Plugin => "ruled out by a plug-in".into(),
         }
     }
 
-    /// Whether a queue passes; [`Self::Weight`] is decided by the caller. A number of 0 on either side means "not stated" and passes.
+    /// Whether a queue passes; [`Self::Weight`] and [`Self::Plugin`] are decided by the caller. A number of 0 on either side means "not stated" and passes.
     #[must_use]
     pub fn passes(self, offer: &Offer<'_>, needs: &Needs, world: &World<'_>) -> bool {
         let (queue, at, l) = (offer.queue, offer.at, world.limits);

@@ -8,6 +8,7 @@ mod criterion;
 mod edge_tests;
 mod limits;
 mod needs;
+mod prefer;
 mod relax;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use super::ram::Ram;
 pub use criterion::Criterion;
 pub use limits::{Limits, Term, terms};
 pub use needs::{Amount, CORE_POWER_MILLI, Endpoint, Link, Locality, Needs, Offer, Share, Storages, Work, World};
+pub use prefer::Preference;
 pub use relax::Relaxation;
 
 use crate::time::Random;

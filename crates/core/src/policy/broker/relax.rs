@@ -152,6 +152,6 @@ fn changes(criterion: Criterion, offers: &[&Offer<'_>], needs: &Needs, world: &W
         Criterion::UserCap | Criterion::QueueCap | Criterion::TypeCap | Criterion::Transferring | Criterion::Overload => {
             vec![("when jobs there have ended".into(), needs.clone(), criterion.bit())]
         }
-        Criterion::Inactive | Criterion::Failure | Criterion::Moved | Criterion::Weight => Vec::new(),
+        Criterion::Inactive | Criterion::Failure | Criterion::Moved | Criterion::Weight | Criterion::Plugin => Vec::new(),
     }
 }
