@@ -127,6 +127,7 @@ const CHOICES: &[(Setting, Kind)] = &[
     (settings::DATA, Kind::Data),
     (settings::BROKERAGE, Kind::Brokerage),
     (settings::RETRY, Kind::Retry),
+    (settings::NAMING, Kind::Naming),
     (settings::NOTIFY, Kind::Notify),
 ];
 

@@ -9,13 +9,15 @@ pub enum Kind {
     Brokerage,
     /// Retry policy: what is tried again.
     Retry,
+    /// Naming of output files; only as a part of a program.
+    Naming,
     /// Notification: who is told of changes of tasks.
     Notify,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Data, Self::Brokerage, Self::Retry, Self::Notify];
+    pub const ALL: &'static [Self] = &[Self::Data, Self::Brokerage, Self::Retry, Self::Naming, Self::Notify];
 
     /// The word for it in configuration, protocol and messages.
     #[must_use]
@@ -24,8 +26,14 @@ impl Kind {
             Self::Data => "data",
             Self::Brokerage => "brokerage",
             Self::Retry => "retry",
+            Self::Naming => "naming",
             Self::Notify => "notify",
         }
+    }
+    /// Whether it can be a process of its own.
+    #[must_use]
+    pub const fn runs_alone(self) -> bool {
+        !matches!(self, Self::Naming)
     }
     /// The kind of a word.
     #[must_use]

@@ -8,6 +8,7 @@ mod data;
 mod error;
 pub mod host;
 mod kind;
+mod naming;
 mod notify;
 mod registry;
 mod remote;
@@ -17,6 +18,7 @@ pub use brokerage::{Brokerage, BrokerageAsk, Candidate, Preference, Preferences}
 pub use data::{DataManagement, Dataset, File, FilePage, Replica};
 pub use error::Error;
 pub use kind::Kind;
+pub use naming::{Naming, OutputName};
 pub use notify::Notifier;
 pub use registry::Registry;
 pub use remote::Remote;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::RwLock;
 
-use crate::{Brokerage, DataManagement, Error, Kind, Notifier, RetryPolicy};
+use crate::{Brokerage, DataManagement, Error, Kind, Naming, Notifier, RetryPolicy};
 
 /// The plug-ins that this program has. A copy is the same registry.
 #[derive(Default, Clone)]
@@ -15,6 +15,7 @@ struct Plugins {
     data: BTreeMap<String, Arc<dyn DataManagement>>,
     brokerage: BTreeMap<String, Arc<dyn Brokerage>>,
     retry: BTreeMap<String, Arc<dyn RetryPolicy>>,
+    naming: BTreeMap<String, Arc<dyn Naming>>,
     notify: BTreeMap<String, Arc<dyn Notifier>>,
 }
 
@@ -42,6 +43,10 @@ impl Registry {
     pub fn add_retry(&self, name: &str, plugin: Arc<dyn RetryPolicy>) {
         self.0.write().retry.insert(name.to_owned(), plugin);
     }
+    /// Adds a naming plug-in; one of the same name is replaced.
+    pub fn add_naming(&self, name: &str, plugin: Arc<dyn Naming>) {
+        self.0.write().naming.insert(name.to_owned(), plugin);
+    }
     /// Adds a notification plug-in; one of the same name is replaced.
     pub fn add_notify(&self, name: &str, plugin: Arc<dyn Notifier>) {
         self.0.write().notify.insert(name.to_owned(), plugin);
@@ -58,6 +63,10 @@ impl Registry {
     pub fn retry(&self, name: &str) -> Result<Arc<dyn RetryPolicy>, Error> {
         found(Kind::Retry, name, &self.0.read().retry)
     }
+    /// A naming plug-in; [`Error::Later`] when there is none of that name.
+    pub fn naming(&self, name: &str) -> Result<Arc<dyn Naming>, Error> {
+        found(Kind::Naming, name, &self.0.read().naming)
+    }
     /// A notification plug-in; [`Error::Later`] when there is none of that name.
     pub fn notify(&self, name: &str) -> Result<Arc<dyn Notifier>, Error> {
         found(Kind::Notify, name, &self.0.read().notify)
@@ -68,6 +77,7 @@ impl Registry {
             Kind::Data => self.data(name).map(drop),
             Kind::Brokerage => self.brokerage(name).map(drop),
             Kind::Retry => self.retry(name).map(drop),
+            Kind::Naming => self.naming(name).map(drop),
             Kind::Notify => self.notify(name).map(drop),
         }
     }
@@ -79,6 +89,7 @@ impl Registry {
         names.extend(all.data.keys().map(|name| (Kind::Data, name.clone())));
         names.extend(all.brokerage.keys().map(|name| (Kind::Brokerage, name.clone())));
         names.extend(all.retry.keys().map(|name| (Kind::Retry, name.clone())));
+        names.extend(all.naming.keys().map(|name| (Kind::Naming, name.clone())));
         names.extend(all.notify.keys().map(|name| (Kind::Notify, name.clone())));
         names
     }

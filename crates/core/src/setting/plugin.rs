@@ -30,6 +30,13 @@ pub const RETRY: Setting = Setting::text(
     "11: the retry module; ours",
     "retry plug-in that says whether what a failed job of a task was to do is tried again; empty = the retry rules alone",
 );
+/// Who names outputs.
+pub const NAMING: Setting = Setting::text(
+    "plugin.naming",
+    "",
+    "3.4: names of outputs; ours",
+    "naming plug-in, a part of the program, that names the output files of jobs; empty = the templates of the task alone",
+);
 /// Who is told of changes of tasks.
 pub const NOTIFY: Setting = Setting::text(
     "plugin.notify",
@@ -62,4 +69,4 @@ pub const RETRY_MOST_S: Setting = Setting::int(
 .within(1.0, 1e6);
 
 /// All of this area.
-pub const ALL: &[&Setting] = &[&DATA, &STAGE_TO, &BROKERAGE, &RETRY, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];
+pub const ALL: &[&Setting] = &[&DATA, &STAGE_TO, &BROKERAGE, &RETRY, &NAMING, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];

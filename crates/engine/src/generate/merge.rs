@@ -28,6 +28,7 @@ use panda_store::{
 use super::{
     build,
     job::{Reads, Setting, output_row},
+    plugin::Names,
 };
 use crate::EngineError;
 
@@ -80,6 +81,7 @@ async fn outputs(
 ) -> Result<(Vec<JobFile>, Values), EngineError> {
     let mut rows = ops.store.ids(IdKind::Row, s.plan.outputs.len()).await?.into_iter();
     let (mut files, mut streams, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+    let out_names = Names::of(ops, s.task).await?;
     for (seq, o) in s.plan.outputs.iter().enumerate() {
         let (role, pre) = if o.is_log { (FileRole::Log, FileRole::TrnLog) } else { (FileRole::Output, FileRole::TrnOutput) };
         let find = |r| s.datasets.iter().find(|d| d.role == r && d.stream.as_deref() == Some(&o.stream));
@@ -91,7 +93,8 @@ async fn outputs(
             .collect();
         let before = taken.entry(target.id).or_default();
         let serial = target.next_serial + *before;
-        let lfn = names::lfn(&names::with_middle(&o.template, ""), s.task.id.0, id.0, o.offset + serial);
+        let neutral = names::lfn(&names::with_middle(&o.template, ""), s.task.id.0, id.0, o.offset + serial);
+        let lfn = out_names.output(s.task, id, o.offset + serial, &o.template, &neutral)?;
         let Some(word) = params::merge_word(&inputs, &lfn) else { continue };
         if o.is_log {
             logs.push(word)

@@ -36,6 +36,7 @@ use super::{
     broker,
     gate::{self, Gate},
     place::{Place, Places},
+    plugin::Names,
     secondary::{self, Set},
     write::{self, Enters},
 };
@@ -46,6 +47,8 @@ use crate::{
     scout,
 };
 
+/// Stage of the record of a task whose outputs cannot be named.
+const NAMES_STAGE: &str = "names";
 /// Ready rows read at a time.
 const WINDOW: i64 = 1_000;
 /// Jobs of one turn: a task that comes meanwhile waits until they are written.
@@ -87,6 +90,8 @@ pub struct Turn<'a> {
     pub sets: Vec<Set>,
     /// Queues drawn.
     pub places: Vec<Place>,
+    /// How outputs are named.
+    pub names: Names,
     /// The present time.
     pub now: Micros,
 }
@@ -113,6 +118,10 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     if let Some(reason) = &refined.plan.hold {
         return hold(ops, t, None, reason, now).await;
     }
+    let names = match Names::of(ops, t).await {
+        Ok(names) => names,
+        Err(e) => return held_by_plugin(ops, t, e, now).await,
+    };
     let (datasets, ready) = match fresh {
         Some(fresh) => (fresh.datasets, Some(fresh.files)),
         None => (task::dataset::of_task(&ops.store, t.id).await?, None),
@@ -149,7 +158,8 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     let types = ops.resource_types().await?;
     let owner = owner.name.clone();
     let scouts = part != Part::All;
-    let mut turn = Turn { ops, t, refined: &refined, datasets, owner, standing, types, scouts, files, sets, places: Vec::new(), now };
+    let mut turn =
+        Turn { ops, t, refined: &refined, datasets, owner, standing, types, scouts, files, sets, places: Vec::new(), names, now };
     let grows = !tried_again && (master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling));
     turn.files.sort_by_key(|f| memory(f, task_mb));
     if grows && refined.plan.feed.release_per_lumiblock {
@@ -166,7 +176,10 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
         return turn.none(&master, &cut, waits).await;
     }
     let enters = turn.enters(&master, part, &cut.jobs, grows || more);
-    let done = write::write(&turn, &master, &cut.jobs, &cut.next, places.first(), enters).await?;
+    let done = match write::write(&turn, &master, &cut.jobs, &cut.next, places.first(), enters).await {
+        Ok(done) => done,
+        Err(e) => return held_by_plugin(ops, t, e, now).await,
+    };
     if let Some(short) = cut.short {
         turn.skip(&master, short).await?;
     }
@@ -216,6 +229,13 @@ async fn hold(ops: &Ops, t: &TaskRow, record: Option<(&'static str, String)>, re
     ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some(reason)).await?;
     ops.store.apply(batch).await?;
     Ok(Report { done: 1, more: false })
+}
+
+/// Puts a task on hold whose naming plug-in gives no names; other errors go on.
+async fn held_by_plugin(ops: &Ops, t: &TaskRow, e: EngineError, now: Micros) -> Result<Report, EngineError> {
+    let Some(reason) = e.waits() else { return Err(e) };
+    let doc = json!({ "reason": reason }).to_string();
+    hold(ops, t, Some((NAMES_STAGE, doc)), reason, now).await
 }
 
 impl Turn<'_> {

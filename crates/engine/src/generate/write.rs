@@ -36,6 +36,7 @@ use super::{
     broker::{self, Choice},
     build::{self, Library},
     job::{JobValues, Made, Reads, command_line, output_row, reads_of, values},
+    plugin,
     turn::{Job, Turn},
 };
 use crate::EngineError;
@@ -312,16 +313,22 @@ impl Shared<'_> {
         let taken = &turn.files[job.rows.clone()];
         let middle = turn.middle(&self.fields, taken.first());
         let merging = plan.merge.is_some();
-        let (mut files, mut named, mut finals) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut files, mut named, mut finals, mut renamed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (seq, (d, o)) in self.outputs.iter().enumerate() {
             let final_name = if o.template.starts_with("regex|") {
+                finals.push(o.template.clone());
                 o.template.clone()
             } else {
-                names::lfn(&names::with_middle(&o.template, &middle), turn.t.id.0, id.0, o.offset + serial)
+                let neutral = names::lfn(&names::with_middle(&o.template, &middle), turn.t.id.0, id.0, o.offset + serial);
+                let own = turn.names.output(turn.t, id, o.offset + serial, &o.template, &neutral)?;
+                if own != neutral {
+                    renamed.push((neutral.clone(), own.clone()));
+                }
+                finals.push(neutral);
+                own
             };
             let lfn = if merging { names::pre_merge(&final_name) } else { final_name.clone() };
             named.push((o.stream.as_str(), lfn.clone()));
-            finals.push(final_name);
             let row = rows.next().unwrap_or_default();
             files.push(output_row(row, id, &setting, Some(d.id), d.role, i64::try_from(seq).unwrap_or(0), lfn, o.optional));
         }
@@ -336,6 +343,7 @@ impl Shared<'_> {
         let job_values = JobValues { serial: serial + offset, number, middle: &middle, library: library.map(|l| l.reads.lfn.as_str()) };
         let v = values(&setting, taken, &reads, &named, &job_values);
         let job_pars = command_line(&setting, &plan.template, &v, id, if merging { &finals } else { &[] })?;
+        let job_pars = plugin::renamed(job_pars, renamed);
         // Addresses given by the user are read by the payload itself.
         if !plan.pfns.is_empty() {
             reads.clear();

@@ -12,13 +12,18 @@ use panda_core::{
     time::Micros,
 };
 use panda_ops::{Ops, job::priority};
-use panda_store::query::{
-    job::{self, file::JobFile},
-    task::{
-        self, TaskRow,
-        dataset::{TaskDataset, Todo},
+use panda_store::{
+    Batch,
+    query::{
+        decision,
+        job::{self, file::JobFile},
+        task::{
+            self, TaskRow,
+            dataset::{TaskDataset, Todo},
+        },
     },
 };
+use serde_json::json;
 
 use super::TASKS_A_STEP;
 use crate::{
@@ -30,6 +35,8 @@ use crate::{
     plan,
 };
 
+/// Stage of the record of a task whose merge jobs wait for a plug-in.
+const STAGE: &str = "merge";
 /// Pre-merge files of a data set looked at together.
 const WINDOW: i64 = 1_000;
 /// Tasks at the same time: their batches share commits.
@@ -49,10 +56,20 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
             match made {
                 Ok(r) => report.add(r),
                 Err(e) if e.is_conflict() => report.more = true,
-                Err(e) => tracing::error!(task = %id, "merging: {e}"),
+                Err(e) => match e.waits() {
+                    Some(reason) => waits(ops, id, reason, now).await?,
+                    None => tracing::error!(task = %id, "merging: {e}"),
+                },
             }
         }
     }
+}
+
+/// Records why nothing is merged now.
+async fn waits(ops: &Ops, id: TaskId, reason: &str, now: Micros) -> Result<(), EngineError> {
+    let mut batch = Batch::new();
+    decision::set(&mut batch, id.0, STAGE, now.0, &json!({ "reason": reason }).to_string());
+    Ok(ops.store.apply(batch).await?)
 }
 
 /// Pre-merge jobs that go into merge jobs only with each other: their files lie at one queue, and belong to one boundary when outputs are mapped

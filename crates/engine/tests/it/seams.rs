@@ -1,4 +1,4 @@
-//! Brokerage and retry plug-ins in this process: what they decide, and what waits while they fail.
+//! Brokerage, retry and naming plug-ins in this process: what they decide, and what waits while they fail.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,12 +10,12 @@ use panda_core::{
     task::state::TaskState,
 };
 use panda_ops::{setting, why};
-use panda_plugin::{Brokerage, BrokerageAsk, Error, Judgement, Preference, Preferences, RetryAsk, RetryPolicy};
+use panda_plugin::{Brokerage, BrokerageAsk, Error, Judgement, Naming, OutputName, Preference, Preferences, RetryAsk, RetryPolicy};
 use serde_json::Value;
 
 use crate::{
     plugin::until,
-    world::{World, alice, prod, prun, with_input},
+    world::{World, alice, prod, prun, with_input, with_output},
 };
 
 #[derive(Debug, Default)]
@@ -229,7 +229,43 @@ async fn a_lost_job_is_asked_of(w: &World) {
     assert_eq!(w.rows(id, "IN").await[0].state, FileState::Failed);
 }
 
+#[derive(Debug, Default)]
+struct Namer(Mutex<Option<Error>>);
+
+impl Naming for Namer {
+    fn output(&self, ask: &OutputName<'_>) -> Result<String, Error> {
+        if let Some(e) = self.0.lock().unwrap().clone() {
+            return Err(e);
+        }
+        Ok(format!("own.{}.{}.{}", ask.task_id, ask.serial, ask.neutral.rsplit('.').next().unwrap()))
+    }
+}
+
+async fn a_naming_plug_in_names_outputs(w: &World) {
+    setting::set(&w.ops, &prod(), settings::NAMING.name, "amber", "user", "own").await.unwrap();
+    let id = w.submit(with_output(prun("user.alice.t", 2), "out.txt")).await;
+    held(w, id, "naming plug-in `own` is not configured on this server").await;
+    let namer = Arc::new(Namer::default());
+    *namer.0.lock().unwrap() = Some(Error::later("it has no words"));
+    w.ops.plugins.add_naming("own", namer.clone());
+    w.pass(61);
+    held(w, id, "naming plug-in `own`: it has no words").await;
+    *namer.0.lock().unwrap() = None;
+    w.pass(61);
+    until(w, id, |state, _| state == TaskState::Running).await;
+    let mut names = Vec::new();
+    while let Some(job) = w.job().await {
+        names.extend(job["outFiles"].as_str().unwrap().split(',').map(str::to_owned));
+        assert!(job["jobPars"].as_str().unwrap().contains(&format!("own.{id}.")), "{job}");
+        w.finish(&job, "x").await;
+    }
+    until(w, id, |state, _| state == TaskState::Done).await;
+    names.sort();
+    assert!(names.contains(&format!("own.{id}.1.txt")) && names.contains(&format!("own.{id}.2.txt")), "{names:?}");
+}
+
 cases!(
+    a_naming_plug_in_names_outputs,
     a_brokerage_plug_in_rules_out_and_weighs_queues,
     a_brokerage_plug_in_that_fails_holds_its_tasks,
     a_brokerage_plug_in_that_hangs_holds_nothing_else,

@@ -14,6 +14,8 @@ pub(super) fn register(registry: &Registry, plugins: &[PluginConfig]) {
             Kind::Data => registry.add_data(&plugin.name, child),
             Kind::Brokerage => registry.add_brokerage(&plugin.name, child),
             Kind::Retry => registry.add_retry(&plugin.name, child),
+            // The configuration refuses it.
+            Kind::Naming => {}
             Kind::Notify => registry.add_notify(&plugin.name, child),
         }
     }

@@ -9,6 +9,8 @@ import os
 import sys
 import time
 
+# The example's folder is a part of the source.
+sys.dont_write_bytecode = True
 mode_file, pid_file, example_file, catalogue = sys.argv[1:]
 
 
