@@ -193,7 +193,8 @@ impl From<OpsError> for Refusal {
     fn from(error: OpsError) -> Self {
         match error {
             OpsError::Refused { code, message } => Refusal::with_data(message, code),
-            OpsError::Denied(_) | OpsError::NotFound(_) => Refusal::new(error.to_string()),
+            // No operation of the API asks a plug-in; should one, the caller learns which it was.
+            OpsError::Denied(_) | OpsError::NotFound(_) | OpsError::Waits(_) => Refusal::new(error.to_string()),
             OpsError::Store(cause) => {
                 tracing::error!(%cause, "the database failed");
                 Refusal::new(DATABASE)

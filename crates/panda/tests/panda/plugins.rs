@@ -1,5 +1,5 @@
-//! A data management plug-in as a child process (`python3`): a real task over data that only it knows, and what becomes of tasks and of the API when
-//! it breaks in every way.
+//! Plug-ins as child processes (`python3`): a real task over data that only one knows, what becomes of tasks and of the API when it breaks in every
+//! way, and the other kinds.
 
 use std::{
     net::SocketAddr,
@@ -217,4 +217,58 @@ fn a_plug_in_that_breaks_in_every_way_holds_its_tasks_and_nothing_else() {
     w.until(&id, "with data plug-in `keeper` was done at");
     assert!(caller.end() > 0);
     w.up.stop();
+}
+
+/// Brokerage, retry and notification by the other example.
+#[test]
+fn other_plug_ins_decide_as_children() {
+    let program = Program::new();
+    let home = |name: &str| program.home.path().join(name).display().to_string();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugin/decisions.py");
+    let rules = |rules: Value| {
+        std::fs::write(home("rules.part"), rules.to_string()).unwrap();
+        std::fs::rename(home("rules.part"), home("rules.json")).unwrap();
+    };
+    let table = |name: &str, kind: &str| {
+        let args = json!([example, home("rules.json")]);
+        format!("[plugin.{name}]\nkind = \"{kind}\"\ncommand = \"python3\"\nargs = {args}\n")
+    };
+    let text = [("chooser", "brokerage"), ("judge", "retry"), ("crier", "notify")].map(|(name, kind)| table(name, kind)).concat();
+    let config = program.write("panda.toml", &format!("[engine]\nperiod_s = 1\n{text}")).display().to_string();
+    rules(json!({"closed": {"local": "stocktaking"}, "hopeless": [["trans", 65]], "news": home("news.txt")}));
+    let up = Up::start(&program, &["--config", &config]);
+    for (setting, value) in [("plugin.brokerage", "chooser"), ("plugin.retry", "judge"), ("plugin.notify", "crier")] {
+        program.ok(&["setting", "set", setting, value]);
+    }
+    let until = |id: &str, words: &str| {
+        let begun = Instant::now();
+        loop {
+            let said = program.ok(&["why", id]);
+            if said.contains(words) {
+                return said;
+            }
+            assert!(begun.elapsed() < LONG, "no `{words}` in: {said}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let submit = |name: &str, command: &str| {
+        let said = program.ok(&["--json", "submit", "--name", name, "--attempts", "3", "--", command]);
+        serde_json::from_str::<Value>(&said).unwrap()["task_id"].to_string()
+    };
+    let id = submit("user.jane.waits", "exit 65");
+    until(&id, "ruled out by brokerage plug-in `chooser`: stocktaking");
+    program.ok(&["kill", &id]);
+    rules(json!({"hopeless": [["trans", 65]], "news": home("news.txt")}));
+    let id = submit("user.jane.bad", "exit 65");
+    assert_eq!(program.run(&["status", &id, "--wait", "--timeout", "120s"]).code, 4);
+    let jobs: Value = serde_json::from_str(&program.ok(&["--json", "jobs", &id])).unwrap();
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "one attempt of three: {jobs}");
+    let said = until(&jobs[0]["PandaID"].to_string(), "retry plug-in `judge` says that its inputs are not tried again");
+    assert!(said.contains("trans error 65 is hopeless"), "{said}");
+    let begun = Instant::now();
+    while !std::fs::read_to_string(home("news.txt")).unwrap_or_default().contains("\"to\": \"failed\"") {
+        assert!(begun.elapsed() < LONG, "no news");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    up.stop();
 }
