@@ -8,13 +8,14 @@ use panda_store::{
     Batch, IdKind, Topic,
     query::{
         dataset::input as catalogue,
+        decision,
         task::{self, TaskRow, dataset::TaskDataset, file::TaskFile},
     },
 };
 use parking_lot::Mutex;
 
 use super::{
-    Feeding, Listed, begin, came, fresh, listed_state,
+    Feeding, INPUT_STAGE, Listed, begin, came, fresh, listed_state,
     listing::{Listing, ROWS, Rows},
     reconcile,
     source::Source,
@@ -186,6 +187,7 @@ async fn enter(f: &Feeding<'_>, batch: &mut Batch, d: &TaskDataset, rows: usize,
     let mut t = f.t.clone();
     if d.is_master && rows > 0 && (waits || t.state == TaskState::Defined) {
         if waits {
+            decision::delete(batch, t.id.0, INPUT_STAGE);
             let after = TaskRow { state: TaskState::Defined, prev_state: None, reason: None, ..t.clone() };
             f.ops.move_task(batch, &t, &after, Actor::Engine, f.now.0, Some("its input is there")).await?;
             t = TaskRow { rev: t.rev + 1, ..after };

@@ -261,6 +261,7 @@ async fn ready(f: &mut Feeding<'_>, empty: bool) -> Result<(), EngineError> {
 /// What it waited for is there.
 async fn back(f: &mut Feeding<'_>) -> Result<(), EngineError> {
     let mut batch = Batch::new();
+    decision::delete(&mut batch, f.t.id.0, INPUT_STAGE);
     let after = TaskRow { state: TaskState::Defined, prev_state: None, reason: None, ..f.t.clone() };
     f.ops.move_task(&mut batch, &f.t, &after, Actor::Engine, f.now.0, Some("its input is there")).await?;
     f.ops.store.apply(batch).await?;

@@ -212,6 +212,8 @@ async fn a_plug_in_that_fails_holds_its_tasks_until_it_works(w: &World) {
     w.pass(16);
     ready(w, id).await;
     assert_eq!(w.rows(id, "IN").await.len(), 2);
+    let said = because(w, id).await;
+    assert!(!said.contains("keeper"), "what held it is over: {said}");
 }
 
 async fn a_plug_in_that_is_not_there_is_waited_for(w: &World) {

@@ -18,8 +18,11 @@ use crate::{
     world::{World, alice, prod, prun, with_input, with_output},
 };
 
+/// What a double answers, and what it was asked.
+type Script<A, Q> = (Option<Result<A, Error>>, Vec<Q>);
+
 #[derive(Debug, Default)]
-struct Broker(Mutex<(Option<Result<Preferences, Error>>, Vec<BrokerageAsk>)>);
+struct Broker(Mutex<Script<Preferences, BrokerageAsk>>);
 
 impl Broker {
     fn say(&self, said: Result<Preferences, Error>) {
@@ -122,7 +125,7 @@ async fn a_brokerage_plug_in_that_hangs_holds_nothing_else(w: &World) {
 }
 
 #[derive(Debug, Default)]
-struct Judge(Mutex<(Option<Result<Judgement, Error>>, Vec<RetryAsk>)>);
+struct Judge(Mutex<Script<Judgement, RetryAsk>>);
 
 impl Judge {
     fn say(&self, said: Result<Judgement, Error>) {

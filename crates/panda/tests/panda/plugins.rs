@@ -216,7 +216,23 @@ fn a_plug_in_that_breaks_in_every_way_holds_its_tasks_and_nothing_else() {
     w.mode("good");
     w.until(&id, "with data plug-in `keeper` was done at");
     assert!(caller.end() > 0);
+    // The system ends, and the child with it, whatever the child does.
+    w.dataset("last");
+    w.mode("hang");
+    let id = w.submit("last", "user.jane.last");
+    w.until(&id, "data plug-in `keeper` is asked for data set exp:last");
+    let pid = std::fs::read_to_string(w.file("pid")).unwrap();
     w.up.stop();
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // An orphan may stay a zombie where nobody reaps it.
+        stat.is_empty() || stat.rsplit(") ").next().is_some_and(|s| s.starts_with('Z'))
+    };
+    let begun = Instant::now();
+    while !gone() {
+        assert!(begun.elapsed() < LONG, "process {pid} still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Brokerage, retry and notification by the other example.
