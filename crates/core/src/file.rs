@@ -43,6 +43,10 @@ word_enum! {
         Skipped = "skipped",
         /// An input whose pre-merge output could not be merged.
         Notmerged = "notmerged",
+        /// A node of a DAG that cannot run, because of how others ended.
+        Blocked = "blocked",
+        /// A node of a DAG that need not run, because of how others ended.
+        Unneeded = "unneeded",
     }
 }
 
@@ -108,7 +112,16 @@ impl FileState {
     pub const fn is_settled(self) -> bool {
         matches!(
             self,
-            Self::Finished | Self::Failed | Self::Cancelled | Self::Lost | Self::Missing | Self::Nooutput | Self::Skipped | Self::Notmerged
+            Self::Finished
+                | Self::Failed
+                | Self::Cancelled
+                | Self::Lost
+                | Self::Missing
+                | Self::Nooutput
+                | Self::Skipped
+                | Self::Notmerged
+                | Self::Blocked
+                | Self::Unneeded
         )
     }
 }
@@ -116,8 +129,8 @@ impl FileState {
 /// The transition table of files.
 pub const TABLE: &[Rule<FileState>] = {
     use FileState::{
-        Cancelled, Defined, Failed, Finished, Lost, Merging, Missing, Nooutput, Notmerged, Partial, Pending, Picked, Ready, Running,
-        Skipped, Staging,
+        Blocked, Cancelled, Defined, Failed, Finished, Lost, Merging, Missing, Nooutput, Notmerged, Partial, Pending, Picked, Ready, Running,
+        Skipped, Staging, Unneeded,
     };
     &[
         Rule { from: Start::Nothing, to: &[Ready, Pending, Staging, Missing, Lost], actors: &[Engine], why: "5.3: listed by the feeder" },
@@ -153,6 +166,18 @@ pub const TABLE: &[Rule<FileState>] = {
             to: &[Finished, Failed, Cancelled, Notmerged],
             actors: &[Finisher, Engine, User, Watcher],
             why: "6.3: the merge that took it in ended, or its task does",
+        },
+        Rule {
+            from: Start::In(&[Pending]),
+            to: &[Blocked, Unneeded, Cancelled],
+            actors: &[Engine, Finisher],
+            why: "DAG: how those ended that it depends on; or its task ends",
+        },
+        Rule {
+            from: Start::In(&[Failed, Cancelled, Skipped, Notmerged, Blocked, Unneeded]),
+            to: &[Pending],
+            actors: &[User, Engine],
+            why: "DAG: its task is retried, and what it depends on decides again",
         },
         Rule {
             from: Start::In(&[Failed, Cancelled, Notmerged, Lost]),

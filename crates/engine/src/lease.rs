@@ -35,8 +35,8 @@ pub const MAX_NAME: usize = 50;
 const TRIES: usize = 4;
 
 /// What is leased, in the order in which living processes get them in turn: the two that work most come first, so that two processes have one each.
-pub const PARTS: [&str; 12] =
-    ["make", "finish", "merge", "close", "command", "effect", "watch", "balance", "count", "brake", "archive", "sweep"];
+pub const PARTS: [&str; 13] =
+    ["make", "finish", "merge", "close", "command", "effect", "watch", "balance", "count", "brake", "archive", "sweep", "dag"];
 
 /// One part, as the loops and the keeper of leases see it.
 #[derive(Debug, Default)]
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn parts_are_shared_among_the_living() {
         let of = |live: &[&str], me: &str| (0..PARTS.len()).filter(|n| wanted(live, *n) == Some(me)).count();
-        assert_eq!((of(&["a"], "a"), of(&["a", "b"], "b"), of(&["a", "b", "c"], "c"), of(&[], "a")), (12, 6, 4, 0));
+        assert_eq!((of(&["a"], "a"), of(&["a", "b"], "b"), of(&["a", "b", "c"], "c"), of(&[], "a")), (13, 6, 4, 0));
         assert_ne!(wanted(&["a", "b"], 0), wanted(&["a", "b"], 1), "making and finishing jobs are of two processes");
     }
 

@@ -15,6 +15,8 @@ pub enum Topic {
     Inputs,
     /// Files became ready, so that jobs can be generated.
     Files,
+    /// A node of a DAG ended.
+    Nodes,
     /// A final report arrived.
     Reports,
     /// A job reached a final state.
@@ -35,6 +37,7 @@ impl Topic {
             Self::Tasks => "tasks".into(),
             Self::Inputs => "inputs".into(),
             Self::Files => "files".into(),
+            Self::Nodes => "nodes".into(),
             Self::Reports => "reports".into(),
             Self::Ended => "ended".into(),
             Self::Ready(q) => format!("ready:{}", q.0),
@@ -49,6 +52,7 @@ impl Topic {
             "tasks" => Self::Tasks,
             "inputs" => Self::Inputs,
             "files" => Self::Files,
+            "nodes" => Self::Nodes,
             "reports" => Self::Reports,
             "ended" => Self::Ended,
             "effects" => Self::Effects,

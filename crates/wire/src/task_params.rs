@@ -265,6 +265,8 @@ record! {
         no_wait_parent: bool = "noWaitParent",
         /// Jobs listed in XML.
         load_xml: String = "loadXML",
+        /// An uploaded file with a DAG of jobs, one node a line (own extension).
+        dag: String = "dag",
 
         // --- splitting
         /// Number of jobs, for tasks without input.

@@ -113,7 +113,14 @@ pub struct InputOutcome {
 }
 
 /// States of an input that count as failed for good.
-pub const LOST: &[FileState] = &[FileState::Failed, FileState::Cancelled, FileState::Skipped, FileState::Notmerged];
+pub const LOST: &[FileState] =
+    &[FileState::Failed, FileState::Cancelled, FileState::Skipped, FileState::Notmerged, FileState::Blocked];
+
+/// Whether an input counts as done: it was processed, or it is a node of a DAG that turned out to be unnecessary.
+#[must_use]
+pub const fn is_done(state: FileState) -> bool {
+    matches!(state, FileState::Finished | FileState::Unneeded)
+}
 
 /// Whether an input counts as failed for good.
 #[must_use]

@@ -5,6 +5,7 @@
 
 pub mod brake;
 pub mod broker;
+pub mod dag;
 pub mod feed;
 pub mod label;
 pub mod load;

@@ -19,7 +19,7 @@ use panda_store::{
 use regex::Regex;
 
 use super::{
-    Feeding, Listed,
+    Feeding, Listed, dag,
     input::stored,
     known::{self, Known},
     listing::{Choice, Listing},
@@ -50,12 +50,21 @@ pub(super) async fn begin(f: &Feeding<'_>, d: &TaskDataset) -> Result<Result<(Li
         names: Vec::new(),
         cursor: Cursor { part: usize::try_from(d.part).unwrap_or(0), after: d.part_after.clone().unwrap_or_default() },
         full: false,
+        dag: None,
         most_rows: values.int(&settings::MAX_ROWS, &f.t.vo, &f.t.label),
         row: d.clone(),
         doc_rev: f.t.doc_rev,
     };
     let plan = f.plan();
-    let source = if d.role == FileRole::PseudoInput && plan.pfns.is_empty() {
+    let source = if let Some(file) = plan.dag.as_ref().filter(|_| d.is_dag()) {
+        listing.again = false;
+        let dag = match dag::load(f.ops, file, listing.most_rows).await? {
+            Ok(dag) => dag,
+            Err(reason) => return Ok(Err(Listed::Broken(reason))),
+        };
+        listing.dag = Some(dag.clone());
+        Source::Nodes { dag, next: usize::try_from(d.n_files).unwrap_or(0) }
+    } else if d.role == FileRole::PseudoInput && plan.pfns.is_empty() {
         listing.again = false;
         let (jobs, events) = plan.pseudo.unwrap_or((d.n_files, 1));
         Source::Numbers { next: d.n_files + 1, last: jobs, events }

@@ -8,7 +8,7 @@ use panda_store::{
         dataset::{self, DatasetRow},
         task::{
             self, TaskRow,
-            dataset::{Delta, TaskDataset},
+            dataset::{DAG, Delta, TaskDataset},
         },
     },
 };
@@ -62,8 +62,9 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
     let sets = new_sets(ops, &mut batch, t, &refined.plan, &existing, now).await?;
     if t.state == TaskState::Rerefine {
         // Taken up again: what failed is tried once more, and every input is listed again for what is new.
-        retry::revive(ops, &mut batch, &existing).await?;
-        for d in existing.iter().filter(|d| d.role.is_input()) {
+        retry::revive(ops, &mut batch, &existing, now).await?;
+        // A DAG is what it is: its nodes are listed once.
+        for d in existing.iter().filter(|d| d.role.is_input() && !(d.is_dag() && d.state != "feeding")) {
             let again = TaskDataset { state: "feeding".into(), part: 0, part_after: None, look_us: Some(0), ..d.clone() };
             task::dataset::progress(&mut batch, d, &again, Delta::default(), now.0);
         }
@@ -137,7 +138,8 @@ fn datasets(t: &TaskRow, plan: &Plan) -> Vec<TaskDataset> {
     let row =
         |role: FileRole, name: &str, stream: &str, is_master: bool| TaskDataset { is_master, ..TaskDataset::new(t.id, role, name, stream) };
     if plan.pseudo.is_some() {
-        out.push(row(FileRole::PseudoInput, "pseudo_dataset", "pseudo", true));
+        let stream = if plan.dag.is_some() { DAG } else { "pseudo" };
+        out.push(row(FileRole::PseudoInput, "pseudo_dataset", stream, true));
     }
     if !plan.pfns.is_empty() {
         out.push(row(FileRole::PseudoInput, "pfn_list", "IN", true));

@@ -15,7 +15,7 @@ use panda_store::{
 use parking_lot::Mutex;
 
 use super::{
-    Feeding, INPUT_STAGE, Listed, begin, came, fresh, listed_state,
+    Feeding, INPUT_STAGE, Listed, begin, came, dag, fresh, listed_state,
     listing::{Listing, ROWS, Rows},
     reconcile,
     source::Source,
@@ -123,11 +123,13 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
         ..before.clone()
     };
     listing.put_cursor(&mut after, over);
+    let came = came(n, &rows);
     let files: Vec<TaskFile> = rows.files.into_iter().zip(ids).map(|(row, id)| TaskFile { id, ..row }).collect();
     let listed = TaskDataset {
         n_files: before.n_files + i64::try_from(n).unwrap_or(0),
-        n_events: before.n_events + rows.events,
-        n_missing: before.n_missing + rows.missing,
+        n_events: before.n_events + came.events,
+        n_missing: before.n_missing + came.missing,
+        n_on_hold: before.n_on_hold + came.on_hold,
         ..after.clone()
     };
     let begun = f.begun.take();
@@ -138,12 +140,15 @@ async fn write(f: &mut Feeding<'_>, listing: &mut Listing, rows: Rows, over: boo
         for file in &files {
             task::file::add(&mut batch, file);
         }
+        if let Some(dag) = &listing.dag {
+            dag::pages(&mut batch, dag, &before, n);
+        }
         batch.append(begun.take().unwrap_or_default());
         if over {
             watches(f, &mut batch, listing);
         }
         if sets.is_none() {
-            task::dataset::progress(&mut batch, &before, &after, came(n, rows.events, rows.missing), now);
+            task::dataset::progress(&mut batch, &before, &after, came, now);
         }
         let moved = enter(f, &mut batch, &before, n, over).await?;
         batch.relax();
@@ -182,6 +187,8 @@ async fn enter(f: &Feeding<'_>, batch: &mut Batch, d: &TaskDataset, rows: usize,
     }
     if d.is_master && over {
         batch.wake(Topic::Ended);
+        // Nodes that ended meanwhile could not tell those that were not there.
+        batch.wake(Topic::Nodes);
     }
     let waits = f.t.state == TaskState::Pending && f.t.prev_state == Some(TaskState::Defined);
     let mut t = f.t.clone();

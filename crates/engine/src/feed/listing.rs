@@ -1,12 +1,15 @@
 //! A listing under way: which files of a page become rows.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use panda_core::{
     file::FileState,
     policy::feed::{Cut, Feed, File, Part, Rules, Taken},
 };
-use panda_ops::task::plan::Plan;
+use panda_ops::task::{dag::Dag, plan::Plan};
 use panda_store::query::{
     dataset::DatasetFile,
     task::{dataset::TaskDataset, file::TaskFile},
@@ -32,6 +35,8 @@ pub struct Rows {
     pub events: i64,
     /// Those of lost files.
     pub missing: i64,
+    /// Nodes of a DAG that wait for others.
+    pub waiting: i64,
 }
 
 /// Which files are taken.
@@ -74,6 +79,8 @@ pub struct Listing {
     pub cursor: Cursor,
     /// Whether the task has enough.
     pub full: bool,
+    /// The DAG whose nodes the files are.
+    pub dag: Option<Arc<Dag>>,
     /// Most rows.
     pub most_rows: i64,
     /// The row of the data set as written last.
@@ -163,6 +170,9 @@ impl Listing {
             let seq = self.row.n_files + i64::try_from(rows.files.len()).unwrap_or(0) + 1;
             rows.events = rows.events.saturating_add(part.events.unwrap_or(0));
             rows.missing += i64::from(file.lost);
+            let n_wait = self.dag.as_ref().map(|dag| waits(dag, seq));
+            let waits = n_wait.is_some_and(|n| n > 0);
+            rows.waiting += i64::from(waits);
             rows.files.push(TaskFile {
                 scope: Some(file.scope.clone()).filter(|s| !s.is_empty()),
                 guid: file.guid.clone(),
@@ -171,7 +181,12 @@ impl Listing {
                 n_events: part.events,
                 first_event: part.range.map(|r| r.0),
                 last_event: part.range.map(|r| r.1),
-                state: if file.lost { FileState::Lost } else { FileState::Ready },
+                state: match (file.lost, waits) {
+                    (true, _) => FileState::Lost,
+                    (false, true) => FileState::Pending,
+                    (false, false) => FileState::Ready,
+                },
+                n_wait,
                 max_attempt: plan.max_attempt,
                 max_failure: plan.max_failure,
                 file_no: self.feed.files,
@@ -182,4 +197,10 @@ impl Listing {
             });
         }
     }
+}
+
+/// How many others a node waits for, by its number.
+fn waits(dag: &Dag, seq: i64) -> i64 {
+    let node = usize::try_from(seq - 1).ok().and_then(|at| dag.nodes.get(at));
+    node.map_or(0, |n| i64::try_from(n.on.len()).unwrap_or(i64::MAX))
 }

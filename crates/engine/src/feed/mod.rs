@@ -4,6 +4,7 @@
 //! costs a page. The task gets jobs as soon as its first rows are there. What may grow is listed again when it changes, or once in a while.
 
 mod begin;
+mod dag;
 mod define;
 pub mod fresh;
 mod input;
@@ -38,7 +39,7 @@ use serde_json::json;
 pub(crate) use define::broken;
 pub use input::forget;
 
-use self::define::Begun;
+use self::{define::Begun, listing::Rows};
 use crate::{
     EngineError,
     data::fetch::{self, UnderWay},
@@ -306,6 +307,7 @@ async fn hold(f: &mut Feeding<'_>, all: &[TaskDataset], stage: &'static str, rea
 }
 
 /// Changes of an input's counters.
-fn came(rows: usize, events: i64, missing: i64) -> Delta {
-    Delta { files: i64::try_from(rows).unwrap_or(0), events, missing, ..Delta::default() }
+fn came(n: usize, rows: &Rows) -> Delta {
+    let files = i64::try_from(n).unwrap_or(0);
+    Delta { files, events: rows.events, missing: rows.missing, on_hold: rows.waiting, ..Delta::default() }
 }

@@ -1,7 +1,9 @@
-//! Where the files of an input come from, a page at a time: numbers, addresses, data sets by name, data sets in another order, files by name.
+//! Where the files of an input come from, a page at a time: numbers, the nodes of a DAG, addresses, data sets by name, data sets in another order, files by name.
+
+use std::sync::Arc;
 
 use panda_core::policy::feed::{File, Order};
-use panda_ops::Ops;
+use panda_ops::{Ops, task::dag::Dag};
 use panda_store::query::dataset::{self, DatasetFile, input};
 
 use crate::EngineError;
@@ -38,6 +40,13 @@ pub enum Source {
         last: i64,
         /// Events of each.
         events: i64,
+    },
+    /// The nodes of a DAG.
+    Nodes {
+        /// All of them.
+        dag: Arc<Dag>,
+        /// The next one.
+        next: usize,
     },
     /// Addresses, with the number of events behind a `^`.
     Addresses {
@@ -81,6 +90,11 @@ impl Source {
                 let to = (*next + PAGE as i64 - 1).min(*last);
                 let page = (*next..=to).map(|n| pseudo(format!("pseudo_lfn.{n:06}"), Some(*events))).collect();
                 *next = to + 1;
+                page
+            }
+            Self::Nodes { dag, next } => {
+                let page: Vec<Item> = dag.nodes.iter().skip(*next).take(PAGE).map(|n| pseudo(n.name.clone(), None)).collect();
+                *next += page.len();
                 page
             }
             Self::Addresses { list, next } => {

@@ -105,6 +105,8 @@ pub struct JobValues<'a> {
     pub number: i64,
     /// `${MIDDLENAME}`.
     pub middle: &'a str,
+    /// `${NODE}` and `${ARGS}`, of a node of a DAG.
+    pub node: Option<(&'a str, &'a str)>,
     /// Library, if it has one.
     pub library: Option<&'a str>,
 }
@@ -376,6 +378,10 @@ pub fn values(setting: &Setting<'_>, master: &[TaskFile], reads: &[Reads], outpu
     word("SN", job.serial.to_string());
     word("SURL", setting.source_url());
     word("MIDDLENAME", job.middle.to_owned());
+    if let Some((name, args)) = job.node {
+        word("NODE", name.to_owned());
+        word("ARGS", args.to_owned());
+    }
     if let Some(lib) = job.library {
         word("LIB", lib.to_owned());
     }

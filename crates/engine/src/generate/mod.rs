@@ -7,6 +7,7 @@ mod extras;
 pub mod gate;
 pub mod job;
 pub mod merge;
+pub(crate) mod node;
 pub mod order;
 mod place;
 mod plugin;

@@ -1,6 +1,6 @@
 //! One task's turn: reads ready rows, asks gate and broker, splits, and has the jobs written (`spec/engine.md` sections 5.5 and 6.1).
 
-use std::{hash::Hasher, ops::Range, sync::Arc};
+use std::{collections::HashMap, hash::Hasher, ops::Range, sync::Arc};
 
 use panda_core::{
     file::FileState,
@@ -35,6 +35,7 @@ use serde_json::json;
 use super::{
     broker,
     gate::{self, Gate},
+    node,
     place::{Place, Places},
     plugin::Names,
     secondary::{self, Set},
@@ -86,6 +87,8 @@ pub struct Turn<'a> {
     pub scouts: bool,
     /// Ready rows of the master, those of one memory together.
     pub files: Vec<TaskFile>,
+    /// Arguments of the nodes that the rows are, by their number; of a DAG.
+    pub args: HashMap<i64, String>,
     /// Secondary sets.
     pub sets: Vec<Set>,
     /// Queues drawn.
@@ -126,7 +129,7 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
         Some(fresh) => (fresh.datasets, Some(fresh.files)),
         None => (task::dataset::of_task(&ops.store, t.id).await?, None),
     };
-    let Some(master) = datasets.iter().find(|d| d.is_master && d.n_used + d.n_missing < d.n_files) else { return Ok(Report::default()) };
+    let Some(master) = datasets.iter().find(|d| d.has_more()) else { return Ok(Report::default()) };
     let master = master.clone();
     let (files, more) = match ready {
         Some(files) => (files, false),
@@ -159,7 +162,7 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     let owner = owner.name.clone();
     let scouts = part != Part::All;
     let mut turn =
-        Turn { ops, t, refined: &refined, datasets, owner, standing, types, scouts, files, sets, places: Vec::new(), names, now };
+        Turn { ops, t, refined: &refined, datasets, owner, standing, types, scouts, files, args: HashMap::new(), sets, places: Vec::new(), names, now };
     let grows = !tried_again && (master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling));
     turn.files.sort_by_key(|f| memory(f, task_mb));
     if grows && refined.plan.feed.release_per_lumiblock {
@@ -174,6 +177,10 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     }
     if cut.jobs.is_empty() || waits {
         return turn.none(&master, &cut, waits).await;
+    }
+    if master.is_dag() {
+        let taken = cut.jobs.iter().flat_map(|j| &turn.files[j.rows.clone()]).map(|f| f.seq);
+        turn.args = node::args(ops, master.id, taken).await?;
     }
     let enters = turn.enters(&master, part, &cut.jobs, grows || more);
     let done = match write::write(&turn, &master, &cut.jobs, &cut.next, places.first(), enters).await {

@@ -106,6 +106,11 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     if matches!(t.state, TaskState::Passed | TaskState::Toabort) {
         for d in datasets.iter().filter(|d| d.role.is_input()) {
             let totals = task::file::totals(&ops.store, d.id).await?;
+            let waiting = totals.iter().find(|(s, ..)| *s == FileState::Pending && d.is_dag()).map_or(0, |t| t.1);
+            if waiting > 0 {
+                task::dag::stop(&mut batch, d.id, u64::try_from(waiting).unwrap_or(0));
+                task::dataset::count(&mut batch, d.id, Delta { used: waiting, failed: waiting, on_hold: -waiting, ..Delta::default() });
+            }
             if let Some((_, ready, events_used)) = totals.into_iter().find(|(s, ..)| *s == FileState::Ready) {
                 task::file::stop(&mut batch, d.id, u64::try_from(ready).unwrap_or(0));
                 task::dataset::count(&mut batch, d.id, Delta { used: ready, failed: ready, events_used, ..Delta::default() });
@@ -122,6 +127,9 @@ async fn end(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineError> {
     };
     ops.move_task(&mut batch, t, &after, Actor::Finisher, now.0, why.as_deref()).await?;
     for d in &datasets {
+        if d.is_dag() {
+            task::dag::forget(&mut batch, d.id);
+        }
         task::dataset::ended(&mut batch, d.id, end_of_dataset(d.role.is_input(), d.n_files, d.n_finished));
         // Outputs that never came are none (5.6); what is to be merged is counted with what failed, so that a retry merges again.
         if d.role.is_output() && !d.role.is_pre_merge() && d.n_finished < d.n_files && decision.to != TaskState::Exhausted {

@@ -6,6 +6,7 @@ mod brake;
 mod close;
 pub(crate) mod command;
 mod count;
+mod dag;
 mod effect;
 mod finish;
 mod generate;
@@ -32,6 +33,8 @@ pub enum LoopKind {
     Refine,
     /// Ready files become jobs.
     Generate,
+    /// Nodes of a DAG learn of the ends that they wait for.
+    Dag,
     /// Final reports are settled.
     Finish,
     /// Outputs of finished jobs are put into merge jobs.
@@ -61,6 +64,7 @@ impl LoopKind {
     pub const ALL: &'static [Self] = &[
         Self::Refine,
         Self::Generate,
+        Self::Dag,
         Self::Finish,
         Self::Merge,
         Self::Command,
@@ -80,6 +84,7 @@ impl LoopKind {
         match self {
             Self::Refine => "refine",
             Self::Generate => "generate",
+            Self::Dag => "dag",
             Self::Finish => "finish",
             Self::Merge => "merge",
             Self::Command => "command",
@@ -109,6 +114,7 @@ impl LoopKind {
             // Commands wait for jobs to end.
             Self::Command => &[Topic::Tasks, Topic::Ended],
             Self::Generate => &[Topic::Files],
+            Self::Dag => &[Topic::Nodes],
             Self::Finish => &[Topic::Reports],
             Self::Merge | Self::Close => &[Topic::Ended],
             Self::Effect => &[Topic::Effects],
@@ -137,6 +143,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, now: Micros) -> Result<Report, Engi
     match kind {
         LoopKind::Refine => refine::step(ops, now).await,
         LoopKind::Generate => generate::step(ops, now).await,
+        LoopKind::Dag => dag::step(ops, now).await,
         LoopKind::Finish => finish::step(ops, now).await,
         LoopKind::Merge => merge::step(ops, now).await,
         LoopKind::Command => command::step(ops, now).await,

@@ -5,7 +5,7 @@ mod gates;
 pub mod reopen;
 
 use panda_core::{
-    file::{FileRole, account::is_lost},
+    file::{FileRole, FileState, account::is_lost},
     machine::Actor,
     policy::retry::task::ADDS,
     task::state::TaskState,
@@ -48,9 +48,9 @@ pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, command: &TaskComm
     }
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     let mut reviving = Batch::new();
-    let revived = revive(ops, &mut reviving, &datasets).await?;
+    let revived = revive(ops, &mut reviving, &datasets, now).await?;
     // A task that its scouts stopped has files that no job took.
-    let rest = datasets.iter().any(|d| d.is_master && d.n_used + d.n_missing < d.n_files);
+    let rest = datasets.iter().any(TaskDataset::has_more);
     let beyond = if revived > 0 || rest { beyond(ops, t, &datasets, args).await? } else { None };
     match (beyond, in_place) {
         (Some(why), true) => {
@@ -123,16 +123,32 @@ pub async fn read_anew(
 }
 
 /// Makes the failed and cancelled input files of a task ready again; the answer is the number of those that jobs are made for.
-pub async fn revive(ops: &Ops, batch: &mut Batch, datasets: &[TaskDataset]) -> Result<i64, EngineError> {
+pub async fn revive(ops: &Ops, batch: &mut Batch, datasets: &[TaskDataset], now: Micros) -> Result<i64, EngineError> {
     let mut revived = 0;
     for d in datasets.iter().filter(|d| d.role.is_input()) {
-        revived += revive_dataset(ops, batch, d).await?;
+        revived += revive_dataset(ops, batch, d, now).await?;
     }
     Ok(revived)
 }
 
-async fn revive_dataset(ops: &Ops, batch: &mut Batch, d: &TaskDataset) -> Result<i64, EngineError> {
-    let lost = task::file::totals(&ops.store, d.id).await?.into_iter().filter(|(state, ..)| is_lost(*state));
+/// Nodes of a DAG that ended otherwise than well wait again until loop `dag` has counted what each depends on.
+fn revive_dag(batch: &mut Batch, d: &TaskDataset, totals: &[(FileState, i64, i64)], now: Micros) -> i64 {
+    let sum = |of: &dyn Fn(FileState) -> bool| totals.iter().filter(|t| of(t.0)).map(|t| t.1).sum::<i64>();
+    let (lost, unneeded) = (sum(&is_lost), sum(&|s| s == FileState::Unneeded));
+    if lost > 0 {
+        let all = lost + unneeded;
+        task::dag::again(batch, d.id, ADDS, u64::try_from(all).unwrap_or(0), now.0);
+        task::dataset::count(batch, d.id, Delta { used: -all, failed: -lost, finished: -unneeded, on_hold: all, ..Delta::default() });
+    }
+    lost
+}
+
+async fn revive_dataset(ops: &Ops, batch: &mut Batch, d: &TaskDataset, now: Micros) -> Result<i64, EngineError> {
+    let totals = task::file::totals(&ops.store, d.id).await?;
+    if d.is_dag() {
+        return Ok(revive_dag(batch, d, &totals, now));
+    }
+    let lost = totals.into_iter().filter(|(state, ..)| is_lost(*state));
     let (all, events) = lost.fold((0, 0), |sum, (_, files, events)| (sum.0 + files, sum.1 + events));
     if all > 0 {
         task::file::revive(batch, d.id, ADDS, u64::try_from(all).unwrap_or(0));

@@ -22,6 +22,7 @@ use panda_store::{
     query::{
         job::{self, JobRow, file::JobFile},
         task::{
+            dag,
             dataset::{self, Delta},
             file::{self, TaskFile},
         },
@@ -183,6 +184,8 @@ fn inputs(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, result: JobResult
         ways.entry((o.state, key(f.attempts()), key(o.attempts))).or_default().push(f.id);
         if o.state == FileState::Ready {
             batch.wake(Topic::Files);
+        } else if f.n_wait.is_some() && o.state.is_settled() {
+            dag::ended(batch, f.dataset_id, f.seq);
         }
     }
     for ((state, was, now), ids) in ways {

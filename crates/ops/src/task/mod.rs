@@ -3,6 +3,7 @@
 mod active;
 mod columns;
 pub mod command;
+pub mod dag;
 pub mod filter;
 pub mod info;
 mod moved;

@@ -1,7 +1,7 @@
 //! Counters of data sets against the rows that they count (`spec/engine.md` section 3.6): they move by deltas, so they can be checked at any time.
 
 use panda_core::{
-    file::{FileState, account::is_lost},
+    file::{FileState, account::{is_done, is_lost}},
     id::TaskId,
 };
 use panda_store::query::{archive, job::file::Total, task};
@@ -22,7 +22,9 @@ pub async fn differences(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError>
             let rows = task::file::totals(&ops.store, d.id).await?;
             let sum = |of: &dyn Fn(FileState) -> bool| rows.iter().filter(|r| of(r.0)).fold((0, 0), |sum, r| (sum.0 + r.1, sum.1 + r.2));
             let used = sum(&|s| s != FileState::Ready && !s.is_not_there());
-            let finished = sum(&|s| s == FileState::Finished);
+            let finished = sum(&is_done);
+            let held = if d.is_dag() { sum(&|s| s == FileState::Pending).0 } else { 0 };
+            say("n_on_hold", d.n_on_hold, held);
             say("n_used", d.n_used, used.0);
             say("n_finished", d.n_finished, finished.0);
             say("n_failed", d.n_failed, sum(&is_lost).0);

@@ -15,7 +15,7 @@ macro_rules! columns {
         "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, role NAME(16) NOT NULL, name NAME(255) NOT NULL, stream NAME(40), is_master INT NOT NULL, state NAME(12) NOT NULL, pattern NAME(500), n_files INT NOT NULL, n_used INT NOT NULL, n_finished INT NOT NULL, n_failed INT NOT NULL, n_on_hold INT NOT NULL, n_events INT NOT NULL, next_serial INT NOT NULL, seq INT NOT NULL, is_open INT NOT NULL, part INT NOT NULL, part_after NAME(255), checked_us MICROS, n_missing INT NOT NULL, n_events_used INT NOT NULL, n_events_finished INT NOT NULL, todo INT, look_us MICROS, feed NAME(200)"
     };
     (task_file) => {
-        "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, dataset_id ID NOT NULL, seq INT NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100), guid NAME(40), fsize INT, checksum NAME(60), n_events INT, first_event INT, last_event INT, surl NAME(1000), state NAME(12) NOT NULL, attempt INT NOT NULL, max_attempt INT NOT NULL, failed INT NOT NULL, job_id ID, file_no INT NOT NULL, max_failure INT, ram_mb INT NOT NULL, boundary INT, lumiblock INT, prev_job ID, event_no INT"
+        "id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, dataset_id ID NOT NULL, seq INT NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100), guid NAME(40), fsize INT, checksum NAME(60), n_events INT, first_event INT, last_event INT, surl NAME(1000), state NAME(12) NOT NULL, attempt INT NOT NULL, max_attempt INT NOT NULL, failed INT NOT NULL, job_id ID, file_no INT NOT NULL, max_failure INT, ram_mb INT NOT NULL, boundary INT, lumiblock INT, prev_job ID, event_no INT, n_wait INT, blame INT"
     };
 }
 
@@ -53,11 +53,16 @@ pub(super) const STEPS: &[&str] = &[
     // get beyond the task's (0 = the task's); prev_job: the last job that was in charge and is not any more.
     concat!("CREATE TABLE task_file (", columns!(task_file), ") {table}"),
     // Three indexes and no more: a million rows are written twice before the first job of a large task runs. event_no: events of the rows before it.
+    // n_wait: of a node of a DAG, how many dependencies have not ended (NULL: no node); blame: the node (seq) because of which it does not run.
     "CREATE UNIQUE INDEX task_file_seq ON task_file (dataset_id, seq)",
     "CREATE INDEX task_file_next ON task_file (dataset_id, state, seq) {only: state = 'ready'}",
     // Files whose jobs get more memory than their task asks for: few.
     "CREATE INDEX task_file_ram ON task_file (dataset_id, ram_mb) {only: ram_mb > 0}",
     "CREATE INDEX task_file_job ON task_file (job_id) {only: job_id IS NOT NULL}",
+    // The nodes of a DAG as they were given, a page of some hundred a row: arguments, what each depends on, what depends on it. It never changes.
+    "CREATE TABLE task_dag (dataset_id ID NOT NULL, first_seq INT NOT NULL, doc DOC NOT NULL, PRIMARY KEY (dataset_id, first_seq)) {table}",
+    // Nodes that ended and whose dependants do not know yet; done: how many of these do. seq 0: all dependants are to be looked at anew.
+    "CREATE TABLE dag_ended (dataset_id ID NOT NULL, seq INT NOT NULL, done INT NOT NULL, PRIMARY KEY (dataset_id, seq)) {table norowid}",
     // The archive of tasks that cannot be taken up again.
     concat!("CREATE TABLE task_archive (", columns!(task), ") {table}"),
     "CREATE INDEX task_archive_state ON task_archive (state, id)",

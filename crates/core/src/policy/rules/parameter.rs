@@ -79,6 +79,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("workDiskUnit", "workDiskUnit", Effective),
     p("ioIntensity", "ioIntensity", Kept),
     p("ioIntensityUnit", "ioIntensityUnit", Kept),
+    p("dag", "own: an uploaded file with a DAG of jobs", Effective),
     p("noInput", "pseudo_dataset", Effective),
     p("nFiles", "most files of the master", Effective),
     p("nEvents", "most events of the master", Effective),

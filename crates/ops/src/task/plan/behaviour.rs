@@ -73,7 +73,8 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError>
         no_reassign: yes(p.disable_reassign),
         no_auto_retry: p.disable_auto_retry.is_some_and(|v| v != 0),
         partial_finish: yes(p.allow_partial_finish),
-        scouts: p.skip_scout != Some(true),
+        // The nodes of a DAG are different programs: what the first ones need says nothing of the rest.
+        scouts: p.skip_scout != Some(true) && plan.dag.is_none(),
         scouts_split: yes(p.respect_split_rule),
         scout_success: percent("scoutSuccessRate", p.scout_success_rate)?,
         min_cpu_efficiency: percent("minCpuEfficiency", p.min_cpu_efficiency)?,

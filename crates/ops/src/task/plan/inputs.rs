@@ -6,6 +6,8 @@ use panda_core::policy::{
 };
 use panda_wire::{TaskParameters, task_params::Item};
 
+use crate::blob::is_safe_name;
+
 use super::{MAX_JOBS, Plan, PlanError, not_negative, positive, texts, wrong};
 
 /// An input data set.
@@ -170,6 +172,9 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError>
     if !plan.pfns.is_empty() {
         return Ok(());
     }
+    if let Some(file) = p.dag.as_deref().filter(|f| !f.is_empty()) {
+        return read_dag(p, file, plan);
+    }
     if p.no_input == Some(true) {
         // A secondary input without a master: the pseudo input leads.
         for input in &mut plan.inputs {
@@ -188,6 +193,27 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError>
     } else if plan.inputs.is_empty() {
         return Err(wrong("noInput", "is not set and no item of `jobParameters` is an input; name a data set or set `noInput`"));
     }
+    Ok(())
+}
+
+/// A DAG leads; data sets are secondary inputs of its nodes. How many there are is known when its file is read.
+fn read_dag(p: &TaskParameters, file: &str, plan: &mut Plan) -> Result<(), PlanError> {
+    if !is_safe_name(file) {
+        return Err(wrong("dag", format!("is `{file}`; give the name under which the file was uploaded")));
+    }
+    let counts = ["nFiles", "nEvents", "nJobs", "nEventsPerJob", "nFilesPerJob"];
+    let given = [p.n_files, p.n_events, p.n_jobs, p.n_events_per_job, p.n_files_per_job];
+    if let Some((key, _)) = counts.iter().zip(given).find(|(_, n)| n.is_some_and(|n| n > 0)) {
+        return Err(wrong(key, "is given beside `dag`, where each node is one job; leave it out"));
+    }
+    if p.merge_output == Some(true) {
+        return Err(wrong("mergeOutput", "is set beside `dag`, whose nodes end one by one; let a node that depends on the others merge"));
+    }
+    for input in &mut plan.inputs {
+        input.master = false;
+    }
+    plan.pseudo = Some((0, 1));
+    plan.dag = Some(file.to_owned());
     Ok(())
 }
 

@@ -65,6 +65,8 @@ pub struct Plan {
     pub inputs: Vec<Input>,
     /// Pseudo input rows and events of each, when there is no input.
     pub pseudo: Option<(i64, i64)>,
+    /// An uploaded file with a DAG of jobs: its nodes are the pseudo input, each a job of its own.
+    pub dag: Option<String>,
     /// Addresses of the inputs (`pfnList`), instead of data sets.
     pub pfns: Vec<String>,
     /// Offset of `${SEQNUMBER}`, if the command line has one.

@@ -24,6 +24,9 @@ pub(super) fn check(plan: &Plan) -> Result<(), PlanError> {
     if plan.build.is_some() {
         words.push("LIB");
     }
+    if plan.dag.is_some() {
+        words.extend(["NODE", "ARGS"]);
+    }
     if !plan.pfns.is_empty() {
         streams.push("IN");
     }

@@ -31,7 +31,7 @@ pub struct TaskDataset {
     pub n_finished: i64,
     /// Files failed for good.
     pub n_failed: i64,
-    /// Files held.
+    /// Files held: outputs of jobs that transfer or wait for their merge; nodes of a DAG that wait for others.
     pub n_on_hold: i64,
     /// Events.
     pub n_events: i64,
@@ -59,6 +59,9 @@ pub struct TaskDataset {
     pub feed: Option<String>,
 }
 
+/// Stream of the pseudo input whose files are the nodes of a DAG.
+pub const DAG: &str = "dag";
+
 /// What a loop has to do for a data set, as the column `todo` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Todo {
@@ -71,10 +74,20 @@ pub enum Todo {
 }
 
 impl TaskDataset {
+    /// Whether its files are the nodes of a DAG.
+    #[must_use]
+    pub fn is_dag(&self) -> bool {
+        self.role == FileRole::PseudoInput && self.stream.as_deref() == Some(DAG)
+    }
+    /// Whether it is an input with files that jobs can be made of: neither taken nor missing, nor nodes of a DAG that wait for others.
+    #[must_use]
+    pub const fn has_more(&self) -> bool {
+        self.is_master && self.n_used + self.n_missing + self.n_on_hold < self.n_files
+    }
     /// The same rule as statement `task_dataset.count` has.
     fn todo(&self) -> Option<i64> {
         let ended = self.n_finished + self.n_failed;
-        let what = if self.is_master && self.n_used + self.n_missing < self.n_files {
+        let what = if self.has_more() {
             Todo::Generate
         } else if self.is_master
             && !self.is_open
@@ -158,7 +171,7 @@ statements! {
     [hot] read OF_TASK = "task_dataset.of_task", concat!("SELECT ", set_columns!(), " FROM task_dataset WHERE task_id = :task ORDER BY seq LIMIT 1000");
     [hot] read OF_TASKS = "task_dataset.of_tasks", concat!("SELECT ", set_columns!(), " FROM task_dataset WHERE task_id IN (:tasks*) ORDER BY task_id, seq LIMIT 20000");
     // `todo` comes first: some servers use the values that were assigned before.
-    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET todo = CASE WHEN is_master = 1 AND n_used + :used + n_missing + :missing < n_files + :files THEN 1 WHEN is_master = 1 AND is_open = 0 AND state NOT IN ('defined', 'feeding') AND n_finished + :finished + n_failed + :failed + n_missing + :missing >= n_files + :files THEN 2 WHEN role IN ('trn_output', 'trn_log') AND n_finished + :finished + n_failed + :failed < n_files + :files THEN 3 ELSE NULL END, n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events, n_missing = n_missing + :missing, n_events_used = n_events_used + :evused, n_events_finished = n_events_finished + :evdone WHERE id = :id";
+    [hot] write COUNT = "task_dataset.count", "UPDATE task_dataset SET todo = CASE WHEN is_master = 1 AND n_used + :used + n_missing + :missing + n_on_hold + :hold < n_files + :files THEN 1 WHEN is_master = 1 AND is_open = 0 AND state NOT IN ('defined', 'feeding') AND n_finished + :finished + n_failed + :failed + n_missing + :missing >= n_files + :files THEN 2 WHEN role IN ('trn_output', 'trn_log') AND n_finished + :finished + n_failed + :failed < n_files + :files THEN 3 ELSE NULL END, n_files = n_files + :files, n_used = n_used + :used, n_finished = n_finished + :finished, n_failed = n_failed + :failed, n_on_hold = n_on_hold + :hold, n_events = n_events + :events, n_missing = n_missing + :missing, n_events_used = n_events_used + :evused, n_events_finished = n_events_finished + :evdone WHERE id = :id";
     [hot] write SERIAL = "task_dataset.serial", "UPDATE task_dataset SET next_serial = next_serial + :n WHERE id = :id AND next_serial = :expected";
     [hot] write PROGRESS = "task_dataset.progress", "UPDATE task_dataset SET state = :state, is_open = :open, part = :part, part_after = :after, feed = :feed, look_us = :look, checked_us = :now WHERE id = :id AND part = :from_part AND COALESCE(part_after, ' ') = :from_after AND n_files = :from_files";
     [hot] read TO_LOOK = "task_dataset.to_look", "SELECT look_us, id, task_id FROM task_dataset WHERE look_us <= :now ORDER BY look_us LIMIT :n";

@@ -61,6 +61,10 @@ pub struct TaskFile {
     pub prev_job: Option<JobId>,
     /// Events of all rows before it, when they are known.
     pub event_no: Option<i64>,
+    /// Of a node of a DAG: dependencies that have not ended. None: it is no node.
+    pub n_wait: Option<i64>,
+    /// Of a node of a DAG that does not run: the node (`seq`) that is to blame.
+    pub blame: Option<i64>,
 }
 
 impl TaskFile {
@@ -98,6 +102,8 @@ impl TaskFile {
             lumiblock: None,
             prev_job: None,
             event_no: None,
+            n_wait: None,
+            blame: None,
         }
     }
 }
@@ -105,13 +111,13 @@ impl TaskFile {
 /// The select list that [`read`] expects.
 macro_rules! file_columns {
     () => {
-        "id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id, file_no, max_failure, ram_mb, boundary, lumiblock, prev_job, event_no"
+        "id, task_id, dataset_id, seq, lfn, scope, guid, fsize, checksum, n_events, first_event, last_event, surl, state, attempt, max_attempt, failed, job_id, file_no, max_failure, ram_mb, boundary, lumiblock, prev_job, event_no, n_wait, blame"
     };
 }
 pub(crate) use file_columns;
 
 statements! {
-    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int, file_no: Int, max_failure: Int, ram_mb: Int, boundary: Int, lumiblock: Int, prev_job: Int, event_no: Int), "";
+    insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int, file_no: Int, max_failure: Int, ram_mb: Int, boundary: Int, lumiblock: Int, prev_job: Int, event_no: Int, n_wait: Int, blame: Int), "";
     [hot] read NEXT = "task_file.next", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND state = 'ready' AND seq > :after ORDER BY seq LIMIT :n");
     [hot] read OF_JOBS = "task_file.of_jobs", concat!("SELECT ", file_columns!(), " FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
     [hot] read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
@@ -161,6 +167,8 @@ pub(crate) fn read(r: &Row) -> Result<TaskFile, Error> {
         lumiblock: r.opt_int(22)?,
         prev_job: r.opt_int(23)?.map(JobId),
         event_no: r.opt_int(24)?,
+        n_wait: r.opt_int(25)?,
+        blame: r.opt_int(26)?,
     })
 }
 /// Adds a file.
@@ -193,6 +201,8 @@ pub fn add(batch: &mut Batch, f: &TaskFile) {
             f.lumiblock.into(),
             f.prev_job.into(),
             f.event_no.into(),
+            f.n_wait.into(),
+            f.blame.into(),
         ],
     );
 }

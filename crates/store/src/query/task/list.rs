@@ -16,7 +16,7 @@ statements! {
     [hot] read IN_STATES = "task.in_states", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.state IN (:states*) AND t.id > :after ORDER BY t.id LIMIT :n");
     [hot] read MANY = "task.many", concat!("SELECT ", task_columns!(), " FROM task t WHERE t.id IN (:ids*) ORDER BY t.id LIMIT 1000");
     // Tasks that want jobs: only what their turn is decided on.
-    [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state, d.n_files - d.n_used - d.n_missing FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
+    [hot] read WAITING = "task.waiting", "SELECT t.id, t.vo, t.label, t.share_name, t.person_id, t.priority, t.state, d.n_files - d.n_used - d.n_missing - d.n_on_hold FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE d.todo = 1 AND d.task_id > :after AND t.state IN ('ready', 'running', 'scouting') ORDER BY d.task_id LIMIT :n";
     // Tasks whose scouts may be assessed.
     [hot] read SCOUTED = "task.scouted", "SELECT t.id FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state = 'scouting' AND t.id > :after AND d.is_master = 1 GROUP BY t.id HAVING SUM(d.n_finished * 100 - d.n_used * :percent) >= 0 OR SUM(d.n_finished + d.n_failed - d.n_used) >= 0 ORDER BY t.id LIMIT :n";
     // Tasks at work that time-driven rules have not looked at lately.

@@ -1,5 +1,6 @@
 //! Tasks.
 
+pub mod dag;
 pub mod dataset;
 pub mod file;
 pub mod list;
