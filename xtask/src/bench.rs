@@ -3,7 +3,7 @@
 use crate::databases;
 use crate::shell::{Failure, Outcome, cargo, run as execute};
 
-const NAMES: [&str; 4] = ["dispatch", "feed", "latency", "neighbour"];
+const NAMES: [&str; 5] = ["dag", "dispatch", "feed", "latency", "neighbour"];
 
 pub(crate) fn run(args: &[String]) -> Outcome {
     let Some(name) = args.first().filter(|name| NAMES.contains(&name.as_str())) else {

@@ -172,14 +172,15 @@ fn backlog(args: &Args, backend: Backend) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn activated(c: &mut Connection, head: &Head) -> anyhow::Result<usize> {
+/// Activated jobs of all queues; the server counts at most once a second.
+pub fn activated(c: &mut Connection, head: &Head) -> anyhow::Result<usize> {
     let answer = c.json(&head.get("/api/v1/statistics/active_job_stats_by_site"))?;
     let sites = answer["data"].as_object().with_context(|| format!("active_job_stats_by_site: {answer}"))?;
     Ok(sites.values().filter_map(|s| s["activated"].as_u64()).sum::<u64>() as usize)
 }
 
 /// A queue for the jobs, and what requests of the user bear.
-fn ready(server: &Server) -> anyhow::Result<Head> {
+pub fn ready(server: &Server) -> anyhow::Result<Head> {
     let mut c = Connection::open(&server.address)?;
     let answer = c.json(
         &server

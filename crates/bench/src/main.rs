@@ -2,6 +2,7 @@
 //! would see; only the catalogue of `feed` is filled beforehand. Never part of a test: figures go into `docs/performance.md` with the command that made them.
 
 mod cpu;
+mod dag;
 mod database;
 mod dispatch;
 mod feed;
@@ -26,6 +27,8 @@ struct Cli {
 enum What {
     /// Rates of `acquire_jobs`, `update_job`, `job/submit`, `task/submit` and `task/get_details`.
     Dispatch(dispatch::Args),
+    /// From the submission of a DAG of jobs to its first activated jobs and to its last node.
+    Dag(dag::Args),
     /// From inputs to activated jobs: one very large task, a backlog of small ones.
     Feed(feed::Args),
     /// Time from submission to the payload's first line and to the verified outputs.
@@ -37,6 +40,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::Dispatch(args) => dispatch::run(&args),
+        What::Dag(args) => dag::run(&args),
         What::Feed(args) => feed::run(&args),
         What::Latency(args) => latency::run(&args),
         What::Neighbour(args) => neighbour::run(&args),

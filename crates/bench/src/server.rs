@@ -83,6 +83,12 @@ impl Server {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
+    /// A command of a user beside it.
+    pub fn command(&self, words: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(program()?);
+        command.args(words.iter().take(1)).arg("--data").arg(self.dir.path()).args(words.iter().skip(1));
+        Ok(command)
+    }
     /// What every request to it bears: a token of this user and role.
     pub fn head(&self, user: &str, role: Option<&str>) -> anyhow::Result<Head> {
         self.head_of(user, VO, role)

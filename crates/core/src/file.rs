@@ -129,8 +129,8 @@ impl FileState {
 /// The transition table of files.
 pub const TABLE: &[Rule<FileState>] = {
     use FileState::{
-        Blocked, Cancelled, Defined, Failed, Finished, Lost, Merging, Missing, Nooutput, Notmerged, Partial, Pending, Picked, Ready, Running,
-        Skipped, Staging, Unneeded,
+        Blocked, Cancelled, Defined, Failed, Finished, Lost, Merging, Missing, Nooutput, Notmerged, Partial, Pending, Picked, Ready,
+        Running, Skipped, Staging, Unneeded,
     };
     &[
         Rule { from: Start::Nothing, to: &[Ready, Pending, Staging, Missing, Lost], actors: &[Engine], why: "5.3: listed by the feeder" },

@@ -33,6 +33,8 @@ mod accounting;
 mod archive;
 #[path = "it/brake.rs"]
 mod brake;
+#[path = "it/dag.rs"]
+mod dag;
 #[path = "it/effects.rs"]
 mod effects;
 #[path = "it/feed.rs"]

@@ -3,6 +3,7 @@
 //! Shape of an answer: `{"id", "state", "since", "reason", "because": [sentence], "frees": [sentence], "jobs": {state: n}, "decisions": [{"stage",
 //! "at", "doc"}], "history": [{"at", "from", "to", "by", "reason"}]}`; times are `YYYY-MM-DD HH:MM:SS`, UTC.
 
+mod dag;
 mod failed;
 pub mod held;
 pub mod job;

@@ -113,8 +113,7 @@ pub struct InputOutcome {
 }
 
 /// States of an input that count as failed for good.
-pub const LOST: &[FileState] =
-    &[FileState::Failed, FileState::Cancelled, FileState::Skipped, FileState::Notmerged, FileState::Blocked];
+pub const LOST: &[FileState] = &[FileState::Failed, FileState::Cancelled, FileState::Skipped, FileState::Notmerged, FileState::Blocked];
 
 /// Whether an input counts as done: it was processed, or it is a node of a DAG that turned out to be unnecessary.
 #[must_use]

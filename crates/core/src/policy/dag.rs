@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_million_nodes_are_ordered() {
-        let on: Vec<Vec<(u32, Kind)>> = (0..1_000_000u32).map(|n| if n < 1_000 { vec![] } else { vec![(n - 1_000, Kind::Success)] }).collect();
+        let on: Vec<Vec<(u32, Kind)>> =
+            (0..1_000_000u32).map(|n| if n < 1_000 { vec![] } else { vec![(n - 1_000, Kind::Success)] }).collect();
         let sorted = order(1_000_000, |n| &on[n as usize]).unwrap_or_default();
         assert_eq!((sorted.len(), sorted.first(), sorted.last()), (1_000_000, Some(&0), Some(&999_999)));
     }

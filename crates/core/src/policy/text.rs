@@ -201,6 +201,21 @@ fn common_prefix(lfns: &[&str]) -> usize {
     n
 }
 
+/// As the runners decode it: all but letters, digits and `_.-~/` (`spec/payload_runners.md` section 2).
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || b"_.-~/".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            let _ = write!(out, "%{b:02X}");
+        }
+    }
+    out
+}
+
 fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -284,6 +299,8 @@ mod tests {
         assert_eq!(repr("it's \"x\""), "'it\\'s \"x\"'");
         assert_eq!(repr("a\u{1}\u{7f}\n"), "'a\\x01\\x7f\\n'");
         assert_eq!(percent_decoded("a%20b%"), "a b%");
+        assert_eq!(percent_encoded("a \"é%/~"), "a%20%22%C3%A9%25/~");
+        assert_eq!(percent_decoded(&percent_encoded("a \"é%/~")), "a \"é%/~");
     }
 
     #[test]

@@ -379,8 +379,11 @@ pub fn values(setting: &Setting<'_>, master: &[TaskFile], reads: &[Reads], outpu
     word("SURL", setting.source_url());
     word("MIDDLENAME", job.middle.to_owned());
     if let Some((name, args)) = job.node {
+        // Clients write commands encoded: into such a text the words come encoded, too.
         word("NODE", name.to_owned());
+        word("NODE/U", text::percent_encoded(name));
         word("ARGS", args.to_owned());
+        word("ARGS/U", text::percent_encoded(args));
     }
     if let Some(lib) = job.library {
         word("LIB", lib.to_owned());

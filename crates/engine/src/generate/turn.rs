@@ -161,8 +161,22 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     let types = ops.resource_types().await?;
     let owner = owner.name.clone();
     let scouts = part != Part::All;
-    let mut turn =
-        Turn { ops, t, refined: &refined, datasets, owner, standing, types, scouts, files, args: HashMap::new(), sets, places: Vec::new(), names, now };
+    let mut turn = Turn {
+        ops,
+        t,
+        refined: &refined,
+        datasets,
+        owner,
+        standing,
+        types,
+        scouts,
+        files,
+        args: HashMap::new(),
+        sets,
+        places: Vec::new(),
+        names,
+        now,
+    };
     let grows = !tried_again && (master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling));
     turn.files.sort_by_key(|f| memory(f, task_mb));
     if grows && refined.plan.feed.release_per_lumiblock {

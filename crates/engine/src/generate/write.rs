@@ -341,7 +341,8 @@ impl Shared<'_> {
         let first = taken.first();
         let number = first.map_or(serial, |f| sequence::number(&self.numbering, f.seq, f.file_no, f.event_no, serial));
         let node = first.and_then(|f| Some((f.lfn.as_str(), turn.args.get(&f.seq)?.as_str())));
-        let job_values = JobValues { serial: serial + offset, number, middle: &middle, node, library: library.map(|l| l.reads.lfn.as_str()) };
+        let job_values =
+            JobValues { serial: serial + offset, number, middle: &middle, node, library: library.map(|l| l.reads.lfn.as_str()) };
         let v = values(&setting, taken, &reads, &named, &job_values);
         let job_pars = command_line(&setting, &plan.template, &v, id, if merging { &finals } else { &[] })?;
         let job_pars = plugin::renamed(job_pars, renamed);

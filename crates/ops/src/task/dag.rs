@@ -117,7 +117,11 @@ fn lines(text: impl Read, most: usize) -> Result<Vec<(usize, Line)>, String> {
             return wrong(format!("the name of a node has 1 to {MAX_NAME} plain characters"));
         }
         if node.args.len() > MAX_ARGS || node.args.contains('\0') {
-            return wrong(format!("`args` of {} has {} bytes, at most {MAX_ARGS} are possible; pass a file instead", node.name, node.args.len()));
+            return wrong(format!(
+                "`args` of {} has {} bytes, at most {MAX_ARGS} are possible; pass a file instead",
+                node.name,
+                node.args.len()
+            ));
         }
         lines.push((at, node));
         if lines.len() > most {

@@ -1,7 +1,10 @@
 //! Counters of data sets against the rows that they count (`spec/engine.md` section 3.6): they move by deltas, so they can be checked at any time.
 
 use panda_core::{
-    file::{FileState, account::{is_done, is_lost}},
+    file::{
+        FileState,
+        account::{is_done, is_lost},
+    },
     id::TaskId,
 };
 use panda_store::query::{archive, job::file::Total, task};

@@ -19,6 +19,10 @@ pub struct SubmitArgs {
     /// Input: files, globs, URLs or the names of data sets
     #[arg(long = "in", alias = "inDS", num_args = 1.., value_name = "WHAT", help_heading = "Data")]
     pub input: Vec<String>,
+    /// A DAG of jobs: a file with one node a line, as {"name": "b", "args": "-n 2", "after": ["a"]}. Each node runs the command with `%NODE` and
+    /// `%ARGS` replaced, when those that it comes after have ended as it asks (docs/dag.md)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "jobs", "files_per_job", "files", "merge", "pattern"], help_heading = "Data")]
+    pub dag: Option<PathBuf>,
     /// Output files: a name, a glob (its matches are packed together), or SUFFIX:GLOB
     #[arg(long = "out", alias = "outputs", value_delimiter = ',', value_name = "GLOB", help_heading = "Data")]
     pub outputs: Vec<String>,
@@ -93,6 +97,7 @@ pub struct SubmitArgs {
 
 const AFTER: &str = "examples:\n  \
 panda run -- echo hello\n  \
+panda run --dag nodes.jsonl -- './step.sh %NODE %ARGS'\n  \
 panda run --jobs 3 --out 'out*.txt' -- './sim %RNDM:100 > out.txt'\n  \
 panda submit --in data/*.csv --files-per-job 10 --out sum.csv -- './sum.sh %IN > sum.csv'\n\
 prun's spellings work too: --exec --inDS --outDS --outputs --nJobs --nFilesPerJob --nCore --site --excludedSite --containerImage --bexec --noBuild";

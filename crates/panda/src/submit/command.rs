@@ -2,15 +2,17 @@
 //!
 //! Owns quoting, percent-encoding and `%RNDM`. Must not know what else a task has.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use panda_core::policy::text::percent_encoded;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
-/// What stays as it is in an encoded command: letters, digits and `_.-~/` (`spec/payload_runners.md` section 2).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-').remove(b'~').remove(b'/');
 /// The placeholder of a counted number.
 const COUNTER: &str = "%RNDM";
+/// The placeholder of the name of a node of a DAG.
+pub const NODE: &str = "%NODE";
+/// The placeholder of the arguments of a node of a DAG.
+pub const ARGS: &str = "%ARGS";
 
 /// The command as one text for `/bin/sh`: one word is taken as it is, several are quoted where they must be.
 pub fn text(words: &[String]) -> String {
@@ -45,17 +47,16 @@ pub fn with_environment(command: &str, variables: &[String]) -> Result<String, F
 
 /// Percent-encodes as the runners decode.
 pub fn encode(text: &str) -> String {
-    utf8_percent_encode(text, ENCODED).to_string()
+    percent_encoded(text)
 }
 
-/// The items `-p "..."` of the job parameters, with each `%RNDM:N` as a counted template.
-pub fn items(command: &str) -> Result<Vec<Value>, Failure> {
-    let part = |text: &str| json!({ "type": "constant", "value": encode(text), "padding": false });
+/// The items `-p "..."` of the job parameters, with each `%RNDM:N` as a counted template; of a DAG, with what tells its nodes apart.
+pub fn items(command: &str, is_dag: bool) -> Result<Vec<Value>, Failure> {
     let mut items = vec![json!({ "type": "constant", "value": "-p \"", "padding": false })];
     let mut rest = command;
     let mut offset = None;
     while let Some(at) = rest.find(COUNTER) {
-        items.push(part(&rest[..at]));
+        parts(&rest[..at], is_dag, &mut items);
         let (number, after) = counter(&rest[at + COUNTER.len()..])?;
         if offset.is_some_and(|first| first != number) {
             return Err(
@@ -68,9 +69,22 @@ pub fn items(command: &str) -> Result<Vec<Value>, Failure> {
         }));
         rest = after;
     }
-    items.push(part(rest));
+    parts(rest, is_dag, &mut items);
     items.push(json!({ "type": "constant", "value": "\"" }));
     Ok(items)
+}
+
+/// A text as items; the words of a node come encoded into the encoded text (`/U`).
+fn parts(text: &str, is_dag: bool, items: &mut Vec<Value>) {
+    let mut part = |value: String| items.push(json!({ "type": "constant", "value": value, "padding": false }));
+    let mut rest = text;
+    let next = |rest: &str| [(NODE, "${NODE/U}"), (ARGS, "${ARGS/U}")].into_iter().filter_map(|w| Some((rest.find(w.0)?, w))).min();
+    while let Some((at, (word, placeholder))) = next(rest).filter(|_| is_dag) {
+        part(encode(&rest[..at]));
+        part(placeholder.to_owned());
+        rest = &rest[at + word.len()..];
+    }
+    part(encode(rest));
 }
 
 /// Reads `:N` or `=N` after `%RNDM`; without it counting starts at 1.
@@ -106,12 +120,22 @@ mod tests {
 
     #[test]
     fn counters_become_templates() {
-        let items = items("echo %RNDM:100 %RNDM:100x").unwrap();
+        let items = items("echo %RNDM:100 %RNDM:100x", false).unwrap();
         let values: Vec<&str> = items.iter().map(|item| item["value"].as_str().unwrap()).collect();
         assert_eq!(values, ["-p \"", "echo%20", "${SEQNUMBER}", "%20", "${SEQNUMBER}", "x", "\""]);
         assert_eq!(items[2]["offset"], 100);
-        assert!(super::items("%RNDM:1 %RNDM:2").is_err());
-        assert_eq!(super::items("a %RNDM b").unwrap()[2]["offset"], 0);
+        assert!(super::items("%RNDM:1 %RNDM:2", false).is_err());
+        assert_eq!(super::items("a %RNDM b", false).unwrap()[2]["offset"], 0);
+    }
+
+    #[test]
+    fn words_of_a_node_become_placeholders() {
+        let of = |is_dag| {
+            let items = items("x %ARGS>%NODE %RNDM", is_dag).unwrap();
+            items.iter().map(|item| item["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join("|")
+        };
+        assert_eq!(of(true), "-p \"|x%20|${ARGS/U}|%3E|${NODE/U}|%20|${SEQNUMBER}||\"");
+        assert_eq!(of(false), "-p \"|x%20%25ARGS%3E%25NODE%20|${SEQNUMBER}||\"");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! section 7), so the server sees no difference. Must not know how the answer is shown.
 
 mod command;
+mod dag;
 mod inputs;
 mod name;
 mod needs;

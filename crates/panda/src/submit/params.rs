@@ -31,6 +31,8 @@ pub struct Parts<'a> {
     pub inputs: &'a Inputs,
     /// Data set that local files are registered as.
     pub dataset: Option<&'a str>,
+    /// Name of the DAG on the server, if there is one.
+    pub dag: Option<&'a str>,
     /// Name of the sandbox, if there is one.
     pub archive: Option<&'a str>,
     /// The command line, for people.
@@ -88,6 +90,10 @@ fn splitting(parts: &Parts<'_>, params: &mut Map<String, Value>) -> Result<(), F
     let args = parts.args;
     let mut set = |key: &str, value: Value| params.insert(key.to_owned(), value);
     let count = parts.inputs.count();
+    if let Some(dag) = parts.dag {
+        set("dag", json!(dag));
+        return Ok(());
+    }
     if parts.inputs == &Inputs::Nothing {
         if args.files_per_job.is_some() || args.files.is_some() {
             return Err(
@@ -173,7 +179,7 @@ fn items(parts: &Parts<'_>) -> Result<Vec<Value>, Failure> {
         }
         items.push(item);
     }
-    items.extend(command::items(parts.command)?);
+    items.extend(command::items(parts.command, parts.dag.is_some())?);
     if is_addresses {
         items.push(constant("--givenPFN "));
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use panda_client::Envelope;
 use serde_json::{Value, json};
 
+use super::dag::{self, Checked};
 use super::inputs::{self, Inputs};
 use super::sandbox::{self, Packed, Plan};
 use super::{command, name, params};
@@ -35,6 +36,8 @@ pub struct Prepared {
     pub dataset: Option<(String, Vec<PathBuf>)>,
     /// The sandbox to upload first.
     pub packed: Option<Packed>,
+    /// The DAG to upload first.
+    pub dag: Option<Checked>,
 }
 
 /// A task that the server took.
@@ -61,12 +64,14 @@ pub async fn prepare(context: &Context, session: &Session, args: &SubmitArgs) ->
         Inputs::Files(files) => files.clone(),
         _ => Vec::new(),
     };
+    let dag = args.dag.as_ref().map(|path| dag::check(path, &text)).transpose()?;
     let dataset = (!local.is_empty()).then(|| format!("{name}.in"));
     if !session.is_local() {
         check_upload(&local)?;
     }
     let mut without: BTreeSet<PathBuf> = local.iter().cloned().collect();
     without.extend(std::fs::canonicalize(&context.config.data));
+    without.extend(args.dag.as_ref().and_then(|path| std::fs::canonicalize(path).ok()));
     let plan = Plan { folder: args.sandbox_folder(), without, command: text, build: args.build.is_some() };
     let mut packed = sandbox::pack(&plan)?;
     if let Some(packed) = &mut packed
@@ -85,11 +90,12 @@ pub async fn prepare(context: &Context, session: &Session, args: &SubmitArgs) ->
         command: &full,
         inputs: &inputs,
         dataset: dataset.as_deref(),
+        dag: dag.as_ref().map(|dag| dag.name.as_str()),
         archive: packed.as_ref().map(|packed| packed.name.as_str()),
         line: &line,
     };
     let params = params::make(&parts)?;
-    Ok(Prepared { params, name, dataset: dataset.map(|dataset| (dataset, local)), packed })
+    Ok(Prepared { params, name, dataset: dataset.map(|dataset| (dataset, local)), packed, dag })
 }
 
 fn check_upload(files: &[PathBuf]) -> Result<(), Failure> {
@@ -123,10 +129,11 @@ pub async fn submit(session: &Session, mut prepared: Prepared) -> Result<Submitt
     if let Some(packed) = &prepared.packed
         && !packed.known
     {
-        let answer = session.client.upload_cache_file(&packed.name, packed.file.path()).await?;
-        if !answer.success {
-            return Err(Failure::new(format!("the server did not take the sandbox: {}", answer.message)));
-        }
+        send(session, "the sandbox", &packed.name, packed.file.path()).await?;
+    }
+    if let Some(dag) = &prepared.dag {
+        send(session, "the DAG", &dag.name, dag.file.path()).await?;
+        screen::note(format!("sent a DAG of {} nodes", dag.nodes));
     }
     let body = json!({ "task_parameters": prepared.params, "parent_tid": Value::Null });
     let answer = session.client.post("task", "submit", &body).await?;
@@ -136,6 +143,11 @@ pub async fn submit(session: &Session, mut prepared: Prepared) -> Result<Submitt
     let task_id =
         task_id(&answer).ok_or_else(|| Failure::new(format!("the server took the task but named no id; it said: {}", answer.message)))?;
     Ok(Submitted { task_id, name: prepared.name, message: answer.message })
+}
+
+async fn send(session: &Session, what: &str, name: &str, path: &Path) -> Result<(), Failure> {
+    let answer = session.client.upload_cache_file(name, path).await?;
+    if answer.success { Ok(()) } else { Err(Failure::new(format!("the server did not take {what}: {}", answer.message))) }
 }
 
 /// The id in an answer to `task/submit`: its data, else `jediTaskID=<n>` in its words.

@@ -141,3 +141,38 @@ fn the_demo_ends_with_verified_outputs() {
     assert_eq!((shown["verified"].as_bool(), shown["days"].as_u64()), (Some(true), Some(1461)));
     assert!(shown["peak_memory_mb"].as_u64().unwrap() < 100, "{shown}");
 }
+
+/// A DAG as its user has it: nodes pass their work on, a failed one is told, and a retry takes up where it stood.
+#[test]
+fn a_dag_runs_in_its_order() {
+    let program = Program::new();
+    let _up = Up::start(&program, &[]);
+    let board = program.home.path().join("board");
+    std::fs::create_dir(&board).unwrap();
+    let nodes = [
+        r#"{"name": "sum", "args": "a b", "after": ["a", "b"]}"#,
+        r#"{"name": "a", "args": "'one  two' 50%"}"#,
+        r#"{"name": "b"}"#,
+        r#"{"name": "tidy", "after": [{"node": "sum", "on": "end"}]}"#,
+        r#"{"name": "alarm", "after": [{"node": "sum", "on": "failure"}]}"#,
+    ];
+    program.write("nodes.jsonl", &nodes.join("\n"));
+    let step = format!(
+        "set -- %NODE %ARGS; cd {}; case $1 in sum) cat a b > sum && test -e may ;; *) printf '%s|' \"$@\" > $1 ;; esac",
+        board.display()
+    );
+    let ended = program.run(&["run", "--dag", "nodes.jsonl", "--sandbox", "none", "--attempts", "1", "--name", "board", "--", &step]);
+    assert_eq!(ended.code, 3, "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains("sent a DAG of 5 nodes"), "{}", ended.err);
+    let read = |name: &str| std::fs::read_to_string(board.join(name)).unwrap_or_else(|_| "nothing".into());
+    assert_eq!((read("a").as_str(), read("sum").as_str()), ("a|one  two|50%|", "a|one  two|50%|b|"));
+    assert_eq!((read("tidy").as_str(), read("alarm").as_str()), ("tidy|", "alarm|"));
+    // What it waited for is there now.
+    std::fs::write(board.join("may"), "").unwrap();
+    let tasks: Value = serde_json::from_str(&program.ok(&["--json", "tasks"])).unwrap();
+    let id = tasks[0]["jediTaskID"].to_string();
+    program.ok(&["retry", &id]);
+    assert_eq!(program.run(&["status", &id, "--wait", "--timeout", "60s"]).code, 0);
+    let refused = program.run(&["run", "--dag", "nodes.jsonl", "--", "true"]);
+    assert_eq!((refused.code, refused.err.contains("all nodes would do the same")), (2, true), "{}", refused.err);
+}

@@ -25,7 +25,7 @@ pub(super) fn check(plan: &Plan) -> Result<(), PlanError> {
         words.push("LIB");
     }
     if plan.dag.is_some() {
-        words.extend(["NODE", "ARGS"]);
+        words.extend(["NODE", "NODE/U", "ARGS", "ARGS/U"]);
     }
     if !plan.pfns.is_empty() {
         streams.push("IN");

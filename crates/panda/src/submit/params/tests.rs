@@ -26,6 +26,7 @@ fn make_like(capture: &Value, wish: &Wish) -> Value {
         command: wish.command,
         inputs: &wish.inputs,
         dataset: None,
+        dag: None,
         archive: wish.archive.as_deref(),
         line: capture["cliParams"].as_str().unwrap(),
     };
@@ -154,6 +155,7 @@ fn local_files_are_a_data_set() {
         command: "cat %IN",
         inputs: &inputs,
         dataset: Some("user.alice.test.in"),
+        dag: None,
         archive: None,
         line: "",
     };
@@ -173,6 +175,7 @@ fn merge_commands_keep_their_placeholders() {
         command: "x",
         inputs: &Inputs::Nothing,
         dataset: None,
+        dag: None,
         archive: Some("sources.x.tar.gz"),
         line: "",
     };
@@ -184,8 +187,17 @@ fn merge_commands_keep_their_placeholders() {
 fn what_needs_input_says_so() {
     for set in [|a: &mut SubmitArgs| a.files_per_job = Some(1), |a: &mut SubmitArgs| a.files = Some(1)] {
         let args = args(set);
-        let parts =
-            Parts { args: &args, name: NAME, vo: "v", command: "x", inputs: &Inputs::Nothing, dataset: None, archive: None, line: "" };
+        let parts = Parts {
+            args: &args,
+            name: NAME,
+            vo: "v",
+            command: "x",
+            inputs: &Inputs::Nothing,
+            dataset: None,
+            dag: None,
+            archive: None,
+            line: "",
+        };
         assert_eq!(make(&parts).unwrap_err().code, 2);
     }
 }
