@@ -171,13 +171,13 @@ pub const TABLE: &[Rule<FileState>] = {
             from: Start::In(&[Pending]),
             to: &[Blocked, Unneeded, Cancelled],
             actors: &[Engine, Finisher],
-            why: "DAG: how those ended that it depends on; or its task ends",
+            why: "15.1: how the nodes ended that this one depends on; or its task ends",
         },
         Rule {
             from: Start::In(&[Failed, Cancelled, Skipped, Notmerged, Blocked, Unneeded]),
             to: &[Pending],
             actors: &[User, Engine],
-            why: "DAG: its task is retried, and what it depends on decides again",
+            why: "4.3: its task is retried, and what the node depends on decides again",
         },
         Rule {
             from: Start::In(&[Failed, Cancelled, Notmerged, Lost]),

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use panda_core::{file::FileState, id::TaskId, task::state::TaskState};
+use panda_core::{
+    file::{FileState, account::is_done},
+    id::TaskId,
+    task::state::TaskState,
+};
 use panda_ops::{Ops, task::recount};
 use panda_store::query::{archive, check, dataset, task};
 
@@ -43,12 +47,15 @@ pub(crate) async fn end(ops: &Ops, tasks: &[i64], stored: &BTreeMap<String, u32>
         for d in task::dataset::of_task(&ops.store, TaskId(id)).await? {
             if d.role.is_input() {
                 let totals = task::file::totals(&ops.store, d.id).await?;
-                let open: Vec<String> =
-                    totals.iter().filter(|t| t.0 == FileState::Running && t.1 > 0).map(|t| format!("{} {}", t.1, t.0)).collect();
+                let open: Vec<String> = totals
+                    .iter()
+                    .filter(|t| matches!(t.0, FileState::Running | FileState::Pending) && t.1 > 0)
+                    .map(|t| format!("{} {}", t.1, t.0))
+                    .collect();
                 if !open.is_empty() {
                     wrong.push(format!("task {id} has ended with inputs {} in {}", open.join(", "), d.name));
                 }
-                let finished = totals.iter().filter(|t| t.0 == FileState::Finished).map(|t| t.1).sum::<i64>();
+                let finished = totals.iter().filter(|t| is_done(t.0)).map(|t| t.1).sum::<i64>();
                 if row.state == TaskState::Done && d.is_master && finished != d.n_files {
                     wrong.push(format!("task {id} is done with {finished} of {} inputs", d.n_files));
                 }

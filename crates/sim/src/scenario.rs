@@ -170,6 +170,8 @@ pub struct Kind {
     pub attempts: i64,
     /// Whether a task makes scouts first.
     pub scouts: bool,
+    /// Whether its jobs are the nodes of a random DAG.
+    pub dag: bool,
 }
 
 impl Default for Kind {
@@ -191,6 +193,7 @@ impl Default for Kind {
             merge: false,
             attempts: 3,
             scouts: true,
+            dag: false,
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Users who submit: task parameters, people, input data sets.
 
+use std::collections::BTreeMap;
+
 use panda_access::{Principal, Role};
 use panda_ops::{Ops, OpsError, task};
 use panda_store::{
     Batch, IdKind,
     query::dataset::{self, DatasetFile, DatasetRow},
 };
+use rand::RngExt as _;
 use serde_json::{Value, json};
 
-use crate::{scenario::Kind, shelf};
+use crate::{fate, scenario::Kind, shelf};
 
 /// Rows of one batch of input files.
 const FILES_A_BATCH: usize = 400;
@@ -33,11 +36,16 @@ pub(crate) fn owner(kind: &Kind) -> Principal {
 }
 
 /// Submits the `n`-th task; the answer is its number. A refusal is the system's decision, such as a limit of active tasks.
-pub(crate) async fn submit(ops: &Ops, kind: &Kind, n: usize) -> Result<i64, OpsError> {
+pub(crate) async fn submit(ops: &Ops, kind: &Kind, seed: u64, n: usize) -> Result<i64, OpsError> {
     let who = owner(kind);
     let base = format!("user.{}.sim.{n}", kind.user);
     if kind.files > 0 {
         inputs(ops, kind, &base).await?;
+    }
+    if kind.dag {
+        let file =
+            ops.blobs.cache_path(&format!("{base}.jsonl")).ok_or_else(|| OpsError::Internal(format!("no name of a file: {base}")))?;
+        std::fs::write(file, nodes(kind, seed, n)).map_err(|e| OpsError::Internal(e.to_string()))?;
     }
     let submitted = task::submit::submit(ops, &who, parameters(kind, &base), None).await?;
     Ok(submitted.task_id.0)
@@ -45,12 +53,13 @@ pub(crate) async fn submit(ops: &Ops, kind: &Kind, n: usize) -> Result<i64, OpsE
 
 /// Parameters as a client sends them.
 fn parameters(kind: &Kind, base: &str) -> Value {
-    let mut items = vec![json!({"type": "constant", "value": "-p \"work\""})];
+    let work = if kind.dag { "-p \"work ${NODE}\"" } else { "-p \"work\"" };
+    let mut items = vec![json!({"type": "constant", "value": work})];
     if kind.files > 0 {
         items.push(
             json!({"type": "template", "param_type": "input", "value": "-i \"${IN/T}\"", "dataset": format!("{base}.in/"), "expand": true}),
         );
-    } else {
+    } else if !kind.dag {
         items.push(json!({"type": "template", "param_type": "pseudo_input", "value": "${SEQNUMBER}", "dataset": "seq_number"}));
     }
     for k in 0..kind.outputs {
@@ -67,7 +76,9 @@ fn parameters(kind: &Kind, base: &str) -> Value {
                 "value": format!("{base}.log.$JEDITASKID.${{SN}}.log.tgz")},
         "jobParameters": items,
     });
-    if kind.files > 0 {
+    if kind.dag {
+        params["dag"] = json!(format!("{base}.jsonl"));
+    } else if kind.files > 0 {
         params["nFilesPerJob"] = json!(kind.files);
     } else {
         params["noInput"] = json!(true);
@@ -84,6 +95,23 @@ fn parameters(kind: &Kind, base: &str) -> Value {
         params["mergeOutput"] = json!(true);
     }
     params
+}
+
+/// The DAG of the `n`-th task, one node a line: each depends on up to three before it, now and then on their end or failure.
+fn nodes(kind: &Kind, seed: u64, n: usize) -> String {
+    let mut rng = fate::chance(seed, 2, i64::try_from(n).unwrap_or(0));
+    let mut text = String::new();
+    for node in 0..kind.jobs {
+        let mut after = BTreeMap::new();
+        for _ in 0..rng.random_range(0..=3.min(node)) {
+            let on = ["success", "success", "success", "end", "failure"][rng.random_range(0..5)];
+            after.insert(format!("n{}", rng.random_range(0..node)), on);
+        }
+        let after: Vec<Value> = after.into_iter().map(|(node, on)| json!({"node": node, "on": on})).collect();
+        text.push_str(&json!({"name": format!("n{node}"), "after": after}).to_string());
+        text.push('\n');
+    }
+    text
 }
 
 /// The data set that a task reads.

@@ -320,7 +320,7 @@ impl World {
 
     async fn submit(&mut self, kind: usize) -> Result<(), SimError> {
         let n = self.tasks.len() + usize::try_from(self.counts.refused).unwrap_or(0);
-        match submit::submit(&self.ops, &self.kinds[kind], n).await {
+        match submit::submit(&self.ops, &self.kinds[kind], self.scenario.seed, n).await {
             Ok(id) => {
                 self.by_id.insert(id, u32::try_from(self.tasks.len()).unwrap_or(u32::MAX));
                 self.tasks.push(Submitted { id, kind, at_us: self.now_us(), first_us: None });

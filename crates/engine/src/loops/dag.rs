@@ -10,7 +10,10 @@ use panda_core::{
     policy::dag::{Ended, Fate, Kind, fate},
     time::Micros,
 };
-use panda_ops::{Ops, task::dag::Stored};
+use panda_ops::{
+    Ops,
+    task::{dag::Stored, recount::ended},
+};
 use panda_store::{
     Batch, MAX_IN_LIST, Topic,
     query::task::{
@@ -60,17 +63,6 @@ async fn one(ops: &Ops, dataset: i64, task: TaskId, now: Micros) -> Result<Repor
         Some(wish) if wish.seq == 0 => anew::count(ops, dataset, wish).await,
         Some(_) => tell(ops, dataset, &ends, now).await,
     }
-}
-
-/// How a node ended, if it did.
-const fn ended(state: FileState) -> Option<Ended> {
-    Some(match state {
-        FileState::Finished => Ended::Well,
-        FileState::Failed | FileState::Cancelled | FileState::Skipped | FileState::Notmerged => Ended::Badly,
-        FileState::Blocked => Ended::Blocked,
-        FileState::Unneeded => Ended::Unneeded,
-        _ => return None,
-    })
 }
 
 /// What nodes become, by what they were: waited for, state, who is to blame.

@@ -11,6 +11,10 @@ use panda_store::query::{archive, job::file::Total, task};
 
 use crate::{Ops, OpsError};
 
+mod dag;
+
+pub use dag::ended;
+
 /// Every counter of a task's data sets that is not what its rows say, as sentences. A task must stand still while it is looked at, or what moves
 /// meanwhile is told, too.
 pub async fn differences(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError> {
@@ -34,6 +38,9 @@ pub async fn differences(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError>
             say("n_missing", d.n_missing, sum(&|s| matches!(s, FileState::Lost | FileState::Missing)).0);
             say("n_events_used", d.n_events_used, used.1);
             say("n_events_finished", d.n_events_finished, finished.1);
+            if d.is_dag() {
+                wrong.extend(dag::differences(ops, &d).await?);
+            }
         } else {
             let rows = archive::job::file_totals(&ops.store, d.id).await?;
             let sum =

@@ -6,14 +6,17 @@ use std::collections::HashMap;
 use panda_core::{file::FileState, policy::dag::Ended};
 use panda_ops::{
     Ops,
-    task::dag::{PAGE, Stored, read_page},
+    task::{
+        dag::{PAGE, Stored, read_page},
+        recount::ended,
+    },
 };
 use panda_store::{
     Batch, MAX_IN_LIST,
     query::task::dag::{self, EndedNode, Node},
 };
 
-use super::{CHANGES, Changes, blame, ended, settled};
+use super::{CHANGES, Changes, blame, settled};
 use crate::{EngineError, Report};
 
 /// Pages read at a time.
