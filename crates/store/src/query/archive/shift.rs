@@ -61,7 +61,8 @@ statements! {
     [hot] write TEVENT_DROP = "archive.tevent_drop", "DELETE FROM task_event WHERE task_id = :id";
     [hot] write SET_COPY = "archive.set_copy", "INSERT INTO task_archive_set SELECT * FROM task_dataset WHERE task_id = :id";
     [hot] write SET_DROP = "archive.set_drop", "DELETE FROM task_dataset WHERE task_id = :id";
-    [hot] write DAG_DROP = "archive.dag_drop", "DELETE FROM task_dag WHERE dataset_id IN (SELECT id FROM task_dataset WHERE task_id = :id)";
+    [hot] write DAG_DROP = "archive.dag_drop", "DELETE FROM task_dag WHERE dataset_id IN (SELECT id FROM task_dataset WHERE task_id = :id)",
+        mysql: "DELETE g FROM task_dag g JOIN task_dataset d ON d.id = g.dataset_id WHERE d.task_id = :id";
     [hot] write NAME_DROP = "archive.name_drop", "DELETE FROM task_name WHERE person_id = :person AND name = :name AND task_id = :id";
     insert LEFT_ADD = "archive.left_add" => archive_left (task_id: Int), "";
     [hot] write LEFT_DROP = "archive.left_drop", "DELETE FROM archive_left WHERE task_id = :id";
