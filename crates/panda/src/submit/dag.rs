@@ -36,8 +36,8 @@ pub fn check(path: &Path, command: &str) -> Result<Checked, Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("cannot pack {}: {error}", path.display()));
     file.rewind().map_err(failed)?;
     let mut packed = NamedTempFile::new().map_err(failed)?;
-    let mut magic = Vec::new();
-    (&mut file).take(2).read_to_end(&mut magic).map_err(failed)?;
+    let mut magic = [0; 2];
+    file.read_exact(&mut magic).map_err(failed)?;
     file.rewind().map_err(failed)?;
     if magic == [0x1f, 0x8b] {
         std::io::copy(&mut file, packed.as_file_mut()).map_err(failed)?;
