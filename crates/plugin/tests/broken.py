@@ -16,6 +16,8 @@ for line in sys.stdin:
         time.sleep(3600)
     if mode == "slow":
         time.sleep(4)
+    if mode == "one by one":
+        time.sleep(0.4)
     if mode == "nonsense":
         print("Traceback: not JSON", flush=True)
         continue

@@ -127,6 +127,19 @@ async fn peer_answers_are_matched_by_id() {
     assert_eq!((a.unwrap().name.as_str(), b.unwrap().name.as_str()), ("a", "b"));
 }
 
+/// Each answer is in time, all of them together would not be: calls wait for their turn, and the deadline does not count before.
+#[tokio::test]
+async fn peer_a_child_that_answers_one_by_one_is_not_hurried() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, _) = broken(&dir, "one by one");
+    let plugin = Remote::new(Options { max_in_flight: 2, ..options });
+    let names: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+    let answers = futures::future::join_all(names.iter().map(|name| plugin.resolve("vo", name))).await;
+    for (name, answer) in names.iter().zip(answers) {
+        assert_eq!(answer.unwrap().name, *name);
+    }
+}
+
 #[tokio::test]
 async fn peer_a_program_that_is_not_there_is_told() {
     let plugin = Remote::new(Options::new(Kind::Data, "keeper", vec!["/nowhere/keeper".to_owned()]));

@@ -120,7 +120,17 @@ pub const PLUGIN_KEYS: &[Key] = &[
         "30",
         "time for one answer; a plug-in that takes longer is ended and started again",
     ),
+    key(
+        "calls",
+        Kind::Int(1, MAX_CALLS),
+        &[],
+        "8",
+        "calls under way at one time; others wait for their turn, and their deadline does not count before",
+    ),
 ];
+
+/// Most calls of a plug-in at one time.
+const MAX_CALLS: i64 = 1_024;
 
 /// What a plug-in that runs alone can be for.
 const PLUGIN_KINDS: &[&str] = &["data", "brokerage", "retry", "notify"];

@@ -114,6 +114,8 @@ pub struct PluginConfig {
     pub dir: Option<PathBuf>,
     /// Time for one answer.
     pub deadline: Duration,
+    /// Calls under way at one time.
+    pub calls: usize,
 }
 
 impl PluginConfig {
@@ -126,6 +128,7 @@ impl PluginConfig {
             env: env.collect(),
             dir: s.optional("dir").map(PathBuf::from),
             deadline: Duration::from_secs(u64::try_from(s.int("deadline_s")).unwrap_or(1)),
+            calls: usize::try_from(s.int("calls")).unwrap_or(1),
         })
     }
 
@@ -136,6 +139,7 @@ impl PluginConfig {
             env: self.env.clone(),
             dir: self.dir.clone(),
             deadline: self.deadline,
+            max_in_flight: self.calls,
             ..panda_plugin::host::Options::new(self.kind, &self.name, self.command.clone())
         }
     }

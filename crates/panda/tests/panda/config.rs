@@ -99,7 +99,9 @@ fn plugins_are_shown_without_the_values_of_their_environment() {
     let text = "[plugin.keeper]\nkind = \"data\"\ncommand = \"python3\"\nargs = [\"keeper.py\", \"c.json\"]\nenv = [\"TOKEN=geheim\"]\ndir = \"far\"\n";
     let path = program.write("panda.toml", text);
     let shown = program.ok(&["--config", path.to_str().unwrap(), "config", "show"]);
-    for line in ["[plugin.keeper]", "kind = \"data\"", "args = [\"keeper.py\",\"c.json\"]", "env = [\"TOKEN=***\"]", "deadline_s = 30"] {
+    for line in
+        ["[plugin.keeper]", "kind = \"data\"", "args = [\"keeper.py\",\"c.json\"]", "env = [\"TOKEN=***\"]", "deadline_s = 30", "calls = 8"]
+    {
         assert!(shown.contains(line), "{line}: {shown}");
     }
     assert!(!shown.contains("geheim"));

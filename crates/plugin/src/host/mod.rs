@@ -11,7 +11,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::Instant,
+};
 
 use self::link::{Answer, Link};
 use crate::{Error, Kind};
@@ -40,7 +43,8 @@ pub struct Options {
     pub deadline: Duration,
     /// Longest line of an answer, in bytes.
     pub max_line: usize,
-    /// Calls that wait for an answer at one time.
+    /// Calls that wait for an answer at one time; others wait until one of them has it. The deadline of a call does not count before: a child that
+    /// answers one by one has that much time for so many.
     pub max_in_flight: usize,
     /// Pause after a first failure; it doubles with each further one.
     pub backoff: Duration,
@@ -62,7 +66,7 @@ impl Options {
             dir: None,
             deadline: Duration::from_secs(30),
             max_line: 4 << 20,
-            max_in_flight: 64,
+            max_in_flight: 8,
             backoff: Duration::from_secs(1),
             breaker_after: 5,
             breaker_pause: Duration::from_secs(60),
@@ -78,6 +82,8 @@ impl Options {
 #[derive(Debug)]
 pub struct Host {
     options: Options,
+    /// One for each call that may be under way.
+    slots: Semaphore,
     state: Mutex<State>,
     /// The link that is up, for whoever must end it without waiting.
     current: parking_lot::Mutex<Option<Arc<Link>>>,
@@ -96,10 +102,12 @@ impl Host {
     /// A host; the first call starts the child.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, state: Mutex::default(), current: parking_lot::Mutex::default() }
+        let slots = Semaphore::new(options.max_in_flight.max(1));
+        Self { options, slots, state: Mutex::default(), current: parking_lot::Mutex::default() }
     }
     /// Calls a method. Whatever goes wrong is an [`Error`]; the child's own word that there is no such thing is [`Error::Unknown`].
     pub async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, Error> {
+        let _slot = self.slots.acquire().await.map_err(|e| self.later(&e.to_string()))?;
         let link = self.link().await?;
         match link.call(method, params).await {
             Ok(Answer::Result(value)) => match serde_json::from_value(value) {
