@@ -45,6 +45,8 @@ use crate::EngineError;
 const ROWS: usize = 460;
 /// Batches of one turn under way at the same time.
 const AT_ONCE: usize = 4;
+/// Longest name of a job: what the column holds.
+const MAX_NAME: usize = 255;
 /// Rows of a job beside its outputs: the row, the document, the history.
 const OWN_ROWS: usize = 3;
 
@@ -352,6 +354,10 @@ impl Shared<'_> {
         }
         reads.extend(library.map(|l| l.reads.clone()));
         let mut row = setting.row(id, JobKind::Run, place.lane, setting.priority(JobKind::Run, i64::try_from(at).unwrap_or(0)));
+        if let Some((node, _)) = node {
+            // What people know a node by.
+            row.name = Some(format!("{}.{node}", turn.t.name).chars().take(MAX_NAME).collect());
+        }
         if let Some(wait) = library.and_then(|l| l.wait_for) {
             row.state = JobState::Defined;
             row.wait_job = Some(wait);

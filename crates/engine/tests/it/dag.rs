@@ -49,6 +49,7 @@ fn node(job: &Value) -> String {
     let pars = job["jobPars"].as_str().unwrap();
     let name = pars.split('@').nth(1).unwrap().to_owned();
     assert!(pars.contains(&format!("@{name}@ --node {name}")), "{pars}");
+    assert!(job["jobName"].as_str().unwrap().ends_with(&format!(".{name}")), "{}", job["jobName"]);
     name
 }
 /// Takes the jobs that are there.
