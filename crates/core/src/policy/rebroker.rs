@@ -76,14 +76,19 @@ pub struct Stay {
 }
 
 impl Limits {
-    /// Whether a job has waited for so long that it is taken away unless its task gets on there: the limit, seconds.
+    /// How long an analysis job waits at a queue in this state, seconds; none = for ever.
     #[must_use]
-    pub fn overdue(&self, stay: &Stay, now: Micros) -> Option<i64> {
-        let limit_s = match stay.queue {
+    pub fn limit(&self, queue: QueueState) -> Option<i64> {
+        let limit_s = match queue {
             QueueState::Offline | QueueState::Test => self.closed_s,
             QueueState::Online | QueueState::Brokeroff | QueueState::Paused => self.idle_s,
         };
-        (limit_s > 0 && now.0.saturating_sub(stay.since.0) > limit_s.saturating_mul(1_000_000)).then_some(limit_s)
+        Some(limit_s).filter(|s| *s > 0)
+    }
+    /// Whether a job has waited for so long that it is taken away unless its task gets on there: the limit, seconds.
+    #[must_use]
+    pub fn overdue(&self, stay: &Stay, now: Micros) -> Option<i64> {
+        self.limit(stay.queue).filter(|s| now.0.saturating_sub(stay.since.0) > s.saturating_mul(1_000_000))
     }
     /// From when on a start or an end of another job of the task at the queue counts as getting on.
     #[must_use]

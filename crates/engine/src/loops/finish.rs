@@ -22,7 +22,7 @@ use panda_core::{
 use panda_ops::{
     Ops,
     job::{
-        account::{self, Deltas, End},
+        account::{self, End},
         ending::Ending,
         judge,
     },
@@ -202,19 +202,26 @@ fn check(look: &dyn Look, case: &mut Case) {
     }
 }
 
+/// Files and bytes that data sets of the catalogue get in a batch.
+type Registered = BTreeMap<i64, (i64, i64)>;
+
 async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineError> {
     let mut ending = Ending::asking(ops, now.0).await?;
-    let mut builds = Vec::new();
+    let (mut builds, mut registered) = (Vec::new(), Registered::new());
     for case in cases {
         report::delete(&mut ending.batch, case.report.job_id, case.report.attempt);
         let Some(job) = &case.job else { continue };
         if job.state != JobState::Holding || job.attempt != case.report.attempt {
             continue; // Killed or retried meanwhile: the report has no more to say.
         }
-        one(ops, &mut ending, job, case, now).await?;
+        one(ops, &mut ending, job, case, &mut registered, now).await?;
         if job.kind == JobKind::Build {
             builds.push(job.id);
         }
+    }
+    // One growth for a data set, however many of the jobs write to it.
+    for (dataset, (files, bytes)) in registered {
+        dataset::grow(&mut ending.batch, dataset, files, bytes);
     }
     ops.store.apply(ending.finish()).await?;
     for build in builds {
@@ -223,7 +230,14 @@ async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineErro
     Ok(())
 }
 
-async fn one(ops: &Ops, ending: &mut Ending<'_>, job: &JobRow, case: &Case, now: Micros) -> Result<(), EngineError> {
+async fn one(
+    ops: &Ops,
+    ending: &mut Ending<'_>,
+    job: &JobRow,
+    case: &Case,
+    registered: &mut Registered,
+    now: Micros,
+) -> Result<(), EngineError> {
     let report = &case.final_report;
     let mut after = job.clone();
     after.sub_state.clone_from(&report.sub_state);
@@ -238,7 +252,7 @@ async fn one(ops: &Ops, ending: &mut Ending<'_>, job: &JobRow, case: &Case, now:
         (false, false) => JobState::Failed,
     };
     errors(&mut after, report, case.matched.problem.as_deref());
-    let settled = store_files(ops, &mut ending.batch, &mut ending.deltas, &after, case).await?;
+    let settled = store_files(ops, ending, &after, case, registered).await?;
     let mut end = End::new(job, after, &case.inputs, &[], Actor::Finisher);
     end.open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();
     end.said.clone_from(&case.said);
@@ -281,7 +295,14 @@ fn errors(after: &mut JobRow, report: &Final, problem: Option<&str>) {
 }
 
 /// Settles stored outputs and registers them; the answer lists the rows that are settled. `job` is the job as it becomes.
-async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &JobRow, case: &Case) -> Result<Vec<i64>, EngineError> {
+async fn store_files(
+    ops: &Ops,
+    ending: &mut Ending<'_>,
+    job: &JobRow,
+    case: &Case,
+    registered: &mut Registered,
+) -> Result<Vec<i64>, EngineError> {
+    let (batch, deltas) = (&mut ending.batch, &mut ending.deltas);
     let mut settled = Vec::new();
     let measured = &case.final_report.measured;
     let Some(result) = JobResult::of(job.state, job.sub_state.as_deref()) else { return Ok(settled) };
@@ -296,7 +317,6 @@ async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &Jo
         }
         return Ok(settled);
     }
-    let mut registered: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     for (file, stored) in &case.matched.stored {
         let mut row = written(file, stored, measured.get(&stored.lfn), file.state);
         let Some(o) = output(&account::output_use(&row, true, false), result) else { continue };
@@ -307,7 +327,7 @@ async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &Jo
             deltas.add(file.dataset_id, &o.deltas);
         }
         if o.state == FileState::Finished {
-            register(ops, batch, job, &row, case.away.get(&row.lfn), &mut registered).await?;
+            register(ops, batch, job, &row, case.away.get(&row.lfn), registered).await?;
         }
     }
     // Absent ones, and patterns and split outputs in whose place further files come.
@@ -333,11 +353,8 @@ async fn store_files(ops: &Ops, batch: &mut Batch, deltas: &mut Deltas, job: &Jo
             deltas.add(Some(dataset), &o.deltas);
         }
         if o.state == FileState::Finished {
-            register(ops, batch, job, &row, case.away.get(&row.lfn), &mut registered).await?;
+            register(ops, batch, job, &row, case.away.get(&row.lfn), registered).await?;
         }
-    }
-    for (dataset, (files, bytes)) in registered {
-        dataset::grow(batch, dataset, files, bytes);
     }
     Ok(settled)
 }
@@ -363,7 +380,7 @@ async fn register(
     job: &JobRow,
     file: &JobFile,
     away: Option<&String>,
-    registered: &mut BTreeMap<i64, (i64, i64)>,
+    registered: &mut Registered,
 ) -> Result<(), EngineError> {
     if !matches!(file.role, FileRole::Output | FileRole::Log) {
         return Ok(());

@@ -161,26 +161,44 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Analysis jobs that wait for long at a queue where nothing of their task gets on.
+    /// Analysis jobs that wait for long at a queue where nothing of their task gets on. Only lanes that hold such jobs are read.
     async fn idle(&mut self) -> Result<(), EngineError> {
-        let least = [&settings::IDLE_S, &settings::CLOSED_S].iter().map(|s| self.settings.least_int(s)).filter(|n| *n > 0).min();
-        let Some(least) = least else { return Ok(()) };
-        let before = self.now.0.saturating_sub(least.saturating_mul(1_000_000));
-        for state in WAITING {
-            let mut after = JobId(0);
-            while self.taken < JOBS_A_STEP {
-                let page = waiting::since(&self.ops.store, *state, after, before, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = last.id;
-                let mut stuck: BTreeMap<(QueueId, TaskId, i64), Vec<JobRow>> = BTreeMap::new();
-                for j in page {
-                    if let (Some(queue), Some(task), Some(limit_s)) = (j.queue_id, j.task_id, self.overdue(&j).await?) {
-                        stuck.entry((queue, task, limit_s)).or_default().push(j);
-                    }
+        let queues = self.ops.queues().await?;
+        let mut lanes: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for lane in queues.lanes.values().flatten() {
+            if label::class(self.settings, &lane.vo, &lane.label) == label::ANALYSIS
+                && let Some(queue) = self.queues.facts(self.ops, lane.queue_id).await?.state
+                && let Some(limit_s) = self.limits(&lane.vo, &lane.label).limit(queue)
+            {
+                lanes.entry(limit_s).or_default().push(lane.id.0);
+            }
+        }
+        for (limit_s, mut lanes) in lanes {
+            lanes.sort_unstable();
+            let before = self.now.0.saturating_sub(limit_s.saturating_mul(1_000_000));
+            for some in lanes.chunks(panda_store::MAX_IN_LIST) {
+                for state in WAITING {
+                    self.idle_in(*state, some, before).await?;
                 }
-                for ((queue, task, limit_s), jobs) in stuck {
-                    self.leave(queue, task, limit_s, jobs).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn idle_in(&mut self, state: JobState, lanes: &[i64], before: i64) -> Result<(), EngineError> {
+        let mut after = JobId(0);
+        while self.taken < JOBS_A_STEP {
+            let page = waiting::since(&self.ops.store, state, lanes, after, before, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            let mut stuck: BTreeMap<(QueueId, TaskId, i64), Vec<JobRow>> = BTreeMap::new();
+            for j in page {
+                if let (Some(queue), Some(task), Some(limit_s)) = (j.queue_id, j.task_id, self.overdue(&j).await?) {
+                    stuck.entry((queue, task, limit_s)).or_default().push(j);
                 }
+            }
+            for ((queue, task, limit_s), jobs) in stuck {
+                self.leave(queue, task, limit_s, jobs).await?;
             }
         }
         Ok(())
