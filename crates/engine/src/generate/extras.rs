@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::job::{Reads, Setting};
 
+/// The word by which clients know a scout (`spec/engine.md` section 6.3).
+const SCOUT: &str = "sj";
+
 impl Setting<'_> {
     /// Keys that the jobs of a kind share, and those of one job: steps around the payload, its container, how outputs are stored, the list of
     /// inputs as a file.
@@ -12,6 +15,9 @@ impl Setting<'_> {
         let (mut common, mut own) = (Map::new(), Map::new());
         if kind != JobKind::Run {
             return (common, own);
+        }
+        if self.scouts {
+            own.insert("specialHandling".into(), SCOUT.into());
         }
         if let Some(word) = self.params.alt_stage_out.as_deref().filter(|w| !w.is_empty()) {
             common.insert("altStageOut".into(), word.into());

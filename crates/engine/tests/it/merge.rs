@@ -7,6 +7,7 @@ use std::{
 
 use panda_core::{id::TaskId, job::report::Reported, task::state::TaskState};
 use panda_engine::loops::{self, LoopKind};
+use panda_ops::task::command;
 use panda_store::query::hold;
 use serde_json::{Value, json};
 
@@ -117,4 +118,51 @@ async fn failed_merges_count_once_for_their_queue(w: &World) {
     assert_eq!(held().await, [want]);
 }
 
-cases!(failed_merges_count_once_for_their_queue, every_file_is_merged_once_with_its_job, merging_goes_on_after_a_crash);
+/// 7.1: merge jobs ask for what the first ones used: the 75th percentile of their memory and 10 % more, half as much time again as the longest took.
+async fn merge_jobs_ask_for_what_the_first_ones_used(w: &World) {
+    w.scouts(10).await;
+    panda_ops::setting::set(&w.ops, &crate::world::prod(), "scout.first_mark", "", "", "0").await.unwrap();
+    let id = w.submit(merged("user.alice.t", 130, 18)).await;
+    w.settle().await;
+    command::avalanche(&w.ops, &crate::world::prod(), id).await.unwrap();
+    w.settle().await;
+    for _ in 0..120 {
+        let job = w.job().await.unwrap();
+        assert_ne!(job["processingType"], json!("pmerge"));
+        w.finish(&job, "x").await;
+    }
+    w.settle().await;
+    let mut n = 0;
+    while w.counters(id).await[0].3 < 100 {
+        let job = w.job().await.unwrap();
+        assert_eq!((&job["processingType"], &job["maxWalltime"]), (&json!("pmerge"), &json!(0)), "nothing is measured yet");
+        n += 1;
+        w.report(&job, Reported::Running, |_| {}).await;
+        w.pass(1_000 + n);
+        let report = w.store(&job, "x");
+        w.report(&job, Reported::Finished, |u| {
+            u.report = Some(report);
+            u.metrics.insert("max_pss".into(), json!(3_000_000));
+        })
+        .await;
+        w.settle().await;
+    }
+    w.pass(3_600);
+    w.settle().await;
+    let mut last = (0, 0);
+    while let Some(job) = w.job().await {
+        if job["processingType"] == json!("pmerge") {
+            last = (job["minRamCount"].as_i64().unwrap(), job["maxWalltime"].as_i64().unwrap());
+        }
+        w.finish(&job, "x").await;
+        w.settle().await;
+    }
+    assert_eq!((last, w.task(id).await.state), ((3_300, (1_000 + n) * 3 / 2), TaskState::Done));
+}
+
+cases!(
+    merge_jobs_ask_for_what_the_first_ones_used,
+    failed_merges_count_once_for_their_queue,
+    every_file_is_merged_once_with_its_job,
+    merging_goes_on_after_a_crash
+);

@@ -93,6 +93,7 @@ async fn scouts_come_first_and_tell_what_the_rest_needs(w: &World) {
     assert_eq!((t.state, first.len()), (TaskState::Scouting, 10));
     assert!(first.iter().all(|j| j.ram_mb == 2_000 && j.walltime_s == 0 && j.disk_mb == 0), "as the task asked");
     let running = run(w, 10).await;
+    assert!(running.iter().all(|j| j["specialHandling"] == "sj"), "6.3: as clients know scouts");
     for job in &running[..4] {
         done(w, job, &usual()).await;
     }
@@ -122,6 +123,7 @@ async fn scouts_come_first_and_tell_what_the_rest_needs(w: &World) {
         done(w, job, &usual()).await;
     }
     while let Some(job) = w.job().await {
+        assert!(job.get("specialHandling").is_none(), "the rest are no scouts");
         w.finish(&job, "x").await;
     }
     w.settle().await;

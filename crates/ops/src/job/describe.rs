@@ -116,6 +116,13 @@ fn put(m: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     }
 }
 
+/// Words on how the job is treated, joined by commas: of its dictionary, and debug mode.
+fn special(p: &Parts<'_>) -> Option<Value> {
+    let made = p.dictionary.get("specialHandling").and_then(Value::as_str).filter(|w| !w.is_empty() && *w != job_dict::MISSING);
+    let words: Vec<&str> = made.into_iter().chain(p.job.debug.then_some("debug")).collect();
+    (!words.is_empty()).then(|| words.join(",").into())
+}
+
 fn from_row(m: &mut Map<String, Value>, p: &Parts<'_>) {
     let j = p.job;
     let time = |us: i64| Some(datetime::marker(us));
@@ -141,7 +148,7 @@ fn from_row(m: &mut Map<String, Value>, p: &Parts<'_>) {
         ("maxAttempt", number(j.max_attempt)),
         ("jobStatus", text(Some(j.state.as_str()))),
         ("jobSubStatus", text(j.sub_state.as_deref())),
-        ("specialHandling", j.debug.then(|| Value::from("debug"))),
+        ("specialHandling", special(p)),
         ("jobName", text(j.name.as_deref())),
         ("processingType", text(j.processing_type.as_deref())),
         ("minRamCount", number(j.ram_mb)),
