@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct File<'a> {
     pub(super) url: &'a str,
     pub(super) session: &'a Session,
+    /// Whether it must outlive a crash; a simulation's need not, and stays without any sync.
+    pub(super) durable: bool,
 }
 
 impl File<'_> {
@@ -45,9 +47,10 @@ impl Target for File<'_> {
     async fn step(&mut self, number: i64, hash: &str, ddl: &[String]) -> Result<(), OpenError> {
         // Syncing each of some hundred steps would cost a second; a crash leaves a prefix, which is what a restart continues from.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX));
-        self.batch(&format!("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; {}", ddl.iter().map(|d| format!("{d};")).collect::<String>()))?;
+        let (before, after) = if self.durable { ("PRAGMA synchronous = NORMAL;", "; PRAGMA synchronous = FULL") } else { ("", "") };
+        self.batch(&format!("{before} BEGIN IMMEDIATE; {}", ddl.iter().map(|d| format!("{d};")).collect::<String>()))?;
         let done = self.session.execute(&own::RECORD, &vec![("step", number.into()), ("hash", hash.into()), ("now", now.into())]);
-        let done = done.map_err(|e| self.wrong(e)).and_then(|_| self.batch("COMMIT; PRAGMA synchronous = FULL"));
+        let done = done.map_err(|e| self.wrong(e)).and_then(|_| self.batch(&format!("COMMIT{after}")));
         if done.is_err() {
             let _ = self.batch("ROLLBACK");
         }

@@ -43,7 +43,7 @@ pub(super) async fn open(url: &str, path: &Path, migrate: bool, wake: Wake) -> R
     let lock = lock::take(url, path)?;
     let texts = Arc::new(Texts::new(Dialect::Sqlite));
     let session = Session::writer(url, path, Arc::clone(&texts))?;
-    let mut target = migrate::File { url, session: &session };
+    let mut target = migrate::File { url, session: &session, durable: true };
     crate::migrate::run(&mut target, migrate).await?;
     let statement = |source| OpenError::Statement { url: url.to_owned(), source };
     let readers = Readers::Threads(Threads::start(path, &texts).map_err(statement)?);
@@ -56,7 +56,7 @@ pub(super) async fn scratch(path: &Path, wake: Wake) -> Result<Sqlite, OpenError
     let url = format!("sqlite:{}", path.display());
     let lock = lock::take(&url, path)?;
     let session = Session::scratch(&url, path, Arc::new(Texts::new(Dialect::Sqlite)))?;
-    crate::migrate::run(&mut migrate::File { url: &url, session: &session }, true).await?;
+    crate::migrate::run(&mut migrate::File { url: &url, session: &session, durable: false }, true).await?;
     let alone = Arc::new(Alone::new(session, lock));
     Ok(Sqlite { writer: Writer::Caller(alone.clone()), readers: Readers::Caller(alone), commons: Arc::default(), wake })
 }
@@ -65,7 +65,7 @@ pub(super) async fn scratch(path: &Path, wake: Wake) -> Result<Sqlite, OpenError
 pub(super) async fn plan(url: &str, path: &Path) -> Result<Vec<String>, OpenError> {
     let _lock = lock::take(url, path)?;
     let session = Session::writer(url, path, Arc::new(Texts::new(Dialect::Sqlite)))?;
-    crate::migrate::plan(&mut migrate::File { url, session: &session }).await
+    crate::migrate::plan(&mut migrate::File { url, session: &session, durable: true }).await
 }
 
 /// Runs statements as they are.

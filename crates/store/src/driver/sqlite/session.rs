@@ -28,7 +28,7 @@ const WRITER_CACHE_KB: i32 = 65_536;
 /// Page cache of a reader, kB; the operating system holds the rest.
 const READER_CACHE_KB: i32 = 8_192;
 /// Page cache of a simulation, kB: what is hot in a day of a whole experiment.
-const SCRATCH_CACHE_KB: i32 = 900_000;
+const SCRATCH_CACHE_KB: i32 = 700_000;
 
 /// A connection and the compiled statements.
 pub(super) struct Session {
