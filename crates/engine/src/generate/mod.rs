@@ -3,6 +3,7 @@
 pub mod assign;
 pub mod broker;
 pub mod build;
+mod cut;
 mod extras;
 pub mod gate;
 pub mod job;

@@ -1,6 +1,6 @@
 //! One task's turn: reads ready rows, asks gate and broker, splits, and has the jobs written (`spec/engine.md` sections 5.5 and 6.1).
 
-use std::{collections::HashMap, hash::Hasher, ops::Range, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use panda_core::{
     file::FileState,
@@ -9,9 +9,8 @@ use panda_core::{
         names,
         resource::Types,
         scout::Part,
-        split::{self, Row, Stop},
+        split::{self, Stop},
     },
-    setting::feed as settings,
     task::state::TaskState,
     time::Micros,
 };
@@ -34,6 +33,7 @@ use serde_json::json;
 
 use super::{
     broker,
+    cut::Cut,
     gate::{self, Gate},
     node,
     place::{Place, Places},
@@ -97,18 +97,6 @@ pub struct Turn<'a> {
     pub names: Names,
     /// The present time.
     pub now: Micros,
-}
-
-/// What splitting came to.
-#[derive(Debug, Default)]
-struct Cut {
-    jobs: Vec<Job>,
-    /// Where each secondary set stands.
-    next: Vec<usize>,
-    /// Why rows are left.
-    stop: Option<Stop>,
-    /// Rows that no job will have (`skipShortOutput`).
-    short: Option<Range<usize>>,
 }
 
 /// Makes at most `most` jobs ([`JOBS`] or less) of at most `windows` windows of rows.
@@ -222,7 +210,7 @@ async fn wait_for_scouts(ops: &Ops, t: &TaskRow, datasets: &[TaskDataset], now: 
 }
 
 /// Memory of a file's job, MB in the task's unit: retries give some files more than the task's, less is the task's.
-fn memory(f: &TaskFile, task_mb: i64) -> i64 {
+pub(super) fn memory(f: &TaskFile, task_mb: i64) -> i64 {
     f.ram_mb.max(task_mb)
 }
 
@@ -285,84 +273,6 @@ impl Turn<'_> {
             _ => String::new(),
         }
     }
-    fn row(&self, f: &TaskFile, fields: &[usize]) -> Row {
-        let field = if fields.is_empty() {
-            0
-        } else {
-            let mut h = std::hash::DefaultHasher::new();
-            h.write(self.middle(fields, Some(f)).as_bytes());
-            h.finish()
-        };
-        Row {
-            file: f.file_no,
-            bytes: f.fsize.unwrap_or(0),
-            events: f.n_events.unwrap_or(0),
-            range: f.first_event.zip(f.last_event),
-            boundary: f.boundary,
-            lumiblock: f.lumiblock,
-            ram_mb: memory(f, self.refined.plan.needs.ram.mb),
-            field,
-            set: 0,
-        }
-    }
-    /// Draws queues and splits for each as many jobs as it gets before the next is drawn.
-    async fn cut(&mut self, places: &mut Places, complete: bool, at_most: usize) -> Result<Cut, EngineError> {
-        let fields = self.fields();
-        let rows: Vec<Row> = self.files.iter().map(|f| self.row(f, &fields)).collect();
-        let mut hands: Vec<split::Secondary> = self.sets.iter().map(|s| s.hand.clone()).collect();
-        let mut cut = Cut { next: hands.iter().map(|h| h.next).collect(), ..Cut::default() };
-        let usual = self.ops.settings().await?.int(&settings::JOBS_A_DRAW, &self.t.vo, &self.t.label);
-        let usual =
-            if self.scouts { scout::first(&*self.ops.settings().await?, self.t).1 } else { usize::try_from(usual).unwrap_or(1).max(1) };
-        let mut at = 0;
-        while at < rows.len() && cut.jobs.len() < at_most {
-            let ram = rows[at].ram_mb;
-            let end = at + rows[at..].iter().take_while(|r| r.ram_mb == ram).count();
-            let complete = complete || end < rows.len();
-            let Some(place) = places.draw(self, ram).await? else {
-                // Rows of another memory may find a queue; these wait until they are all that is left.
-                at = end;
-                continue;
-            };
-            let rules = self.refined.plan.rules(&self.places[place].site, self.scouts);
-            let most = self.places[place].jobs_a_draw.unwrap_or(usual).min(at_most - cut.jobs.len());
-            let found = split::split(&rows[at..end], &hands, &rules, complete, most);
-            let n = found.chunks.len();
-            for c in found.chunks {
-                let rows = c.master.start + at..c.master.end + at;
-                self.grow_walltime(place, rows.clone());
-                cut.jobs.push(Job { place, rows, picks: c.secondary });
-            }
-            for (hand, next) in hands.iter_mut().zip(&found.next) {
-                hand.next = *next;
-            }
-            cut.next = found.next;
-            at += found.left;
-            let short = n > 0 && at == end && complete && self.is_short(&rows, cut.jobs.last().map(|j| j.rows.clone()));
-            if short {
-                cut.short = cut.jobs.pop().map(|j| j.rows);
-            }
-            if let Some(stop) = found.stop.filter(|s| *s != Stop::Enough || cut.jobs.len() >= at_most) {
-                cut.stop = Some(stop);
-                // Rows of another memory do not wait for these.
-                if end == rows.len() || stop != Stop::Grows || n > 0 {
-                    break;
-                }
-                at = end;
-            }
-        }
-        if cut.stop.is_none() && (at < rows.len() || places.held().is_some()) {
-            cut.stop = Some(Stop::Enough);
-        }
-        Ok(cut)
-    }
-    /// The jobs of a place get the time of the longest of them.
-    fn grow_walltime(&mut self, place: usize, rows: Range<usize>) {
-        let sum = |of: fn(&TaskFile) -> Option<i64>| self.files[rows.clone()].iter().filter_map(of).fold(0, i64::saturating_add);
-        let (events, bytes) = (sum(|f| f.n_events), sum(|f| f.fsize));
-        let place = &mut self.places[place];
-        place.walltime_s = place.walltime_s.max(scout::walltime(&place.refined.plan, &place.site, events, bytes));
-    }
     /// What the task is when it has these jobs: scouts are first jobs that others wait for.
     fn enters(&self, master: &TaskDataset, part: Part, jobs: &[Job], grows: bool) -> Enters {
         match part {
@@ -375,13 +285,6 @@ impl Turn<'_> {
                 if left { Enters::Scouting(Some(i64::try_from(taken).unwrap_or(i64::MAX))) } else { Enters::Running }
             }
         }
-    }
-    /// Whether a last job has fewer files or events than each job is to have, and the task wants none of those.
-    fn is_short(&self, rows: &[Row], job: Option<Range<usize>>) -> bool {
-        let l = &self.refined.plan.limits;
-        let Some(job) = job.filter(|_| self.refined.plan.split.skip_short_output) else { return false };
-        let events: i64 = rows[job.clone()].iter().map(|r| r.events).sum();
-        l.files.is_some_and(|n| job.len() < n) || (l.files.is_none() && l.events.is_some_and(|n| events < n))
     }
     /// No job can be made now: says why when nothing will change that by itself.
     async fn none(&self, master: &TaskDataset, cut: &Cut, waits: bool) -> Result<Report, EngineError> {
