@@ -133,8 +133,9 @@ impl Source {
     }
 }
 
+/// A row that no data set has. Its cursor only says that the listing is under way: where it stands is the number of rows.
 fn pseudo(lfn: String, n_events: Option<i64>) -> Item {
-    plain(DatasetFile { lfn, n_events, ..DatasetFile::default() })
+    Item { file: DatasetFile { lfn, n_events, ..DatasetFile::default() }, cursor: Cursor { part: 1, after: String::new() } }
 }
 
 fn plain(file: DatasetFile) -> Item {

@@ -348,3 +348,27 @@ async fn a_dag_that_is_listed_in_part() {
     assert!(rows.iter().zip(1..).all(|(f, n)| f.seq == n && f.lfn == format!("n{:05}", n - 1)));
     w.close().await;
 }
+
+/// One that is finished while it is listed: a retry lists the rest of it.
+#[tokio::test]
+async fn a_dag_that_is_finished_before_it_is_listed() {
+    let w = World::on(Backend::Sqlite).await;
+    let lines: Vec<String> = (0..10_000).map(|n| line(&format!("n{n:05}"), if n == 0 { &[] } else { &["n00000"] })).collect();
+    std::fs::write(w.ops.blobs.cache_path("e.jsonl").unwrap(), lines.join("\n")).unwrap();
+    let mut params = prun("user.alice.cut", 1);
+    let map = params.as_object_mut().unwrap();
+    for key in ["noInput", "nEvents", "nEventsPerJob"] {
+        map.remove(key);
+    }
+    map.insert("dag".into(), json!("e.jsonl"));
+    let id = w.submit(params).await;
+    panda_engine::loops::step(LoopKind::Refine, &w.ops, w.ops.now()).await.unwrap();
+    assert_eq!(w.rows(id, "dag").await.len(), 9_600);
+    command::finish(&w.ops, &alice(), id, false).await.unwrap();
+    w.settle().await;
+    assert!(w.task(id).await.state.is_final());
+    again(&w, id).await;
+    let got = states(&w, id).await;
+    assert_eq!((got.len(), got.values().filter(|s| **s == FileState::Pending).count()), (10_000, 9_999));
+    w.close().await;
+}

@@ -181,7 +181,7 @@ statements! {
     [hot] write LOOK_CHILDREN = "task_dataset.look_children", "UPDATE task_dataset SET look_us = 0 WHERE look_us > 0 AND task_id IN (SELECT t.id FROM task t WHERE t.parent_id = :id)",
         mysql: "UPDATE task_dataset d JOIN task t ON t.id = d.task_id SET d.look_us = 0 WHERE t.parent_id = :id AND d.look_us > 0";
     [hot] write ENDED = "task_dataset.ended", "UPDATE task_dataset SET state = :state, todo = NULL, look_us = NULL, is_open = 0 WHERE id = :id";
-    [hot] write REOPEN = "task_dataset.reopen", "UPDATE task_dataset SET state = CASE WHEN role IN ('input', 'pseudo_input') THEN 'ready' ELSE 'defined' END WHERE task_id = :task AND state IN ('done', 'finished', 'failed', 'removed')";
+    [hot] write REOPEN = "task_dataset.reopen", "UPDATE task_dataset SET look_us = CASE WHEN role IN ('input', 'pseudo_input') AND (part > 0 OR part_after IS NOT NULL) THEN 0 ELSE look_us END, state = CASE WHEN role IN ('input', 'pseudo_input') AND (part > 0 OR part_after IS NOT NULL) THEN 'feeding' WHEN role IN ('input', 'pseudo_input') THEN 'ready' ELSE 'defined' END WHERE task_id = :task AND state IN ('done', 'finished', 'failed', 'removed')";
     [hot] read WITH_WORK = "task_dataset.with_work", "SELECT DISTINCT task_id FROM task_dataset WHERE todo = :todo AND task_id > :after ORDER BY task_id LIMIT :n";
     [hot] write DELETE = "task_dataset.delete", "DELETE FROM task_dataset WHERE task_id = :task AND role = :role";
 }
@@ -347,9 +347,11 @@ pub async fn with_work(store: &Store, todo: Todo, after: TaskId, n: i64) -> Resu
 pub fn take_serials(batch: &mut Batch, id: i64, expected: i64, n: i64) {
     batch.guard(&SERIAL, vec![("n", n.into()), ("id", id.into()), ("expected", expected.into())], 1);
 }
-/// Its ended task is taken up again: the data sets are as before its end, inputs listed as far as they were.
+/// Its ended task is taken up again: the data sets are as before its end. An input that was not listed to its end, which its cursor tells, is
+/// listed on.
 pub fn reopen(batch: &mut Batch, task: TaskId) {
     batch.exec(&REOPEN, vec![("task", task.into())]);
+    batch.wake(crate::Topic::Inputs);
 }
 /// Its task has ended: nothing is to be done for it, and it watches no data set any more. `state`: `done`, `finished`, `failed`.
 pub fn ended(batch: &mut Batch, id: i64, state: &str) {
