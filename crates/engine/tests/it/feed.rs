@@ -5,10 +5,7 @@ use panda_engine::{
     feed,
     loops::{self, LoopKind},
 };
-use panda_ops::task::{
-    self,
-    command::{self, Retry},
-};
+use panda_ops::task::command::{self, Retry};
 use panda_store::{
     Batch, IdKind,
     query::{
@@ -341,7 +338,7 @@ async fn lost_files_and_found_ones(w: &World) {
     input::lose(&mut batch, d, &["b".to_owned()], false);
     input::lose(&mut batch, d, &["c".to_owned()], true);
     w.ops.store.apply(batch).await.unwrap();
-    task::command::reload_input(&w.ops, &alice(), id, false).await.unwrap();
+    command::reload_input(&w.ops, &alice(), id, false).await.unwrap();
     w.settle().await;
     let job = w.job().await.unwrap();
     assert_eq!(job["inFiles"], json!("b"));
@@ -368,7 +365,7 @@ async fn reload_input_takes_new_files_and_failed_ones(w: &World) {
     assert_eq!(finish_all(w).await, 1);
     assert_eq!(w.task(id).await.state, TaskState::Finished);
     w.files("d", "closed", named(&["a"])).await;
-    task::command::reload_input(&w.ops, &alice(), id, false).await.unwrap();
+    command::reload_input(&w.ops, &alice(), id, false).await.unwrap();
     w.settle().await;
     let rows = w.rows(id, "IN").await;
     assert_eq!(lfns(&rows), ["b", "c", "a"], "what is new comes behind");
