@@ -11,6 +11,7 @@ pub mod dataset;
 pub mod effect;
 pub mod endpoint;
 mod error;
+pub mod event;
 pub mod file;
 pub mod hold;
 pub mod job;

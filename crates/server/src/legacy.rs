@@ -13,7 +13,7 @@ use crate::args::{self, Given};
 use crate::ctx::Ctx;
 use crate::methods::{self, Space};
 use panda_wire::pilot::{GET_JOB_NAMES, UPDATE_JOB_NAMES, WORKER_STATUS_NAMES, rename};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// One method of the old wire.
 pub struct Old {
@@ -65,9 +65,18 @@ const METHODS: &[Old] = &[
         answer: answers::proxy,
     },
     Old { name: "get_user_secrets", target: "creds/get_user_secrets", names: &[("keys", "keys")], answer: answers::secrets },
-    // The event service is not part of this system yet: there are no ranges, and none is taken back.
-    Old { name: "getEventRanges", target: "", names: &[], answer: |_, _| Answer::document(json!({"StatusCode": 0, "eventRanges": []})) },
-    Old { name: "updateEventRanges", target: "", names: &[], answer: |_, request| answers::event_ranges(request) },
+    Old {
+        name: "getEventRanges",
+        target: "event/acquire_event_ranges",
+        names: &[("pandaID", "job_id"), ("jobsetID", "jobset_id"), ("taskID", "task_id"), ("nRanges", "n_ranges")],
+        answer: |outcome, _| answers::event_ranges(outcome),
+    },
+    Old {
+        name: "updateEventRanges",
+        target: "event/update_event_ranges",
+        names: &[("eventRanges", "event_ranges"), ("version", "version")],
+        answer: |outcome, _| answers::event_ranges(outcome),
+    },
     Old {
         name: "setDebugMode",
         target: "job/set_debug_mode",

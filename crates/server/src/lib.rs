@@ -14,6 +14,7 @@ pub mod body;
 pub mod creds;
 pub mod ctx;
 pub mod dispatch;
+pub mod event;
 pub mod file_server;
 pub mod job;
 pub mod legacy;

@@ -9,6 +9,7 @@
 //! row beside its siblings here. Nothing else.
 
 mod creds;
+mod event;
 mod file_server;
 mod job;
 mod metaconfig;
@@ -164,9 +165,20 @@ impl Method {
 
 /// Every row, module by module.
 pub fn all() -> impl Iterator<Item = &'static Method> {
-    [system::ROWS, file_server::ROWS, task::ROWS, job::ROWS, pilot::ROWS, creds::ROWS, metaconfig::ROWS, statistics::ROWS, own::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        system::ROWS,
+        file_server::ROWS,
+        task::ROWS,
+        job::ROWS,
+        pilot::ROWS,
+        event::ROWS,
+        creds::ROWS,
+        metaconfig::ROWS,
+        statistics::ROWS,
+        own::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Finds a method by `module/name` (or `name` alone where the module is empty).

@@ -6,6 +6,7 @@
 pub mod brake;
 pub mod broker;
 pub mod dag;
+pub mod events;
 pub mod feed;
 pub mod label;
 pub mod load;

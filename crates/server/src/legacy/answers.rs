@@ -195,12 +195,7 @@ pub(super) fn secrets(outcome: Result<Answer, Refusal>, request: &Map<String, Va
     Answer::document(json!([true, data]))
 }
 
-/// Nothing is taken: one `false` for each range that was sent.
-pub(super) fn event_ranges(request: &Map<String, Value>) -> Answer {
-    let count = match request.get("eventRanges") {
-        Some(Value::String(text)) => serde_json::from_str::<Vec<Value>>(text).map_or(0, |list| list.len()),
-        Some(Value::Array(list)) => list.len(),
-        _ => 0,
-    };
-    Answer::document(json!({"StatusCode": 0, "Returns": vec![false; count], "Commands": {}}))
+/// The data of the new answer is the old one.
+pub(super) fn event_ranges(outcome: Result<Answer, Refusal>) -> Answer {
+    data(outcome).map_or_else(|answer| answer, |data| Answer::document(data.into_value()))
 }

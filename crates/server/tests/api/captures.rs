@@ -5,13 +5,12 @@ use crate::support::{Ask, get, gzip, post, server};
 use serde_json::Value;
 
 /// Methods that belong to later parts of the system.
-const LATER: [&str; 8] = [
+const LATER: [&str; 7] = [
     "/api/v1/workflow/",
     "/server/panda/put_workflow_request",
     "/server/panda/relay_idds_command",
     "/server/panda/execute_idds_workflow_command",
     "/server/panda/putEventPickingRequest",
-    "/api/v1/event/",
     "/oidc",
     "/.well-known/",
 ];

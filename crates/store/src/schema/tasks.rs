@@ -63,6 +63,15 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE task_dag (dataset_id ID NOT NULL, first_seq INT NOT NULL, doc DOC NOT NULL, PRIMARY KEY (dataset_id, first_seq)) {table}",
     // Nodes that ended and whose dependants do not know yet; done: how many of these do. seq 0: all dependants are to be looked at anew.
     "CREATE TABLE dag_ended (dataset_id ID NOT NULL, seq INT NOT NULL, done INT NOT NULL, PRIMARY KEY (dataset_id, seq)) {table norowid}",
+    // Files whose events are handed out in ranges: n_each events a range, n_cut of them so far. They go with their task.
+    "CREATE TABLE event_file (file_id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, first_event INT NOT NULL, n_events INT NOT NULL, n_each INT NOT NULL, n_cut INT NOT NULL, max_attempt INT NOT NULL) {table}",
+    "CREATE INDEX event_file_task ON event_file (task_id)",
+    // Ranges that were cut. cut_for: the job of its name; job_id: who has it, or had it last.
+    "CREATE TABLE event_range (id ID NOT NULL PRIMARY KEY, file_id ID NOT NULL, task_id ID NOT NULL, n_range INT NOT NULL, cut_for ID NOT NULL, job_id ID NOT NULL, first_event INT NOT NULL, last_event INT NOT NULL, state NAME(12) NOT NULL, attempt INT NOT NULL, output NAME(255), store_id INT, error_code INT, diag NAME(500), at_us MICROS NOT NULL) {table}",
+    "CREATE UNIQUE INDEX event_range_file ON event_range (file_id, n_range)",
+    "CREATE INDEX event_range_state ON event_range (file_id, state, n_range)",
+    "CREATE INDEX event_range_job ON event_range (job_id, id)",
+    "CREATE INDEX event_range_task ON event_range (task_id)",
     // The archive of tasks that cannot be taken up again.
     concat!("CREATE TABLE task_archive (", columns!(task), ") {table}"),
     "CREATE INDEX task_archive_state ON task_archive (state, id)",

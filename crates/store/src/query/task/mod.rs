@@ -2,6 +2,7 @@
 
 pub mod dag;
 pub mod dataset;
+pub mod events;
 pub mod file;
 pub mod list;
 pub mod moved;
