@@ -91,21 +91,27 @@ async fn add(
     now_us: i64,
 ) -> Result<(), OpsError> {
     let give_up_us = settings.int(&notify::GIVE_UP_S, &before.vo, &before.label).saturating_mul(1_000_000);
-    let row = Effect {
+    let until_us = now_us.saturating_add(give_up_us);
+    let row = waiting(ops, before, kind, kind, until_us, doc, now_us).await?;
+    effect::add(batch, &row);
+    Ok(())
+}
+
+/// An effect of a task's next move, to be done at once; `name` tells it from the others of that move.
+async fn waiting(ops: &Ops, t: &TaskRow, kind: &str, name: &str, until_us: i64, doc: &Value, now_us: i64) -> Result<Effect, OpsError> {
+    Ok(Effect {
         id: ops.store.id(IdKind::Row).await?,
-        key: format!("task/{}/{}/{kind}", before.id, before.rev + 1),
+        key: format!("task/{}/{}/{name}", t.id, t.rev + 1),
         kind: kind.to_owned(),
-        subject: before.id.0,
+        subject: t.id.0,
         state: WAITING.to_owned(),
         attempts: 0,
         created_us: now_us,
         next_us: now_us,
-        until_us: now_us.saturating_add(give_up_us),
+        until_us,
         reason: None,
         doc: Some(doc.to_string()),
-    };
-    effect::add(batch, &row);
-    Ok(())
+    })
 }
 
 /// Adds the registration of what a task has put into its output data sets (names with scope) to the batch that closes them, where VO and label have a data
@@ -117,19 +123,8 @@ pub async fn outputs_closed(ops: &Ops, batch: &mut Batch, t: &TaskRow, names: &[
         return Ok(());
     }
     for (dataset, name) in names {
-        let row = Effect {
-            id: ops.store.id(IdKind::Row).await?,
-            key: format!("task/{}/{}/register/{dataset}", t.id, t.rev + 1),
-            kind: REGISTER.to_owned(),
-            subject: t.id.0,
-            state: WAITING.to_owned(),
-            attempts: 0,
-            created_us: now_us,
-            next_us: now_us,
-            until_us: i64::MAX,
-            reason: None,
-            doc: Some(json!({"vo": t.vo, "label": t.label, "plugin": plugin, "name": name}).to_string()),
-        };
+        let doc = json!({"vo": t.vo, "label": t.label, "plugin": plugin, "name": name});
+        let row = waiting(ops, t, REGISTER, &format!("register/{dataset}"), i64::MAX, &doc, now_us).await?;
         effect::add(batch, &row);
     }
     Ok(())

@@ -13,6 +13,7 @@ use std::{
 
 use panda_core::setting::{Setting, plugin as settings};
 use panda_plugin::Kind;
+use panda_store::{Batch, Store, Topic};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -113,6 +114,15 @@ impl<T: Clone + Send + Sync + 'static> Desk<T> {
             }
         });
         (Some(question), true)
+    }
+}
+
+/// Wakes whoever asked and left, for [`Desk::ask`].
+pub async fn ring(store: Store, topic: Topic) {
+    let mut batch = Batch::new();
+    batch.wake(topic);
+    if let Err(error) = store.apply(batch).await {
+        tracing::warn!(%error, ?topic, "whoever waits for a plug-in learns of its answer later");
     }
 }
 

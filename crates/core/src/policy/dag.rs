@@ -1,9 +1,9 @@
 //! A DAG of jobs: what a dependency asks of the node that it points to, what becomes of a node when all those have ended, and the order in which
 //! nodes can be numbered so that each comes behind what it depends on.
 //!
-//! It must not know names, files or rows of the database. The types of dependencies are those that batch systems have (Slurm's `afterok`, `afterany`, `afternotok`).
+//! It must not know names or rows of the database. The types of dependencies are those that batch systems have (Slurm's `afterok`, `afterany`, `afternotok`).
 
-use crate::words::word_enum;
+use crate::{file::FileState, words::word_enum};
 
 word_enum! {
     /// What a dependency asks of the node that it points to.
@@ -45,6 +45,20 @@ pub enum Ended {
     Blocked,
     /// It was not needed.
     Unneeded,
+}
+
+impl Ended {
+    /// How a node in this state ended, if it did.
+    #[must_use]
+    pub const fn of(state: FileState) -> Option<Self> {
+        Some(match state {
+            FileState::Finished => Self::Well,
+            FileState::Failed | FileState::Cancelled | FileState::Skipped | FileState::Notmerged => Self::Badly,
+            FileState::Blocked => Self::Blocked,
+            FileState::Unneeded => Self::Unneeded,
+            _ => return None,
+        })
+    }
 }
 
 /// What becomes of a node when all that it depends on have ended.

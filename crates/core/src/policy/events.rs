@@ -6,7 +6,7 @@
 use crate::words::word_enum;
 
 word_enum! {
-    /// State of a range of events; the numbers of [`RangeState::code`] are the original's.
+    /// State of a range of events.
     RangeState, "state of an event range" {
         /// Nobody has it.
         Ready = "ready",
@@ -34,32 +34,10 @@ word_enum! {
 }
 
 impl RangeState {
-    /// The original's number.
-    #[must_use]
-    pub const fn code(self) -> i64 {
-        match self {
-            Self::Ready => 0,
-            Self::Sent => 1,
-            Self::Running => 2,
-            Self::Finished => 3,
-            Self::Cancelled => 4,
-            Self::Discarded => 5,
-            Self::Done => 6,
-            Self::Failed => 7,
-            Self::Fatal => 8,
-            Self::Merged => 9,
-            Self::Corrupted => 10,
-        }
-    }
     /// Whether a job has it in its hands.
     #[must_use]
     pub const fn is_held(self) -> bool {
         matches!(self, Self::Sent | Self::Running)
-    }
-    /// Whether its events are lost for good.
-    #[must_use]
-    pub const fn is_lost(self) -> bool {
-        matches!(self, Self::Cancelled | Self::Discarded | Self::Failed | Self::Fatal)
     }
 }
 
@@ -153,46 +131,6 @@ pub fn said(state: RangeState, word: RangeState, attempt: i64, most: i64) -> Sai
     }
 }
 
-/// How the ranges of a job's files stand when the job ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Not cut yet, or ready.
-    pub open: i64,
-    /// In the hands of other jobs.
-    pub elsewhere: i64,
-    /// Done.
-    pub finished: i64,
-    /// Lost for good.
-    pub lost: i64,
-}
-
-/// What comes after a job of the event service that ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Others work on the rest: whoever ends last decides.
-    Waits,
-    /// Another job for what is left.
-    Again,
-    /// What is done is put together; what is left is given up.
-    Merge,
-    /// Nothing is done and nothing is left.
-    Fails,
-}
-
-/// What comes after a job, whose files may be tried again (`again`) or not.
-#[must_use]
-pub const fn next(s: &Standing, again: bool) -> Next {
-    if s.elsewhere > 0 {
-        Next::Waits
-    } else if s.open > 0 && again {
-        Next::Again
-    } else if s.finished > 0 {
-        Next::Merge
-    } else {
-        Next::Fails
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,21 +172,5 @@ mod tests {
         ] {
             assert_eq!(said(state, word, attempt, 3), want, "{state} {word}");
         }
-    }
-
-    #[test]
-    fn what_comes_after_a_job() {
-        let s = Standing { open: 2, elsewhere: 0, finished: 3, lost: 0 };
-        assert_eq!((next(&s, true), next(&s, false)), (Next::Again, Next::Merge));
-        assert_eq!(next(&Standing { elsewhere: 1, ..s }, true), Next::Waits);
-        assert_eq!(next(&Standing { open: 0, ..s }, true), Next::Merge);
-        assert_eq!(next(&Standing { open: 0, finished: 0, lost: 5, ..s }, true), Next::Fails);
-        assert_eq!(next(&Standing { finished: 0, ..s }, false), Next::Fails);
-    }
-
-    #[test]
-    fn numbers_are_the_originals() {
-        let codes: Vec<i64> = RangeState::ALL.iter().map(|s| s.code()).collect();
-        assert_eq!(codes, (0..=10).collect::<Vec<_>>());
     }
 }

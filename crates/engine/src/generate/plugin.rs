@@ -18,11 +18,11 @@ use panda_core::{
 use panda_ops::{
     Ops, OpsError,
     broker::needs,
-    plugin::{Asked, Desk, named},
+    plugin::{Asked, Desk, named, ring},
     task::plan::Plan,
 };
 use panda_plugin::{BrokerageAsk, Candidate, Error, Kind, Naming, OutputName, Preferences};
-use panda_store::{Batch, Topic, query::task::TaskRow};
+use panda_store::{Topic, query::task::TaskRow};
 
 use crate::EngineError;
 
@@ -53,14 +53,7 @@ pub(super) async fn prefer(
     let ask = ask_of(t, plan, needs, decision);
     let key = key(plugin, &ask);
     let call = async move { broker.choose(&ask).await };
-    let store = ops.store.clone();
-    let ring = async move {
-        let mut batch = Batch::new();
-        batch.wake(Topic::Files);
-        if let Err(error) = store.apply(batch).await {
-            tracing::warn!(%error, "the generator learns of a queue later");
-        }
-    };
+    let ring = ring(ops.store.clone(), Topic::Files);
     Ok(match ops.live.of::<Choices>().ask(&key, ops.now().0, KEPT_US, call, ring).await {
         Asked::UnderWay => Some((format!("brokerage plug-in `{plugin}` is asked for a queue"), true)),
         Asked::Answer(Err(e)) => Some((named(Kind::Brokerage, plugin, e.to_string()), false)),

@@ -10,10 +10,7 @@ use panda_core::{
     policy::dag::{Ended, Fate, Kind, fate},
     time::Micros,
 };
-use panda_ops::{
-    Ops,
-    task::{dag::Stored, recount::ended},
-};
+use panda_ops::{Ops, task::dag::Stored};
 use panda_store::{
     Batch, MAX_IN_LIST, Topic,
     query::task::{
@@ -202,7 +199,8 @@ impl Changes {
         let on = |n: &Node| node::of(&pages, n.seq).map_or(&[][..], |s| s.on.as_slice());
         let asked: BTreeSet<i64> = free.iter().flat_map(|n| on(n).iter().map(|(seq, _)| *seq)).collect();
         let found = nodes(ops, dataset, asked.into_iter()).await?;
-        let known: HashMap<i64, (Option<Ended>, i64)> = found.iter().map(|n| (n.seq, (ended(n.state), blame(n.seq, n.blame)))).collect();
+        let known: HashMap<i64, (Option<Ended>, i64)> =
+            found.iter().map(|n| (n.seq, (Ended::of(n.state), blame(n.seq, n.blame)))).collect();
         for n in &free {
             match settled(on(n), |seq| known.get(&seq).copied()) {
                 Some((state, blame)) => self.settle(n, state, blame),

@@ -2,12 +2,12 @@
 
 use panda_core::{policy::retry::Again, setting::plugin::RETRY};
 use panda_plugin::{Error, JobError, Judgement, Kind, RetryAsk, Tried};
-use panda_store::{Batch, Topic};
+use panda_store::Topic;
 
 use super::account::End;
 use crate::{
     Ops, OpsError,
-    plugin::{Asked, Desk, named},
+    plugin::{Asked, Desk, named, ring},
 };
 
 /// Questions under way of one process.
@@ -47,14 +47,7 @@ pub(super) async fn ask(ops: &Ops, e: &End<'_>) -> Result<Option<(String, Judgem
     // One attempt of a job fails once: its answer is good as long as it is kept, a failure of the plug-in only for a while.
     let key = format!("{plugin}/{}/{}", j.id, j.attempt);
     let age_us = values.int(&panda_core::setting::plugin::RETRY_S, &j.vo, &j.label).saturating_mul(500_000);
-    let store = ops.store.clone();
-    let ring = async move {
-        let mut batch = Batch::new();
-        batch.wake(Topic::Reports);
-        if let Err(error) = store.apply(batch).await {
-            tracing::warn!(%error, "the finisher learns of a retry later");
-        }
-    };
+    let ring = ring(ops.store.clone(), Topic::Reports);
     let call = async move { policy.judge(&ask).await };
     match ops.live.of::<Judgements>().ask(&key, ops.now().0, age_us, call, ring).await {
         Asked::UnderWay => Err(OpsError::Waits(format!("retry plug-in `{plugin}` is asked whether it is tried again"))),

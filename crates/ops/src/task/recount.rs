@@ -13,8 +13,6 @@ use crate::{Ops, OpsError};
 
 mod dag;
 
-pub use dag::ended;
-
 /// Every counter of a task's data sets that is not what its rows say, as sentences. A task must stand still while it is looked at, or what moves
 /// meanwhile is told, too.
 pub async fn differences(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError> {

@@ -6,10 +6,7 @@ use std::collections::HashMap;
 use panda_core::{file::FileState, policy::dag::Ended};
 use panda_ops::{
     Ops,
-    task::{
-        dag::{PAGE, Stored, read_page},
-        recount::ended,
-    },
+    task::dag::{PAGE, Stored, read_page},
 };
 use panda_store::{
     Batch, MAX_IN_LIST,
@@ -40,7 +37,7 @@ impl Seen {
     }
     /// What becomes of the next node.
     fn next(&mut self, n: &Node, stored: &Stored, changes: &mut Changes) {
-        let mut end = ended(n.state);
+        let mut end = Ended::of(n.state);
         self.told.push(end.is_some());
         self.blames.extend(n.blame.map(|b| (n.seq, b)));
         if n.state == FileState::Pending {
@@ -48,7 +45,7 @@ impl Seen {
             match settled(&stored.on, |seq| self.of(seq)) {
                 Some((state, blame)) => {
                     changes.settle(n, state, blame);
-                    end = ended(state);
+                    end = Ended::of(state);
                     self.blames.extend(blame.map(|b| (n.seq, b)));
                 }
                 None => changes.wait(n, i64::try_from(waits).unwrap_or(i64::MAX)),

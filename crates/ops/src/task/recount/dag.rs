@@ -19,18 +19,6 @@ use crate::{
 /// Rows read at a time.
 const PAGE: i64 = 10_000;
 
-/// How a node ended, if it did.
-#[must_use]
-pub const fn ended(state: FileState) -> Option<Ended> {
-    Some(match state {
-        FileState::Finished => Ended::Well,
-        FileState::Failed | FileState::Cancelled | FileState::Skipped | FileState::Notmerged => Ended::Badly,
-        FileState::Blocked => Ended::Blocked,
-        FileState::Unneeded => Ended::Unneeded,
-        _ => return None,
-    })
-}
-
 /// All that is known of a DAG, by number - 1.
 struct All {
     nodes: Vec<Node>,
@@ -68,7 +56,7 @@ pub(super) async fn differences(ops: &Ops, d: &TaskDataset) -> Result<Vec<String
             // A task that ends early stops what waits, whatever it waits for.
             FileState::Blocked | FileState::Unneeded => {
                 let ends =
-                    stored.on.iter().map(|(seq, kind)| Some((*kind, ended(at(&all.nodes, *seq)?.state)?))).collect::<Option<Vec<_>>>();
+                    stored.on.iter().map(|(seq, kind)| Some((*kind, Ended::of(at(&all.nodes, *seq)?.state)?))).collect::<Option<Vec<_>>>();
                 let fits = ends.is_some_and(|ends| match fate(ends) {
                     Fate::Blocked(_) => n.state == FileState::Blocked,
                     Fate::Unneeded => n.state == FileState::Unneeded,
@@ -91,7 +79,7 @@ impl All {
     /// How many dependencies of a node have not ended, or have and it was not told.
     fn waits(&self, seq: i64, stored: &Stored) -> i64 {
         let waits = |(on, _): &&(i64, Kind)| match at(&self.nodes, *on) {
-            Some(n) if ended(n.state).is_some() => self.left.get(on).is_some_and(|done| {
+            Some(n) if Ended::of(n.state).is_some() => self.left.get(on).is_some_and(|done| {
                 let place = at(&self.stored, *on).and_then(|s| s.by.iter().position(|(child, _)| *child == seq));
                 place.is_some_and(|place| i64::try_from(place).is_ok_and(|place| place >= *done))
             }),

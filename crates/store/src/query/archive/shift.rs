@@ -14,7 +14,7 @@ use crate::{
     query::{
         MAX_PAGE,
         job::list::words,
-        task::{TaskRow, read, task_columns},
+        task::{TaskRow, events, read, task_columns},
     },
     statements,
 };
@@ -213,6 +213,7 @@ pub fn task(batch: &mut Batch, t: &TaskRow) {
     batch.guard(&TASK_COPY, row(), 1);
     batch.guard(&TASK_DROP, row(), 1);
     batch.exec(&DAG_DROP, by());
+    events::forget(batch, t.id);
     for (copy, drop) in [(&TDOC_COPY, &TDOC_DROP), (&TEVENT_COPY, &TEVENT_DROP), (&SET_COPY, &SET_DROP)] {
         batch.exec(copy, by());
         batch.exec(drop, by());

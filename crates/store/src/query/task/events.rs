@@ -74,7 +74,6 @@ statements! {
     [hot] read COUNT = "event_range.count", "SELECT file_id, state, job_id, COUNT(*) FROM event_range WHERE file_id IN (:files*) GROUP BY file_id, state, job_id ORDER BY file_id, state, job_id LIMIT 20000";
     [hot] write HAND = "event_range.hand", "UPDATE event_range SET state = 'sent', job_id = :job, at_us = :now WHERE id IN (:ids*) AND state = 'ready'";
     [hot] write SETTLE = "event_range.settle", "UPDATE event_range SET state = :state, attempt = :attempt, output = :output, store_id = :store, error_code = :error, diag = :diag, at_us = :now WHERE id = :id AND state = :from AND attempt = :was AND job_id = :job";
-    [hot] write FREE = "event_range.free", "UPDATE event_range SET state = :state, attempt = attempt + 1, at_us = :now WHERE id IN (:ids*) AND job_id = :job AND state IN ('sent', 'running')";
     [hot] write DROP_RANGES = "event_range.drop", "DELETE FROM event_range WHERE task_id = :task";
     [hot] write DROP_FILES = "event_file.drop", "DELETE FROM event_file WHERE task_id = :task";
 }
@@ -196,13 +195,6 @@ pub fn settle(batch: &mut Batch, before: &Range, after: &Range) {
         ("job", before.job_id.into()),
     ];
     batch.guard(&SETTLE, binds, 1);
-}
-/// Takes ranges (row ids, at most 1,000) out of the hands of a job: they are ready for another attempt, or lost. A conflict when it has one not any more.
-pub fn free(batch: &mut Batch, ids: &[i64], job: JobId, state: RangeState, now_us: i64) {
-    if !ids.is_empty() {
-        let binds = vec![("state", state.as_str().into()), ("now", now_us.into()), ("ids", ids.to_vec().into()), ("job", job.into())];
-        batch.guard(&FREE, binds, ids.len() as u64);
-    }
 }
 /// Forgets the ranges of a task.
 pub fn forget(batch: &mut Batch, task: TaskId) {
