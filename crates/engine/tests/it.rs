@@ -39,6 +39,8 @@ mod dag;
 mod effects;
 #[path = "it/feed.rs"]
 mod feed;
+#[path = "it/keeper.rs"]
+mod keeper;
 #[path = "it/merge.rs"]
 mod merge;
 #[path = "it/mixed.rs"]

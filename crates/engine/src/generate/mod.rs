@@ -14,4 +14,5 @@ mod place;
 mod plugin;
 mod secondary;
 pub mod turn;
+mod words;
 mod write;

@@ -35,9 +35,10 @@ use panda_store::{
 use super::{
     broker::{self, Choice},
     build::{self, Library},
-    job::{JobValues, Made, Reads, command_line, output_row, reads_of, values},
+    job::{Made, Reads, output_row, reads_of},
     plugin,
     turn::{Job, Turn},
+    words::{JobValues, command_line, values},
 };
 use crate::EngineError;
 

@@ -5,7 +5,7 @@ use panda_engine::{
     feed,
     loops::{self, LoopKind},
 };
-use panda_ops::task::command::{self, Retry};
+use panda_ops::task::command;
 use panda_store::{
     Batch, IdKind,
     query::{
@@ -395,29 +395,7 @@ async fn addresses_and_numbers(w: &World) {
     assert_eq!((rows.len(), rows[599].lfn.as_str(), rows[599].n_events), (600, "pseudo_lfn.000600", Some(2)));
 }
 
-/// A task is finished while its input is listed: what a retry takes up is the whole input.
-async fn an_input_that_was_listed_in_part_is_listed_on_by_a_retry(w: &World) {
-    let names: Vec<String> = (0..9_700).map(|n| format!("f{n:05}")).collect();
-    w.files("large", "closed", named(&names.iter().map(String::as_str).collect::<Vec<_>>())).await;
-    let id = w.submit(with_input(prun("user.alice.large", 1), "large", 100)).await;
-    let step = async |kind| loops::step(kind, &w.ops, w.ops.now()).await.unwrap();
-    assert!(step(LoopKind::Refine).await.more, "it takes more than one step");
-    let listed = w.rows(id, "IN").await.len();
-    assert!(0 < listed && listed < names.len(), "{listed}");
-    command::finish(&w.ops, &alice(), id, false).await.unwrap();
-    w.settle().await;
-    assert!(w.task(id).await.state.is_final(), "{}", w.task(id).await.state);
-    assert_eq!(w.rows(id, "IN").await.len(), listed);
-    command::retry(&w.ops, &alice(), id, &Retry::default()).await.unwrap();
-    w.settle().await;
-    let rows = w.rows(id, "IN").await;
-    assert_eq!((rows.len(), rows.iter().filter(|f| f.state == FileState::Running).count()), (9_700, 9_700));
-    command::kill(&w.ops, &alice(), id).await.unwrap();
-    w.settle().await;
-}
-
 cases!(
-    an_input_that_was_listed_in_part_is_listed_on_by_a_retry,
     lists_and_containers,
     filters_and_files_by_name,
     orders,

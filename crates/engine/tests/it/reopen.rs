@@ -275,7 +275,29 @@ async fn no_child_is_taken_up_twice(w: &World) {
     w.settle().await;
 }
 
+/// A task is finished while its input is listed: what a retry takes up is the whole input.
+async fn an_input_that_was_listed_in_part_is_listed_on_by_a_retry(w: &World) {
+    let files = (0..9_700).map(|n| dataset::DatasetFile { lfn: format!("f{n:05}"), ..dataset::DatasetFile::default() });
+    w.files("large", "closed", files.collect()).await;
+    let id = w.submit(with_input(prun("user.alice.large", 1), "large", 100)).await;
+    let step = async |kind| loops::step(kind, &w.ops, w.ops.now()).await.unwrap();
+    assert!(step(LoopKind::Refine).await.more, "it takes more than one step");
+    let listed = w.rows(id, "IN").await.len();
+    assert!(0 < listed && listed < 9_700, "{listed}");
+    command::finish(&w.ops, &alice(), id, false).await.unwrap();
+    w.settle().await;
+    assert!(w.task(id).await.state.is_final(), "{}", w.task(id).await.state);
+    assert_eq!(w.rows(id, "IN").await.len(), listed);
+    command::retry(&w.ops, &alice(), id, &Retry::default()).await.unwrap();
+    w.settle().await;
+    let rows = w.rows(id, "IN").await;
+    assert_eq!((rows.len(), rows.iter().filter(|f| f.state == FileState::Running).count()), (9_700, 9_700));
+    command::kill(&w.ops, &alice(), id).await.unwrap();
+    w.settle().await;
+}
+
 cases!(
+    an_input_that_was_listed_in_part_is_listed_on_by_a_retry,
     a_retry_opens_what_the_end_closed,
     share_and_priority_are_set_anew_unless_kept,
     a_retry_allows_further_failures,
