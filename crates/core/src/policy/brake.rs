@@ -4,6 +4,9 @@
 //! queue. A machine is held when its jobs fail while those of the rest of the queue do not (a black hole); there a payload's failure counts
 //! also when the same task does well on another machine. What does not count is left out of the rate altogether.
 //!
+//! Failures come first: where jobs have been starting for less time than they take, all that ended have failed. What ends is therefore not the
+//! whole story: jobs that started with the failed ones and still run when they have failed ([`Peers`]) speak for the place.
+//!
 //! It must not know where outcomes come from nor how a hold is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,6 +80,10 @@ pub struct Outcome<'a> {
     pub person: i64,
     /// The machine.
     pub machine: &'a str,
+    /// Microseconds UTC when a pilot got it.
+    pub started_us: i64,
+    /// Microseconds UTC when it ended.
+    pub ended_us: i64,
 }
 
 /// When something is held.
@@ -88,6 +95,18 @@ pub struct Limits {
     pub rate: f64,
     /// People whose payloads must fail for payloads' failures to count.
     pub min_people: usize,
+    /// Part of those that ended or run on ([`Peers`]) that must have failed.
+    pub early_rate: f64,
+}
+
+/// Running jobs that speak for a place: those that started no earlier than the failed ones and have run for longer than these took. Both are
+/// medians, so that what failed after a long time does not hide what fails at once now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// When half of the failed ones had started, microseconds UTC.
+    pub since_us: i64,
+    /// How long half of the failed ones took, microseconds.
+    pub age_us: i64,
 }
 
 /// Why something is held.
@@ -105,15 +124,30 @@ pub struct Finding {
     pub tasks: usize,
     /// People with failed jobs.
     pub people: usize,
+    /// Which running jobs speak for it.
+    pub peers: Peers,
+    /// How many there are, as far as somebody counted them.
+    pub running: usize,
 }
 
 impl Finding {
+    /// How many running jobs acquit the place: with so many of them too few have failed of all that could have.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand jobs at most")]
+    pub fn acquitted_by(&self, l: &Limits) -> usize {
+        // A rate of nothing is a rate that everything is above.
+        if l.early_rate <= 0.0 {
+            return usize::MAX;
+        }
+        ((self.failed as f64 / l.early_rate).floor() as usize + 1).saturating_sub(self.ended).max(1)
+    }
     /// One sentence; `minutes` that were looked at.
     #[must_use]
     pub fn sentence(&self, minutes: i64) -> String {
         let (place, f) = (self.machine.as_ref().map_or_else(String::new, |m| format!(" on {m}")), self);
+        let on = if f.running == 0 { String::new() } else { format!("; {} that started with them run on", f.running) };
         format!(
-            "{} of {} jobs that ended{place} in {minutes} minutes failed, {} of them by the system's fault, of {} tasks and {} people",
+            "{} of {} jobs that ended{place} in {minutes} minutes failed, {} of them by the system's fault, of {} tasks and {} people{on}",
             f.failed, f.ended, f.system, f.tasks, f.people
         )
     }
@@ -123,6 +157,11 @@ impl Finding {
 #[must_use]
 pub fn machine(node: &str) -> &str {
     node.rsplit('@').next().unwrap_or(node)
+}
+
+fn median(mut all: Vec<i64>) -> i64 {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or(0)
 }
 
 fn people<'a>(failed: impl Iterator<Item = &'a Outcome<'a>>) -> usize {
@@ -140,6 +179,11 @@ fn weigh<'a>(all: &[&'a Outcome<'a>], counts: impl Fn(&Outcome<'a>) -> bool) -> 
         system: failed.iter().filter(|o| o.failed == Some(Blame::System)).count(),
         tasks: failed.iter().map(|o| o.task).collect::<BTreeSet<_>>().len(),
         people: people(failed.iter().copied()),
+        peers: Peers {
+            since_us: median(failed.iter().map(|o| o.started_us).collect()),
+            age_us: median(failed.iter().map(|o| o.ended_us - o.started_us).collect()),
+        },
+        running: 0,
     }
 }
 
@@ -194,11 +238,11 @@ pub fn next_wait(wait_s: i64, most_s: i64) -> i64 {
 mod tests {
     use super::*;
 
-    const QUEUE: Limits = Limits { min_jobs: 10, rate: 0.8, min_people: 3 };
-    const NODE: Limits = Limits { min_jobs: 5, rate: 0.9, min_people: 3 };
+    const QUEUE: Limits = Limits { min_jobs: 10, rate: 0.8, min_people: 3, early_rate: 0.2 };
+    const NODE: Limits = Limits { min_jobs: 5, rate: 0.9, min_people: 3, early_rate: 0.2 };
 
     fn some(n: usize, failed: Option<Blame>, task: i64, person: i64, machine: &str) -> Vec<Outcome<'_>> {
-        (0..n).map(|_| Outcome { failed, task, person, machine }).collect()
+        (0..n).map(|_| Outcome { failed, task, person, machine, started_us: 0, ended_us: 60 }).collect()
     }
 
     #[test]
@@ -265,6 +309,24 @@ mod tests {
         let mut all = some(8, Some(Blame::Payload), 1, 1, "hole");
         all.extend(some(30, None, 2, 1, "n1"));
         assert_eq!(machines(&all, &NODE), []);
+    }
+
+    /// Of jobs that take hours the failed ones end first; those that started with them and run on speak for the queue.
+    #[test]
+    fn running_jobs_acquit() {
+        let at = |started_us, ended_us| Outcome { failed: Some(Blame::System), task: 1, person: 1, machine: "n1", started_us, ended_us };
+        let early: Vec<_> = (0..12).map(|n| at(n * 10, n * 10 + 50 + n)).collect();
+        let f = queue(&early, &QUEUE).unwrap();
+        assert_eq!(f.peers, Peers { since_us: 60, age_us: 56 });
+        // 12 of 60 are a fifth: held; 12 of 61 are less.
+        assert_eq!(f.acquitted_by(&QUEUE), 49);
+        assert_eq!(f.acquitted_by(&Limits { early_rate: 0.0, ..QUEUE }), usize::MAX);
+        let said = Finding { running: 7, ..f.clone() }.sentence(60);
+        assert!(said.ends_with("of 1 tasks and 1 people; 7 that started with them run on"), "{said}");
+        // A few that failed after hours do not make hours of running jobs witnesses of what fails at once now.
+        let mut all: Vec<_> = (0..20).map(|n| at(10_000 + n, 10_001 + n)).collect();
+        all.extend((0..10).map(|n| at(n, 10_000)));
+        assert_eq!(queue(&all, &QUEUE).unwrap().peers, Peers { since_us: 10_005, age_us: 1 });
     }
 
     #[test]

@@ -16,6 +16,15 @@ pub const RATE: Setting =
     Setting::float("brake.rate", 0.8, "ours", "part of the ended jobs of a queue that must have failed for it to be held")
         .within(0.01, 1.0)
         .for_all();
+/// Failure rate of all that could have ended.
+pub const EARLY_RATE: Setting = Setting::float(
+    "brake.early_rate",
+    0.2,
+    "ours",
+    "part of the jobs that ended, or started with the failed ones and run for longer than these took, that must have failed; failures come first, and where jobs take hours nothing else has ended yet",
+)
+.within(0.0, 1.0)
+.for_all();
 /// Least number of ended jobs of a machine.
 pub const NODE_MIN_JOBS: Setting =
     Setting::int("brake.node_min_jobs", 6, "ours", "a machine is judged by no fewer ended jobs than this").within(1.0, 2_000.0).for_all();
@@ -43,4 +52,5 @@ pub const MOST_WAIT_S: Setting =
     Setting::int("brake.most_wait_s", 21_600, "ours", "longest time between two canary jobs, seconds").within(1.0, 2_592_000.0).for_all();
 
 /// All of this area.
-pub const ALL: &[&Setting] = &[&ON, &WINDOW_MIN, &MIN_JOBS, &RATE, &NODE_MIN_JOBS, &NODE_RATE, &MIN_PEOPLE, &FIRST_WAIT_S, &MOST_WAIT_S];
+pub const ALL: &[&Setting] =
+    &[&ON, &WINDOW_MIN, &MIN_JOBS, &RATE, &EARLY_RATE, &NODE_MIN_JOBS, &NODE_RATE, &MIN_PEOPLE, &FIRST_WAIT_S, &MOST_WAIT_S];

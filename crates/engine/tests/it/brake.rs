@@ -227,6 +227,69 @@ async fn a_black_hole_is_held_and_the_queue_goes_on(w: &World) {
     assert_eq!(told(w, "brake").await, ["held", "canary sent", "released"].map(|s| format!("hole of queue LOCAL: {s}")));
 }
 
+/// Failures come first: on a queue whose jobs have run for less time than they take, the failed ones are all that ended. Those that started with
+/// them and run on speak for it; where nothing survives the first minutes it is held at once, whatever has been running there for long.
+async fn a_young_queue_is_not_held_for_its_early_failures(w: &World) {
+    limits(w, 4, 4).await;
+    many_jobs(w, "user.alice.t", 60).await;
+    let mut running = Vec::new();
+    for n in 0..35 {
+        let job = on(w, &format!("slot{n}@n{}", n % 5), 1).await.unwrap();
+        w.report(&job, Reported::Running, |_| {}).await;
+        running.push(job);
+    }
+    w.pass(300);
+    w.settle().await;
+    // Four of thirty-five fail after five minutes, on two machines.
+    for n in [0, 1, 5, 6] {
+        let node = format!("slot{n}@n{}", n % 5);
+        w.pass(1);
+        end(w, &running[n], &node, Some(STAGE_IN)).await;
+    }
+    assert_eq!(brake(w).await, None, "31 run on for as long");
+    // The storage breaks: whatever starts now fails at once, and those that started long ago tell nothing of that.
+    w.pass(1_200);
+    for n in 0..4 {
+        assert_eq!(brake(w).await, None, "after {n}");
+        let job = on(w, "slot30@n9", 1).await.unwrap();
+        w.report(&job, Reported::Running, |_| {}).await;
+        w.pass(20);
+        end(w, &job, "slot30@n9", Some(STAGE_IN)).await;
+    }
+    let held = brake(w).await.unwrap();
+    assert_eq!((held.node.as_str(), held.state), ("*", HoldState::Held));
+    assert!(held.reason.starts_with("8 of 8 jobs that ended in 60 minutes failed"), "{}", held.reason);
+}
+
+/// What holds a machine is weighed against what runs on there, not against the other machines.
+async fn a_machine_that_keeps_its_jobs_is_not_held(w: &World) {
+    limits(w, 50, 2).await;
+    many_jobs(w, "user.alice.t", 60).await;
+    let on_node = async |node: &str, n: usize| {
+        let mut jobs = Vec::new();
+        for k in 0..n {
+            let slot = format!("slot{k}@{node}");
+            let job = on(w, &slot, 1).await.unwrap();
+            w.report(&job, Reported::Running, |u| u.node = Some(slot)).await;
+            jobs.push(job);
+        }
+        jobs
+    };
+    let (large, hole, other) = (on_node("large", 12).await, on_node("hole", 3).await, on_node("other", 8).await);
+    w.pass(60);
+    for job in &other {
+        end(w, job, "slot1@other", None).await;
+    }
+    for (jobs, node) in [(&large, "large"), (&hole, "hole")] {
+        for (k, job) in jobs.iter().take(2).enumerate() {
+            end(w, job, &format!("slot{k}@{node}"), Some(STAGE_IN)).await;
+        }
+    }
+    assert_eq!(brake(w).await.map(|h| h.node).as_deref(), Some("hole"), "two of three, and two of twelve");
+    let n = rows::list(&w.ops.store).await.unwrap().len();
+    assert_eq!(n, 1);
+}
+
 /// A process that died after it let a pilot through leaves nothing stuck.
 async fn a_canary_that_was_never_handed_out_is_given_up(w: &World) {
     limits(w, 4, 100).await;
@@ -366,6 +429,8 @@ cases!(
     one_user_s_broken_code_holds_nothing,
     everybody_s_payloads_hold_a_queue,
     a_black_hole_is_held_and_the_queue_goes_on,
+    a_young_queue_is_not_held_for_its_early_failures,
+    a_machine_that_keeps_its_jobs_is_not_held,
     a_canary_that_was_never_handed_out_is_given_up,
     a_drain_stops_the_dispatch_only,
     an_operator_holds_and_releases_a_queue,

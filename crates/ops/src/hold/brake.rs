@@ -26,6 +26,8 @@ use crate::{Ops, OpsError};
 pub const STAGE: &str = "brake";
 /// Ended jobs of a queue looked at, the newest.
 const MAX_JOBS: i64 = 2_000;
+/// Running jobs of a queue that are counted, so that all of the [`MAX_JOBS`] could be outweighed.
+const MAX_RUNNING: i64 = 100 * MAX_JOBS;
 /// A machine that no pilot asked from for so long is forgotten, seconds: it has probably gone.
 const FORGET_MACHINE_S: i64 = 7 * 86_400;
 
@@ -49,7 +51,12 @@ fn int(s: &Values, what: &Setting) -> i64 {
 }
 fn limits(s: &Values, min: &Setting, rate: &Setting) -> Limits {
     let count = |what| usize::try_from(int(s, what)).unwrap_or(usize::MAX);
-    Limits { min_jobs: count(min), rate: s.float(rate, ANY, ANY), min_people: count(&set::MIN_PEOPLE) }
+    Limits {
+        min_jobs: count(min),
+        rate: s.float(rate, ANY, ANY),
+        min_people: count(&set::MIN_PEOPLE),
+        early_rate: s.float(&set::EARLY_RATE, ANY, ANY),
+    }
 }
 
 /// One step over all queues; the answer is the number of holds that changed.
@@ -81,7 +88,14 @@ fn outcome(e: &Ended) -> Option<Outcome<'_>> {
         return None;
     }
     let failed = e.failed.then(|| blame(&e.codes));
-    Some(Outcome { failed, task: e.task, person: e.person_id, machine: e.host.as_deref().map_or("", machine) })
+    Some(Outcome {
+        failed,
+        task: e.task,
+        person: e.person_id,
+        machine: e.host.as_deref().map_or("", machine),
+        started_us: e.started_us,
+        ended_us: e.ended_us,
+    })
 }
 
 /// Holds the queue, or machines of it, when their jobs fail.
@@ -100,15 +114,31 @@ async fn judge(ops: &Ops, settings: &Values, q: &QueueRow, held: &[HoldRow]) -> 
         held.iter().all(|h| h.node != at || (h.state == HoldState::Free && e.ended_us > h.since_us))
     };
     let outcomes: Vec<Outcome<'_>> = ended.iter().filter(counts).filter_map(outcome).collect();
-    let mut findings = brake::machines(&outcomes, &limits(settings, &set::NODE_MIN_JOBS, &set::NODE_RATE));
+    let (node_limits, limits) = (limits(settings, &set::NODE_MIN_JOBS, &set::NODE_RATE), limits(settings, &set::MIN_JOBS, &set::RATE));
+    let mut findings = Vec::new();
+    for f in brake::machines(&outcomes, &node_limits) {
+        findings.extend(unless_acquitted(ops, q, f, &node_limits).await?);
+    }
     // Machines that are held now tell nothing about the rest.
     let rest: Vec<Outcome<'_>> =
         outcomes.into_iter().filter(|o| !findings.iter().any(|f| f.machine.as_deref() == Some(o.machine))).collect();
-    findings.extend(brake::queue(&rest, &limits(settings, &set::MIN_JOBS, &set::RATE)));
+    if let Some(f) = brake::queue(&rest, &limits) {
+        findings.extend(unless_acquitted(ops, q, f, &limits).await?);
+    }
     for f in &findings {
         begin(ops, settings, q, held, f, minutes).await?;
     }
     Ok(findings.len())
+}
+
+/// The finding, with the running jobs that speak against it; None when there are enough of them.
+async fn unless_acquitted(ops: &Ops, q: &QueueRow, f: Finding, l: &Limits) -> Result<Option<Finding>, OpsError> {
+    let queues = ops.queues().await?;
+    let lanes: Vec<_> = queues.lanes.get(&q.id).into_iter().flatten().map(|l| l.id).collect();
+    let enough = i64::try_from(f.acquitted_by(l)).unwrap_or(i64::MAX).min(MAX_RUNNING);
+    let until = ops.now().0 - f.peers.age_us;
+    let running = rows::running(&ops.store, &lanes, f.machine.as_deref(), f.peers.since_us, until, enough).await?;
+    Ok((running < enough).then(|| Finding { running: usize::try_from(running).unwrap_or(0), ..f }))
 }
 
 async fn begin(ops: &Ops, settings: &Values, q: &QueueRow, held: &[HoldRow], f: &Finding, minutes: i64) -> Result<(), OpsError> {

@@ -7,7 +7,7 @@ use panda_core::{
     id::{JobId, QueueId},
     job::state::JobState,
     policy::{
-        brake::{Finding, HoldKind, HoldState},
+        brake::{Finding, HoldKind, HoldState, Peers},
         throttle,
     },
     task::state::TaskState,
@@ -137,7 +137,8 @@ fn limits_that_hold_tasks() {
 fn holds_of_queues_and_machines() {
     let mut out = String::new();
     for (place, node) in [("queue", None), ("machine", Some("node7".to_owned()))] {
-        let finding = Finding { machine: node, ended: 40, failed: 36, system: 30, tasks: 3, people: 4 };
+        let finding =
+            Finding { machine: node, ended: 40, failed: 36, system: 30, tasks: 3, people: 4, peers: Peers::default(), running: 0 };
         writeln!(out, "found of a {place}\n    {}", finding.sentence(60)).unwrap();
     }
     let row = |kind, state, node: &str, queue: i64| HoldRow {

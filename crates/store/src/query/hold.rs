@@ -1,7 +1,7 @@
 //! Holds: queues, machines of queues and the whole server that get no jobs, and what ended lately at a queue.
 
 use panda_core::{
-    id::{JobId, QueueId},
+    id::{JobId, LaneId, QueueId},
     job::error::Source,
     policy::brake::{HoldKind, HoldState},
 };
@@ -60,6 +60,8 @@ pub struct Ended {
     pub task: i64,
     /// Its error codes; those of 0 are left out.
     pub codes: Vec<(Source, i64)>,
+    /// Microseconds UTC when a pilot got it; when it ended, where none did.
+    pub started_us: i64,
     /// Microseconds UTC.
     pub ended_us: i64,
 }
@@ -70,6 +72,7 @@ statements! {
     [hot] write SET = "hold.set", "UPDATE queue_hold SET state = :state, reason = :reason, who = :who, since_us = :since, next_us = :next, wait_s = :wait, tries = :tries, job_id = :job, rev = rev + 1 WHERE queue_id = :queue AND node = :node AND kind = :kind AND rev = :rev";
     [hot] write DELETE = "hold.delete", "DELETE FROM queue_hold WHERE queue_id = :queue AND node = :node AND kind = :kind AND rev = :rev";
     [hot] read ENDED = "hold.ended", "SELECT id, state, host, started_us, person_id, task_id, ended_us, trans_exit_code, exe_error_code, pilot_error_code, ddm_error_code, sup_error_code, dispatcher_error_code, server_error_code FROM job WHERE queue_id = :queue AND ended_us >= :since AND state IN ('finished', 'merging', 'failed') ORDER BY ended_us DESC LIMIT :n";
+    [hot] read RUNNING = "hold.running", "SELECT COUNT(*) FROM (SELECT id FROM job WHERE state = 'running' AND lane_id IN (:lanes*) AND started_us BETWEEN :since AND :until AND (COALESCE(host, '-') LIKE :slots OR host = :machine) LIMIT :n) r";
 }
 
 fn read(r: &Row) -> Result<HoldRow, Error> {
@@ -155,9 +158,25 @@ pub async fn ended(store: &Store, queue: QueueId, since_us: i64, n: i64) -> Resu
                 host,
                 person_id: r.int(4)?,
                 task: r.opt_int(5)?.map_or(r.int(0)?, |t| t),
+                started_us: r.opt_int(3)?.map_or(r.int(6)?, |s| s),
                 ended_us: r.int(6)?,
                 codes,
             })
         })
         .collect()
+}
+/// Running jobs of these lanes that pilots got from `since_us` to `until_us`, those of one machine if it is given; at most `n` are counted.
+pub async fn running(store: &Store, lanes: &[LaneId], on: Option<&str>, since_us: i64, until_us: i64, n: i64) -> Result<i64, Error> {
+    if lanes.is_empty() || until_us < since_us {
+        return Ok(0);
+    }
+    let binds = vec![
+        ("lanes", lanes.iter().map(|l| l.0).collect::<Vec<i64>>().into()),
+        ("since", since_us.into()),
+        ("until", until_us.into()),
+        ("slots", on.map_or("%".to_owned(), |on| format!("%@{on}")).into()),
+        ("machine", on.unwrap_or("-").into()),
+        ("n", n.into()),
+    ];
+    store.fetch(&RUNNING, binds).await?.first().map_or(Ok(0), |r| r.int(0))
 }
