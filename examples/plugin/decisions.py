@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Brokerage, retry and notification plug-ins for PanDA: rules from a JSON file. Standard library only; docs/plugins.md has the protocol.
+"""Brokerage, retry, naming and notification plug-ins for PanDA: rules from a JSON file. Standard library only; docs/plugins.md has the protocol.
 
     decisions.py RULES.json
 
-RULES.json: {"closed": {"QUEUE": "why"}, "hopeless": [["trans", 65]], "news": "news.txt"}; all of it may be left out.
-A queue that is closed gets no jobs; an error that is hopeless is not tried again; news is appended to a file, once.
+RULES.json: {"closed": {"QUEUE": "why"}, "hopeless": [["trans", 65]], "prefix": "exp", "news": "news.txt"}; all of it may be left out.
+A queue that is closed gets no jobs; an error that is hopeless is not tried again; names of outputs begin with the prefix; news is appended to a
+file, once.
 
 The file is read again for each call, so that it may be changed at any time.
 """
@@ -39,6 +40,11 @@ def judge(p):
     return {"retry": True, "reason": "no error is hopeless"}
 
 
+def name(p):
+    prefix = rules().get("prefix")
+    return {"names": [o["neutral"] if prefix is None else f"{prefix}.{o['neutral']}" for o in p["outputs"]]}
+
+
 def tell(p):
     path = rules().get("news")
     if path is not None:
@@ -51,7 +57,7 @@ def tell(p):
     return {}
 
 
-METHODS = {"initialize": initialize, "brokerage.choose": choose, "retry.judge": judge, "notify.tell": tell}
+METHODS = {"initialize": initialize, "brokerage.choose": choose, "retry.judge": judge, "naming.outputs": name, "notify.tell": tell}
 
 
 def main():

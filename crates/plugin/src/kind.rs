@@ -9,7 +9,7 @@ pub enum Kind {
     Brokerage,
     /// Retry policy: what is tried again.
     Retry,
-    /// Naming of output files; only as a part of a program.
+    /// Naming of output files.
     Naming,
     /// Notification: who is told of changes of tasks.
     Notify,
@@ -29,11 +29,6 @@ impl Kind {
             Self::Naming => "naming",
             Self::Notify => "notify",
         }
-    }
-    /// Whether it can be a process of its own.
-    #[must_use]
-    pub const fn runs_alone(self) -> bool {
-        !matches!(self, Self::Naming)
     }
     /// The kind of a word.
     #[must_use]

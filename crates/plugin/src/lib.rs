@@ -18,7 +18,7 @@ pub use brokerage::{Brokerage, BrokerageAsk, Candidate, Preference, Preferences}
 pub use data::{DataManagement, Dataset, File, FilePage, Replica};
 pub use error::Error;
 pub use kind::Kind;
-pub use naming::{Naming, OutputName};
+pub use naming::{Namer, NamesAsk, Naming, NamingService, OutputName, Unnamed};
 pub use notify::Notifier;
 pub use registry::Registry;
 pub use remote::Remote;

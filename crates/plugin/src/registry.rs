@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::RwLock;
 
-use crate::{Brokerage, DataManagement, Error, Kind, Naming, Notifier, RetryPolicy};
+use crate::{Brokerage, DataManagement, Error, Kind, Namer, Naming, NamingService, Notifier, RetryPolicy};
 
 /// The plug-ins that this program has. A copy is the same registry.
 #[derive(Default, Clone)]
@@ -15,7 +15,7 @@ struct Plugins {
     data: BTreeMap<String, Arc<dyn DataManagement>>,
     brokerage: BTreeMap<String, Arc<dyn Brokerage>>,
     retry: BTreeMap<String, Arc<dyn RetryPolicy>>,
-    naming: BTreeMap<String, Arc<dyn Naming>>,
+    naming: BTreeMap<String, Namer>,
     notify: BTreeMap<String, Arc<dyn Notifier>>,
 }
 
@@ -26,7 +26,7 @@ impl std::fmt::Debug for Registry {
 }
 
 /// What is found of that name; otherwise why not: what needs it waits until it is there, and nothing falls back to another one.
-fn found<T: ?Sized>(kind: Kind, name: &str, all: &BTreeMap<String, Arc<T>>) -> Result<Arc<T>, Error> {
+fn found<T: Clone>(kind: Kind, name: &str, all: &BTreeMap<String, T>) -> Result<T, Error> {
     all.get(name).cloned().ok_or_else(|| Error::later(format!("{} plug-in `{name}` is not configured on this server", kind.as_str())))
 }
 
@@ -43,9 +43,13 @@ impl Registry {
     pub fn add_retry(&self, name: &str, plugin: Arc<dyn RetryPolicy>) {
         self.0.write().retry.insert(name.to_owned(), plugin);
     }
-    /// Adds a naming plug-in; one of the same name is replaced.
+    /// Adds a naming plug-in that is a part of the program; one of the same name is replaced.
     pub fn add_naming(&self, name: &str, plugin: Arc<dyn Naming>) {
-        self.0.write().naming.insert(name.to_owned(), plugin);
+        self.0.write().naming.insert(name.to_owned(), Namer::Part(plugin));
+    }
+    /// Adds a naming plug-in that answers later; one of the same name is replaced.
+    pub fn add_naming_service(&self, name: &str, plugin: Arc<dyn NamingService>) {
+        self.0.write().naming.insert(name.to_owned(), Namer::Service(plugin));
     }
     /// Adds a notification plug-in; one of the same name is replaced.
     pub fn add_notify(&self, name: &str, plugin: Arc<dyn Notifier>) {
@@ -64,7 +68,7 @@ impl Registry {
         found(Kind::Retry, name, &self.0.read().retry)
     }
     /// A naming plug-in; [`Error::Later`] when there is none of that name.
-    pub fn naming(&self, name: &str) -> Result<Arc<dyn Naming>, Error> {
+    pub fn naming(&self, name: &str) -> Result<Namer, Error> {
         found(Kind::Naming, name, &self.0.read().naming)
     }
     /// A notification plug-in; [`Error::Later`] when there is none of that name.
@@ -101,6 +105,7 @@ impl Registry {
         lines.extend(all.data.values().filter_map(|p| p.trouble()));
         lines.extend(all.brokerage.values().filter_map(|p| p.trouble()));
         lines.extend(all.retry.values().filter_map(|p| p.trouble()));
+        lines.extend(all.naming.values().filter_map(|p| if let Namer::Service(p) = p { p.trouble() } else { None }));
         lines.extend(all.notify.values().filter_map(|p| p.trouble()));
         lines
     }

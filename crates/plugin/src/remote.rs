@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Brokerage, BrokerageAsk, DataManagement, Dataset, Error, File, FilePage, Judgement, Notifier, Preferences, RetryAsk, RetryPolicy,
+    Brokerage, BrokerageAsk, DataManagement, Dataset, Error, File, FilePage, Judgement, NamesAsk, NamingService, Notifier, Preferences,
+    RetryAsk, RetryPolicy,
     host::{Host, Options},
 };
 
@@ -90,6 +91,28 @@ impl Brokerage for Remote {
     }
     fn choose<'a>(&'a self, ask: &'a BrokerageAsk) -> BoxFuture<'a, Result<Preferences, Error>> {
         self.host.call("brokerage.choose", json!(ask)).boxed()
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    names: Vec<String>,
+}
+
+impl NamingService for Remote {
+    fn trouble(&self) -> Option<String> {
+        self.host.trouble()
+    }
+    fn outputs<'a>(&'a self, ask: &'a NamesAsk) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        async move {
+            let Named { names } = self.host.call("naming.outputs", json!(ask)).await?;
+            if names.len() != ask.outputs.len() {
+                let what = format!("{} names, asked for {}", names.len(), ask.outputs.len());
+                return Err(self.host.nonsense("naming.outputs", &what));
+            }
+            Ok(names)
+        }
+        .boxed()
     }
 }
 

@@ -25,6 +25,13 @@ pub fn lfn(template: &str, task: i64, job: i64, serial: i64) -> String {
     numbers(&template.replace("${SN/P}", &padded).replace("${SN}", &padded), task, job)
 }
 
+/// As [`lfn`], for a job that has no number yet: `$PANDAID` stays.
+#[must_use]
+pub fn lfn_of_any_job(template: &str, task: i64, serial: i64) -> String {
+    let padded = format!("{serial:0SERIAL_DIGITS$}");
+    of_task(&template.replace("${SN/P}", &padded).replace("${SN}", &padded), task)
+}
+
 /// The fields of a dotted name (1 = the first) that go into names of outputs (rules AN, UF), joined by dots; those that it does not have are
 /// left out.
 #[must_use]
@@ -54,7 +61,17 @@ pub fn numbers(text: &str, task: i64, job: i64) -> String {
     if !text.contains('$') {
         return text.to_owned();
     }
-    text.replace("$JEDITASKID", &task.to_string()).replace("$JOBSETID", &format!("{task:06}")).replace("$PANDAID", &format!("{job:05}"))
+    with_job(&of_task(text, task), job)
+}
+
+fn of_task(text: &str, task: i64) -> String {
+    text.replace("$JEDITASKID", &task.to_string()).replace("$JOBSETID", &format!("{task:06}"))
+}
+
+/// A text with `$PANDAID` replaced.
+#[must_use]
+pub fn with_job(text: &str, job: i64) -> String {
+    text.replace("$PANDAID", &format!("{job:05}"))
 }
 
 /// The pre-merge twin of a data set, template or file name.

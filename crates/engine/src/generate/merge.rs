@@ -28,7 +28,7 @@ use panda_store::{
 use super::{
     build,
     job::{Reads, Setting, output_row},
-    plugin::Names,
+    naming::{Names, Output},
 };
 use crate::EngineError;
 
@@ -81,7 +81,10 @@ async fn outputs(
 ) -> Result<(Vec<JobFile>, Values), EngineError> {
     let mut rows = ops.store.ids(IdKind::Row, s.plan.outputs.len()).await?.into_iter();
     let (mut files, mut streams, mut logs) = (Vec::new(), Vec::new(), Vec::new());
-    let out_names = Names::of(ops, s.task).await?;
+    let mut out_names = Names::of(ops, s.task).await?;
+    if let Some(reason) = out_names.prepare(ops, s.task, &wanted(s, taken), Topic::Ended).await? {
+        return Err(panda_ops::OpsError::Waits(reason).into());
+    }
     for (seq, o) in s.plan.outputs.iter().enumerate() {
         let (role, pre) = if o.is_log { (FileRole::Log, FileRole::TrnLog) } else { (FileRole::Output, FileRole::TrnOutput) };
         let find = |r| s.datasets.iter().find(|d| d.role == r && d.stream.as_deref() == Some(&o.stream));
@@ -93,8 +96,8 @@ async fn outputs(
             .collect();
         let before = taken.entry(target.id).or_default();
         let serial = target.next_serial + *before;
-        let neutral = names::lfn(&names::with_middle(&o.template, ""), s.task.id.0, id.0, o.offset + serial);
-        let lfn = out_names.output(s.task, id, o.offset + serial, &o.template, &neutral)?;
+        let shaped = names::with_middle(&o.template, "");
+        let (_, lfn) = out_names.output(s.task, id, &Output { serial: o.offset + serial, template: &o.template, shaped: shaped.into() })?;
         let Some(word) = params::merge_word(&inputs, &lfn) else { continue };
         if o.is_log {
             logs.push(word)
@@ -113,6 +116,17 @@ async fn outputs(
     words.words.insert("TRN_LOG:LOG".into(), logs.join(" "));
     words.words.insert("TRN_LOG_MERGE:LOG_MERGE".into(), String::new());
     Ok((files, words))
+}
+
+/// Outputs that a merge job may make now.
+fn wanted<'s>(s: &'s Setting<'_>, taken: &Taken) -> Vec<Output<'s>> {
+    let of = |o: &'s panda_ops::task::plan::Output| {
+        let role = if o.is_log { FileRole::Log } else { FileRole::Output };
+        let target = s.datasets.iter().find(|d| d.role == role && d.stream.as_deref() == Some(&o.stream))?;
+        let serial = o.offset + target.next_serial + taken.get(&target.id).copied().unwrap_or(0);
+        Some(Output { serial, template: &o.template, shaped: names::with_middle(&o.template, "").into() })
+    };
+    s.plan.outputs.iter().filter_map(of).collect()
 }
 
 fn reads_of(f: &JobFile, datasets: &[TaskDataset]) -> Reads {

@@ -8,6 +8,7 @@ mod extras;
 pub mod gate;
 pub mod job;
 pub mod merge;
+mod naming;
 pub(crate) mod node;
 pub mod order;
 mod place;

@@ -1,27 +1,19 @@
-//! The brokerage plug-in of a VO and label: asked about the queues that the neutral broker keeps, beside the loop. And its naming plug-in, which is a
-//! part of the program.
+//! The brokerage plug-in of a VO and label: asked about the queues that the neutral broker keeps, beside the loop.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use panda_core::{
-    id::JobId,
-    policy::{
-        broker::{Decision, Needs, Preference},
-        names,
-    },
-    setting::plugin::{BROKERAGE, NAMING},
+    policy::broker::{Decision, Needs, Preference},
+    setting::plugin::BROKERAGE,
     time::SplitMix64,
 };
 use panda_ops::{
-    Ops, OpsError,
+    Ops,
     broker::needs,
     plugin::{Asked, Desk, named, ring},
     task::plan::Plan,
 };
-use panda_plugin::{BrokerageAsk, Candidate, Error, Kind, Naming, OutputName, Preferences};
+use panda_plugin::{BrokerageAsk, Candidate, Error, Kind, Preferences};
 use panda_store::{Topic, query::task::TaskRow};
 
 use crate::EngineError;
@@ -92,50 +84,4 @@ fn key(plugin: &str, ask: &BrokerageAsk) -> String {
     queues.sort_unstable();
     queues.hash(&mut hasher);
     format!("{plugin}/{}/{:016x}", ask.task_id, hasher.finish())
-}
-
-/// Names the outputs of a task's jobs.
-pub struct Names {
-    plugin: Option<(String, Arc<dyn Naming>)>,
-}
-
-impl std::fmt::Debug for Names {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Names").field(&self.plugin.as_ref().map(|(name, _)| name)).finish()
-    }
-}
-
-impl Names {
-    /// The plug-in of VO and label, or the neutral rules. [`OpsError::Waits`] when the plug-in is not there.
-    pub async fn of(ops: &Ops, t: &TaskRow) -> Result<Self, EngineError> {
-        let values = ops.settings().await?;
-        let name = values.text(&NAMING, &t.vo, &t.label);
-        if name.is_empty() {
-            return Ok(Self { plugin: None });
-        }
-        let plugin = ops.plugins.naming(name).map_err(|e| OpsError::Waits(e.to_string()))?;
-        Ok(Self { plugin: Some((name.to_owned(), plugin)) })
-    }
-    /// The name of an output whose template the neutral rules fill as `neutral`.
-    pub fn output(&self, t: &TaskRow, job: JobId, serial: i64, template: &str, neutral: &str) -> Result<String, EngineError> {
-        let Some((plugin, naming)) = &self.plugin else { return Ok(neutral.to_owned()) };
-        let ask = OutputName { vo: &t.vo, label: &t.label, task_id: t.id.0, task_name: &t.name, job_id: job.0, serial, template, neutral };
-        let waits = |text| EngineError::Ops(OpsError::Waits(named(Kind::Naming, plugin, text)));
-        let lfn = naming.output(&ask).map_err(|e| waits(e.to_string()))?;
-        match names::problem(&lfn) {
-            Some(problem) => Err(waits(format!("it answers nonsense: {problem}"))),
-            None => Ok(lfn),
-        }
-    }
-}
-
-/// A command line with the names of a plug-in in place of those that the neutral rules give: clients write the template into it, too. Pre-merge names
-/// hold the names that they stand for.
-pub(super) fn renamed(mut text: String, mut names: Vec<(String, String)>) -> String {
-    // A name may begin another one.
-    names.sort_by_key(|(neutral, _)| std::cmp::Reverse(neutral.len()));
-    for (neutral, own) in &names {
-        text = text.replace(neutral, own);
-    }
-    text
 }

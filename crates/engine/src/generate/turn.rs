@@ -19,7 +19,7 @@ use panda_ops::{
     job::priority::{self, Standing},
 };
 use panda_store::{
-    Batch,
+    Batch, Topic,
     query::{
         decision,
         task::{
@@ -35,9 +35,9 @@ use super::{
     broker,
     cut::Cut,
     gate::{self, Gate},
+    naming::Names,
     node,
     place::{Place, Places},
-    plugin::Names,
     secondary::{self, Set},
     write::{self, Enters},
 };
@@ -49,7 +49,7 @@ use crate::{
 };
 
 /// Stage of the record of a task whose outputs cannot be named.
-const NAMES_STAGE: &str = "names";
+pub(super) const NAMES_STAGE: &str = "names";
 /// Ready rows read at a time.
 const WINDOW: i64 = 1_000;
 /// Jobs of one turn: a task that comes meanwhile waits until they are written.
@@ -172,6 +172,7 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     }
     let mut places = Places::new(master.n_used);
     let at_most = if part == Part::First { at_most.min(scout::first(&values, t).0) } else { at_most };
+    let most = most.min(turn.names.most_jobs(refined.plan.outputs.len()));
     let cut = turn.cut(&mut places, !more && !grows, at_most.min(most)).await?;
     let waits = grows && refined.plan.feed.chunks_to_wait.is_some_and(|n| (cut.jobs.len() as i64) < n && cut.jobs.len() < at_most);
     if let Some(held) = places.held().filter(|_| cut.jobs.is_empty()) {
@@ -183,6 +184,12 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     if master.is_dag() {
         let taken = cut.jobs.iter().flat_map(|j| &turn.files[j.rows.clone()]).map(|f| f.seq);
         turn.args = node::args(ops, master.id, taken).await?;
+    }
+    let outputs = write::outputs(&turn, &cut.jobs);
+    match turn.names.prepare(ops, t, &outputs, Topic::Files).await {
+        Ok(None) => {}
+        Ok(Some(reason)) => return asked(ops, t, &reason, now).await,
+        Err(e) => return held_by_plugin(ops, t, e, now).await,
     }
     let enters = turn.enters(&master, part, &cut.jobs, grows || more);
     let done = match write::write(&turn, &master, &cut.jobs, &cut.next, places.first(), enters).await {
@@ -202,7 +209,7 @@ async fn wait_for_scouts(ops: &Ops, t: &TaskRow, datasets: &[TaskDataset], now: 
     if t.state == TaskState::Ready {
         let after = TaskRow { state: TaskState::Scouting, reason: None, ..t.clone() };
         ops.move_task(&mut batch, t, &after, Actor::Engine, now.0, Some("its scouts are under way")).await?;
-        batch.wake(panda_store::Topic::Ended);
+        batch.wake(Topic::Ended);
     }
     scout::rest(&mut batch, datasets);
     ops.store.apply(batch).await?;
@@ -245,6 +252,14 @@ async fn held_by_plugin(ops: &Ops, t: &TaskRow, e: EngineError, now: Micros) -> 
     let Some(reason) = e.waits() else { return Err(e) };
     let doc = json!({ "reason": reason }).to_string();
     hold(ops, t, Some((NAMES_STAGE, doc)), reason, now).await
+}
+
+/// Records that a naming plug-in has not answered yet; the answer wakes the loop.
+async fn asked(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<Report, EngineError> {
+    let mut batch = Batch::new();
+    decision::set(&mut batch, t.id.0, NAMES_STAGE, now.0, &json!({ "reason": reason }).to_string());
+    ops.store.apply(batch).await?;
+    Ok(Report::default())
 }
 
 impl Turn<'_> {
@@ -324,7 +339,7 @@ impl Turn<'_> {
         let events_used = self.files[rows].iter().filter_map(|f| f.n_events).sum();
         task::file::move_all(&mut batch, &ids, FileState::Ready, FileState::Skipped);
         task::dataset::count(&mut batch, master.id, Delta { used: n, failed: n, events_used, ..Delta::default() });
-        batch.wake(panda_store::Topic::Ended);
+        batch.wake(Topic::Ended);
         Ok(self.ops.store.apply(batch).await?)
     }
 }

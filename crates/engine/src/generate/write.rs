@@ -23,7 +23,7 @@ use panda_ops::{
 use panda_store::{
     Batch, IdKind, Topic,
     query::{
-        job,
+        decision, job,
         task::{
             self, TaskRow,
             dataset::{Delta, TaskDataset},
@@ -36,8 +36,8 @@ use super::{
     broker::{self, Choice},
     build::{self, Library},
     job::{Made, Reads, output_row, reads_of},
-    plugin,
-    turn::{Job, Turn},
+    naming::{self, Output as Named},
+    turn::{Job, NAMES_STAGE, Turn},
     words::{JobValues, command_line, values},
 };
 use crate::EngineError;
@@ -107,6 +107,9 @@ pub async fn write(
     shared.prepare(&mut first, jobs).await?;
     if let Some(choice) = choice {
         broker::record(turn.ops, &mut rest, turn.t, choice, turn.now.0).await?;
+    }
+    if turn.names.is_own() {
+        decision::delete(&mut rest, turn.t.id.0, NAMES_STAGE);
     }
     for (d, _) in &shared.outputs {
         task::dataset::take_serials(&mut rest, d.id, d.next_serial, i64::try_from(jobs.len()).unwrap_or(0));
@@ -194,6 +197,30 @@ fn parts(shared: &Shared<'_>, jobs: &[Job], each: usize) -> Vec<std::ops::Range<
     }
     out.push(from..jobs.len());
     out
+}
+
+/// An output as it is named.
+fn to_name<'o>(o: &'o Output, middle: &str, serial: i64) -> Named<'o> {
+    Named { serial: o.offset + serial, template: &o.template, shaped: names::with_middle(&o.template, middle).into() }
+}
+
+/// Outputs of these jobs, in order; none when nobody but the neutral rules names them.
+pub fn outputs<'t>(turn: &Turn<'t>, jobs: &[Job]) -> Vec<Named<'t>> {
+    if !turn.names.is_own() {
+        return Vec::new();
+    }
+    let plan: &'t Plan = &turn.refined.plan;
+    let fields = turn.fields();
+    let pairs = pairs(&turn.datasets, plan);
+    let first = pairs.first().map_or(1, |(d, _)| d.next_serial);
+    let streams: Vec<&str> = pairs.iter().map(|(_, o)| o.stream.as_str()).collect();
+    let mut all = Vec::new();
+    for (job, serial) in jobs.iter().zip(first..) {
+        let middle = turn.middle(&fields, turn.files[job.rows.clone()].first());
+        let own = plan.outputs.iter().filter(|o| streams.contains(&o.stream.as_str()) && !o.template.starts_with("regex|"));
+        all.extend(own.map(|o| to_name(o, &middle, serial)));
+    }
+    all
 }
 
 /// The task's output data sets with their plan; the pre-merge ones when outputs are merged.
@@ -322,8 +349,7 @@ impl Shared<'_> {
                 finals.push(o.template.clone());
                 o.template.clone()
             } else {
-                let neutral = names::lfn(&names::with_middle(&o.template, &middle), turn.t.id.0, id.0, o.offset + serial);
-                let own = turn.names.output(turn.t, id, o.offset + serial, &o.template, &neutral)?;
+                let (neutral, own) = turn.names.output(turn.t, id, &to_name(o, &middle, serial))?;
                 if own != neutral {
                     renamed.push((neutral.clone(), own.clone()));
                 }
@@ -348,7 +374,7 @@ impl Shared<'_> {
             JobValues { serial: serial + offset, number, middle: &middle, node, library: library.map(|l| l.reads.lfn.as_str()) };
         let v = values(&setting, taken, &reads, &named, &job_values);
         let job_pars = command_line(&setting, &plan.template, &v, id, if merging { &finals } else { &[] })?;
-        let job_pars = plugin::renamed(job_pars, renamed);
+        let job_pars = naming::renamed(job_pars, renamed);
         // Addresses given by the user are read by the payload itself.
         if !plan.pfns.is_empty() {
             reads.clear();

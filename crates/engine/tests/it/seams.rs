@@ -10,7 +10,9 @@ use panda_core::{
     task::state::TaskState,
 };
 use panda_ops::{setting, why};
-use panda_plugin::{Brokerage, BrokerageAsk, Error, Judgement, Naming, OutputName, Preference, Preferences, RetryAsk, RetryPolicy};
+use panda_plugin::{
+    Brokerage, BrokerageAsk, Error, Judgement, NamesAsk, Naming, NamingService, OutputName, Preference, Preferences, RetryAsk, RetryPolicy,
+};
 use serde_json::Value;
 
 use crate::{
@@ -267,7 +269,84 @@ async fn a_naming_plug_in_names_outputs(w: &World) {
     assert!(names.contains(&format!("own.{id}.1.txt")) && names.contains(&format!("own.{id}.2.txt")), "{names:?}");
 }
 
+/// A naming service: `exp`, the neutral name, and the job's number.
+#[derive(Debug, Default)]
+struct Clerk(Mutex<Script<String, NamesAsk>>, tokio::sync::Notify);
+
+impl Clerk {
+    fn say(&self, said: Option<Result<String, Error>>) {
+        self.0.lock().unwrap().0 = said;
+        self.1.notify_waiters();
+    }
+    fn asked(&self) -> usize {
+        self.0.lock().unwrap().1.iter().map(|a| a.outputs.len()).sum()
+    }
+}
+
+impl NamingService for Clerk {
+    fn outputs<'a>(&'a self, ask: &'a NamesAsk) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        async move {
+            self.0.lock().unwrap().1.push(ask.clone());
+            // Without a word it hangs.
+            let prefix = loop {
+                let told = self.1.notified();
+                if let Some(said) = self.0.lock().unwrap().0.clone() {
+                    break said?;
+                }
+                told.await;
+            };
+            Ok(ask.outputs.iter().map(|o| format!("{prefix}.{}.$PANDAID", o.neutral)).collect())
+        }
+        .boxed()
+    }
+}
+
+/// One that answers later: generation waits for it and for nothing else, nothing is asked twice, and nothing falls back.
+async fn a_naming_service_is_asked_beside_the_loop(w: &World) {
+    setting::set(&w.ops, &prod(), settings::NAMING.name, "amber", "user", "clerk").await.unwrap();
+    let clerk = Arc::new(Clerk::default());
+    w.ops.plugins.add_naming_service("clerk", clerk.clone());
+    let id = w.submit(with_output(prun("user.alice.t", 3), "out.txt")).await;
+    let mut params = prun("user.alice.other", 1);
+    params["prodSourceLabel"] = "test".into();
+    let other = w.submit(params).await;
+    until(w, other, |state, _| state == TaskState::Running).await;
+    assert_eq!(w.task(id).await.state, TaskState::Ready, "it is left as it is");
+    let because = why::task::why(&w.ops, &alice(), id).await.unwrap()["because"].to_string();
+    assert!(because.contains("naming plug-in `clerk` is asked for the names of 6 outputs"), "{because}");
+    clerk.say(Some(Err(Error::later("it has no words"))));
+    held(w, id, "naming plug-in `clerk`: it has no words").await;
+    clerk.say(Some(Ok("exp/sub".into())));
+    w.pass(61);
+    held(w, id, "naming plug-in `clerk`: it answers nonsense: file name exp/sub").await;
+    clerk.say(Some(Ok("exp".into())));
+    w.pass(61);
+    until(w, id, |state, _| state == TaskState::Running).await;
+    let because = why::task::why(&w.ops, &alice(), id).await.unwrap()["because"].to_string();
+    assert!(!because.contains("clerk"), "{because}");
+    let asked = clerk.asked();
+    let job = w.job_at("LOCAL").await.unwrap();
+    let mut seen = 0;
+    let mut job = Some(job);
+    while let Some(j) = job {
+        if j["taskID"] == id.0 {
+            for lfn in j["outFiles"].as_str().unwrap().split(',') {
+                assert!(lfn.starts_with("exp.user.alice.") && lfn.ends_with(&format!(".{:05}", j["PandaID"].as_i64().unwrap())), "{lfn}");
+                seen += 1;
+            }
+            assert!(j["jobPars"].as_str().unwrap().contains("exp.user.alice."), "{j}");
+        }
+        w.finish(&j, "x").await;
+        job = w.job().await;
+    }
+    until(w, id, |state, _| state == TaskState::Done).await;
+    assert_eq!((seen, clerk.asked()), (6, asked), "what was answered is not asked again");
+    let first = clerk.0.lock().unwrap().1[0].clone();
+    assert_eq!((first.vo.as_str(), first.label.as_str(), first.task_id, first.outputs.len()), ("amber", "user", id.0, 6));
+}
+
 cases!(
+    a_naming_service_is_asked_beside_the_loop,
     a_naming_plug_in_names_outputs,
     a_brokerage_plug_in_rules_out_and_weighs_queues,
     a_brokerage_plug_in_that_fails_holds_its_tasks,

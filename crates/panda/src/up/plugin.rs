@@ -14,8 +14,7 @@ pub(super) fn register(registry: &Registry, plugins: &[PluginConfig]) {
             Kind::Data => registry.add_data(&plugin.name, child),
             Kind::Brokerage => registry.add_brokerage(&plugin.name, child),
             Kind::Retry => registry.add_retry(&plugin.name, child),
-            // The configuration refuses it.
-            Kind::Naming => {}
+            Kind::Naming => registry.add_naming_service(&plugin.name, child),
             Kind::Notify => registry.add_notify(&plugin.name, child),
         }
     }

@@ -249,11 +249,15 @@ fn other_plug_ins_decide_as_children() {
         let args = json!([example, home("rules.json")]);
         format!("[plugin.{name}]\nkind = \"{kind}\"\ncommand = \"python3\"\nargs = {args}\n")
     };
-    let text = [("chooser", "brokerage"), ("judge", "retry"), ("crier", "notify")].map(|(name, kind)| table(name, kind)).concat();
+    let text = [("chooser", "brokerage"), ("judge", "retry"), ("clerk", "naming"), ("crier", "notify")]
+        .map(|(name, kind)| table(name, kind))
+        .concat();
     let config = program.write("panda.toml", &format!("[engine]\nperiod_s = 1\n{text}")).display().to_string();
     rules(json!({"closed": {"local": "stocktaking"}, "hopeless": [["trans", 65]], "news": home("news.txt")}));
     let up = Up::start(&program, &["--config", &config]);
-    for (setting, value) in [("plugin.brokerage", "chooser"), ("plugin.retry", "judge"), ("plugin.notify", "crier")] {
+    for (setting, value) in
+        [("plugin.brokerage", "chooser"), ("plugin.retry", "judge"), ("plugin.naming", "clerk"), ("plugin.notify", "crier")]
+    {
         program.ok(&["setting", "set", setting, value]);
     }
     let until = |id: &str, words: &str| {
@@ -274,13 +278,18 @@ fn other_plug_ins_decide_as_children() {
     let id = submit("user.jane.waits", "exit 65");
     until(&id, "ruled out by brokerage plug-in `chooser`: stocktaking");
     program.ok(&["kill", &id]);
-    rules(json!({"hopeless": [["trans", 65]], "news": home("news.txt")}));
+    rules(json!({"hopeless": [["trans", 65]], "prefix": "exp", "news": home("news.txt")}));
     let id = submit("user.jane.bad", "exit 65");
     assert_eq!(program.run(&["status", &id, "--wait", "--timeout", "120s"]).code, 4);
     let jobs: Value = serde_json::from_str(&program.ok(&["--json", "jobs", &id])).unwrap();
     assert_eq!(jobs.as_array().unwrap().len(), 1, "one attempt of three: {jobs}");
     let said = until(&jobs[0]["PandaID"].to_string(), "retry plug-in `judge` says that its inputs are not tried again");
     assert!(said.contains("trans error 65 is hopeless"), "{said}");
+    // Outputs, of which the log is one, have the names of the plug-in.
+    let id = submit("user.jane.good", "true");
+    assert_eq!(program.run(&["status", &id, "--wait", "--timeout", "120s"]).code, 0);
+    let outputs = program.ok(&["--json", "outputs", &id]);
+    assert!(outputs.contains("\"exp.user.jane.good"), "{outputs}");
     let begun = Instant::now();
     while !std::fs::read_to_string(home("news.txt")).unwrap_or_default().contains("\"to\": \"failed\"") {
         assert!(begun.elapsed() < LONG, "no news");
