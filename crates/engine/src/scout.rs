@@ -14,7 +14,7 @@ use panda_core::{
             exhaust::{self, Outcome},
             measure::{self, Asked, Job, Margins},
         },
-        split::limits::{Cpu, Site, walltime as walltime_of},
+        split::limits::{Cpu, Disk, Rules, Site, walltime as walltime_of},
     },
     setting::{Values, scout as settings},
     task::state::TaskState,
@@ -200,7 +200,7 @@ async fn jobs(ops: &Ops, t: &TaskRow, kind: JobKind, most: i64) -> Result<Vec<Jo
         Job {
             id: r.id.0,
             cores: r.cores,
-            power_milli: r.queue_id.map_or(0, |id| queues.power(id)),
+            power_milli: if report.power_milli > 0 { report.power_milli } else { r.queue_id.map_or(0, |id| queues.power(id)) },
             wall_s: ((r.ended_us - r.started_us) / 1_000_000).max(0),
             events: if events > 0 { events } else { report.number("n_events") },
             in_bytes: whole.iter().fold(0, |sum: i64, (_, bytes)| sum.saturating_add(*bytes)),
@@ -271,7 +271,7 @@ async fn go_on(
 ) -> Result<bool, EngineError> {
     let mut batch = Batch::new();
     let known = refined.adjust.measured.clone().unwrap_or_default();
-    let measured = known.then(count.finished, &found.measured, found.merges);
+    let measured = refined.adjust.keeping_stated(known.then(count.finished, &found.measured, found.merges));
     let wide = refined.adjust.wide || matches!(outcome, Outcome::Widen(_));
     let adjust = Adjust { scouted: true, wide, measured: Some(measured.clone()), ..refined.adjust.clone() };
     let (reason, word) = match &outcome {
@@ -333,7 +333,7 @@ pub async fn refresh(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, Engine
         return Ok(false);
     }
     let found = measured(ops, t, &refined, &values).await?;
-    let measured = known.then(finished, &found.measured, found.merges);
+    let measured = refined.adjust.keeping_stated(known.then(finished, &found.measured, found.merges));
     let mut batch = Batch::new();
     let reason = format!("measured again at {finished} finished files");
     decision::set(&mut batch, t.id.0, STAGE, now.0, &record(&reason, "refresh", &measured, &found).to_string());
@@ -362,4 +362,13 @@ pub fn walltime(plan: &Plan, site: &Site, events: i64, bytes: i64) -> i64 {
     let site = Site { core_power_milli: power, ..*site };
     let found = walltime_of(&plan.estimate, &site, most).map_or(0, |w| w.of(events, bytes));
     plan.walltime_s.max(found.min(most))
+}
+
+/// The scratch space of a job of so many events and bytes at a queue, MB: work files, input that is copied, and output that grows with either; no
+/// more than the queue has, since what is only estimated must not keep a job from running there at all.
+pub fn disk(plan: &Plan, site: &Site, events: i64, bytes: i64) -> i64 {
+    let rules = Rules { out_kb_per_event: plan.estimate.out_kb_per_event, out_kb_per_mb: plan.estimate.out_kb_per_mb, ..Rules::default() };
+    let own = Disk { work_mb: plan.disk_mb, copies_input: !site.direct_io, max_mb: site.max_workdir_mb };
+    let mb = own.of(bytes, rules.output_of(events, bytes));
+    if own.max_mb > 0 { mb.min(own.max_mb).max(plan.disk_mb) } else { mb }
 }

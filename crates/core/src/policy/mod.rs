@@ -26,3 +26,4 @@ pub mod split;
 pub mod text;
 pub mod throttle;
 pub mod turn;
+pub mod usage;

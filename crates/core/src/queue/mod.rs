@@ -90,6 +90,10 @@ pub struct Queue {
     pub capability: Capability,
     /// Power of a core, thousandths (`corepower`).
     pub core_power_milli: i64,
+    /// Electric power that a core in use draws, thousandths of a watt (`core_watts`); 0 = not stated.
+    pub core_watts_milli: i64,
+    /// Carbon dioxide that a kilowatt-hour comes with here, thousandths of a gram (`co2_g_kwh`); 0 = not stated.
+    pub co2_mg_kwh: i64,
     /// Most memory in MB of a slot (`maxrss`).
     pub max_rss_mb: i64,
     /// Least memory in MB of a job that belongs here (`minrss`).
@@ -161,6 +165,8 @@ impl Queue {
             core_count: 0,
             capability: Capability::Any,
             core_power_milli: 0,
+            core_watts_milli: 0,
+            co2_mg_kwh: 0,
             max_rss_mb: 0,
             min_rss_mb: 0,
             max_time_s: 0,

@@ -17,6 +17,7 @@ pub mod scout;
 pub mod task;
 pub mod task_retry;
 pub mod task_timer;
+pub mod usage;
 
 use std::collections::BTreeMap;
 
@@ -94,6 +95,8 @@ pub enum Form {
     Free,
     /// Terms of the broker's weight with their exponents.
     Weight,
+    /// Powers of CPUs.
+    Powers,
 }
 
 /// A setting.
@@ -189,6 +192,7 @@ impl Setting {
                 return match self.form {
                     Form::Free => Ok(()),
                     Form::Weight => crate::policy::broker::terms(value).map(drop).or_else(wrong),
+                    Form::Powers => crate::policy::usage::powers(value).map(drop).or_else(wrong),
                 };
             }
             Default::Flag(_) if matches!(value, "true" | "false") => return Ok(()),
@@ -226,6 +230,7 @@ pub const fn areas() -> &'static [&'static [&'static Setting]] {
         brake::ALL,
         retention::ALL,
         scout::ALL,
+        usage::ALL,
     ]
 }
 

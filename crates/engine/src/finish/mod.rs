@@ -4,5 +4,6 @@ pub mod catalogue;
 pub mod kill;
 pub mod release;
 pub mod report;
+pub mod usage;
 pub mod verify;
 pub mod view;

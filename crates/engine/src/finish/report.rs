@@ -54,6 +54,8 @@ pub struct Final {
     pub errors: Map<String, Value>,
     /// Everything measured.
     pub metrics: Map<String, Value>,
+    /// Power of a core of its machine, thousandths, as it was written with its end ([`super::usage`]); 0 = not known.
+    pub power_milli: i64,
 }
 
 impl Final {
@@ -103,6 +105,7 @@ pub fn decode(doc: &str) -> Final {
         meta: text("meta").filter(|m| !m.trim().is_empty()),
         errors: object("errors"),
         metrics: object("metrics"),
+        power_milli: doc.get("usage").and_then(|u| u.get("power_milli")).and_then(Value::as_i64).unwrap_or(0),
         ..Final::default()
     };
     report.measured = report.meta.as_deref().map(read_meta).unwrap_or_default();

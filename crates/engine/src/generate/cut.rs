@@ -72,7 +72,7 @@ impl Turn<'_> {
             let n = found.chunks.len();
             for c in found.chunks {
                 let rows = c.master.start + at..c.master.end + at;
-                self.grow_walltime(place, rows.clone());
+                self.grow(place, rows.clone());
                 cut.jobs.push(Job { place, rows, picks: c.secondary });
             }
             for (hand, next) in hands.iter_mut().zip(&found.next) {
@@ -98,12 +98,16 @@ impl Turn<'_> {
         }
         Ok(cut)
     }
-    /// The jobs of a place get the time of the longest of them.
-    fn grow_walltime(&mut self, place: usize, rows: Range<usize>) {
+    /// The jobs of a place get the time of the longest and the disk of the largest of them.
+    fn grow(&mut self, place: usize, rows: Range<usize>) {
         let sum = |of: fn(&TaskFile) -> Option<i64>| self.files[rows.clone()].iter().filter_map(of).fold(0, i64::saturating_add);
         let (events, bytes) = (sum(|f| f.n_events), sum(|f| f.fsize));
+        // The parts of a file that is cut are one file on the disk; they stand side by side.
+        let whole = self.files[rows].chunk_by(|a, b| a.lfn == b.lfn).filter_map(|parts| parts.first()?.fsize);
+        let whole = whole.fold(0, i64::saturating_add);
         let place = &mut self.places[place];
         place.walltime_s = place.walltime_s.max(scout::walltime(&place.refined.plan, &place.site, events, bytes));
+        place.disk_mb = place.disk_mb.max(scout::disk(&place.refined.plan, &place.site, events, whole));
     }
     /// Whether a last job has fewer files or events than each job is to have, and the task wants none of those.
     fn is_short(&self, rows: &[Row], job: Option<Range<usize>>) -> bool {

@@ -52,6 +52,8 @@ pub struct Setting<'a> {
     pub standing: Standing,
     /// Seconds of a job; 0 = not stated.
     pub walltime_s: i64,
+    /// Scratch space of a job, MB.
+    pub disk_mb: i64,
     /// Its run jobs are scouts.
     pub scouts: bool,
     /// Resource types.
@@ -169,7 +171,7 @@ impl Setting<'_> {
             resource_type: self.types.of(cores, ram).to_owned(),
             core_count: cores,
             ram_mb: ram,
-            disk_mb: self.plan.disk_mb,
+            disk_mb: if kind == JobKind::Run { self.disk_mb } else { self.plan.disk_mb },
             walltime_s: self.walltime_s,
             command: None,
             debug: self.params.debug_mode == Some(true),

@@ -32,6 +32,8 @@ pub struct Place {
     pub lane: LaneId,
     /// Seconds of the longest of its jobs; 0 = not known.
     pub walltime_s: i64,
+    /// Scratch space of the largest of its jobs, MB: work files, input that is copied, output as far as it is known.
+    pub disk_mb: i64,
 }
 
 /// The broker's choices of a turn, by the memory that rows need.
@@ -86,6 +88,7 @@ impl Places {
             refined: refined.clone(),
             lane,
             walltime_s: plan.walltime_s,
+            disk_mb: plan.disk_mb,
         });
         Ok(Some(turn.places.len() - 1))
     }
@@ -114,6 +117,7 @@ impl Turn<'_> {
             owner: &self.owner,
             standing: self.standing,
             walltime_s: place.walltime_s,
+            disk_mb: place.disk_mb,
             scouts: self.scouts,
             types: &self.types,
             base_url: &self.ops.options.base_url,

@@ -45,6 +45,7 @@ use crate::{
     EngineError,
     finish::{
         report::{Final, Matched, Measured, Stored, decode, match_files},
+        usage::Meter,
         verify::{self, Endpoint, lies_at, problem},
     },
 };
@@ -77,15 +78,16 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<crate::Report, Engine
 /// Settles a page of reports: how many, and how many wait for a plug-in.
 async fn page(ops: &Ops, reports: Vec<Report>, now: Micros) -> Result<(usize, usize), EngineError> {
     let cases = verify(ops.disk.clone(), load(ops, reports).await?).await?;
+    let meter = Meter::of(ops, &cases.iter().filter_map(|c| c.job.as_ref()).collect::<Vec<_>>()).await?;
     let (mut done, mut waiting) = (0, 0);
     for group in cases.chunks(JOBS_A_BATCH) {
-        match settle(ops, group, now).await {
+        match settle(ops, &meter, group, now).await {
             Ok(()) => done += group.len(),
             Err(e) if e.is_conflict() || e.waits().is_some() => {
                 // Somebody (a kill, a retry) was first with one of them, or a plug-in has not decided on one: settle them one by one, the others next
                 // time.
                 for case in group {
-                    match settle(ops, std::slice::from_ref(case), now).await {
+                    match settle(ops, &meter, std::slice::from_ref(case), now).await {
                         Ok(()) => done += 1,
                         Err(e) if e.is_conflict() => tracing::debug!(job = %case.report.job_id, "report: {e}; again"),
                         Err(e) => {
@@ -205,7 +207,7 @@ fn check(look: &dyn Look, case: &mut Case) {
 /// Files and bytes that data sets of the catalogue get in a batch.
 type Registered = BTreeMap<i64, (i64, i64)>;
 
-async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineError> {
+async fn settle(ops: &Ops, meter: &Meter, cases: &[Case], now: Micros) -> Result<(), EngineError> {
     let mut ending = Ending::asking(ops, now.0).await?;
     let (mut builds, mut registered) = (Vec::new(), Registered::new());
     for case in cases {
@@ -214,7 +216,7 @@ async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineErro
         if job.state != JobState::Holding || job.attempt != case.report.attempt {
             continue; // Killed or retried meanwhile: the report has no more to say.
         }
-        one(ops, &mut ending, job, case, &mut registered, now).await?;
+        one(ops, meter, &mut ending, job, case, &mut registered, now).await?;
         if job.kind == JobKind::Build {
             builds.push(job.id);
         }
@@ -232,6 +234,7 @@ async fn settle(ops: &Ops, cases: &[Case], now: Micros) -> Result<(), EngineErro
 
 async fn one(
     ops: &Ops,
+    meter: &Meter,
     ending: &mut Ending<'_>,
     job: &JobRow,
     case: &Case,
@@ -260,8 +263,9 @@ async fn one(
         end.texts = Source::ALL.iter().filter_map(|s| Some((*s, report.diag(*s)?.to_owned()))).collect();
         end.cpu_s = report.number("cpu_consumption_time");
     }
+    let used = meter.used(&end.after);
     ending.end(end).await?;
-    let doc = serde_json::json!({"errors": report.errors, "metrics": report.metrics});
+    let doc = serde_json::json!({"errors": report.errors, "metrics": report.metrics, "usage": used});
     report::set_end(&mut ending.batch, job.id, Some(&doc.to_string()), report.meta.as_deref());
     Ok(())
 }

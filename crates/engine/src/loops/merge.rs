@@ -116,6 +116,7 @@ async fn one(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Report, EngineError>
             owner: &owner.name,
             standing,
             walltime_s: refined.plan.merge.as_ref().map_or(0, |m| m.walltime_s),
+            disk_mb: refined.plan.disk_mb,
             scouts: false,
             types: &types,
             base_url: &ops.options.base_url,

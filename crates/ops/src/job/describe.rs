@@ -26,7 +26,7 @@ pub struct Parts<'a> {
     pub dictionary: Map<String, Value>,
     /// Its file rows.
     pub files: &'a [JobFile],
-    /// `{"errors", "metrics"}` as the finisher kept them, or what the last heartbeat measured under `metrics`.
+    /// `{"errors", "metrics", "usage"}` as the finisher kept them, or what the last heartbeat measured under `metrics`.
     pub end: Map<String, Value>,
 }
 
@@ -82,6 +82,9 @@ const FROM_METRICS: &[(&str, &str)] = &[
     ("rateWBYTES", "rate_wbytes"),
 ];
 
+/// What it has used, as it was written with its end.
+const FROM_USAGE: &[&str] = &["hs06sec", "gco2_regional", "gco2_global"];
+
 /// The description: every attribute (null when missing) and `Files`.
 #[must_use]
 pub fn describe(p: &Parts<'_>) -> Value {
@@ -93,6 +96,9 @@ pub fn describe(p: &Parts<'_>) -> Value {
     let part = |name: &str| p.end.get(name).and_then(Value::as_object);
     for (attribute, key) in FROM_METRICS {
         put(&mut m, attribute, part("metrics").and_then(|o| o.get(*key)).cloned());
+    }
+    for attribute in FROM_USAGE {
+        put(&mut m, attribute, part("usage").and_then(|o| o.get(*attribute)).cloned());
     }
     for (attribute, key) in [("exeErrorDiag", "exe_error_diag"), ("pilotErrorDiag", "pilot_error_diag")] {
         put(&mut m, attribute, part("errors").and_then(|o| o.get(key)).cloned());

@@ -106,7 +106,9 @@ pub fn read(row: &QueueRow, storage: Option<&str>) -> (Queue, Vec<String>) {
         has_container: d.text(&["container_type"]).is_some(),
         core_count: row.core_count,
         capability: d.word("capability", |w| Capability::parse(w).ok(), Capability::Any),
-        core_power_milli: power(&mut d),
+        core_power_milli: milli(&mut d, "corepower", "no power of a core"),
+        core_watts_milli: milli(&mut d, "core_watts", "no number of watts"),
+        co2_mg_kwh: milli(&mut d, "co2_g_kwh", "no number of grams"),
         max_rss_mb: row.max_ram_mb,
         min_rss_mb: d.int(&["minrss"]),
         max_time_s: row.max_walltime_s,
@@ -152,15 +154,15 @@ fn grace(d: &mut Doc) {
     }
 }
 
-/// `corepower`, thousandths.
-fn power(d: &mut Doc) -> i64 {
-    let Some((key, value)) = d.key(&["corepower"]) else { return 0 };
+/// A number of at least 0 (`what` in a problem), thousandths.
+fn milli(d: &mut Doc, key: &'static str, what: &str) -> i64 {
+    let Some((key, value)) = d.key(&[key]) else { return 0 };
     let number = value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|p| (0.0..1e6).contains(p));
     match number {
         #[expect(clippy::cast_possible_truncation, reason = "below 10^9")]
         Some(p) => (p * 1_000.0).round() as i64,
         None => {
-            d.problem(key, "no power of a core");
+            d.problem(key, what);
             0
         }
     }
@@ -278,7 +280,7 @@ mod tests {
     fn documents_become_facts() {
         let doc = json!({
             "cloud": "X", "type": "production", "vo_name": "amber", "container_type": "apptainer:pilot", "capability": "ucore",
-            "corepower": "12.5", "minrss": 500, "mintime": "60", "cmtconfigs": ["x86_64-el9-gcc13-opt"], "os": "el9, el8",
+            "corepower": "12.5", "core_watts": 7.5, "co2_g_kwh": "56", "minrss": 500, "mintime": "60", "cmtconfigs": ["x86_64-el9-gcc13-opt"], "os": "el9, el8",
             "releases": ["R-1"], "image_tags": ["docker://*"], "wnconnectivity": "full#dual", "is_virtual": false,
             "direct_access_lan": true, "maxdiskio": 900, "allowed_processing": "run,evgen", "excluded_processing": ["pile"],
             "fairsharepolicy": "share=slow:0%,type=evgen:30%,group=soft:0", "catchall": "allow_no_pilot,other=1", "transferringlimit": 200,
@@ -294,6 +296,7 @@ mod tests {
             (q.cloud.as_deref(), q.kind, q.capability, q.vos.as_slice()),
             (Some("X"), QueueKind::Production, Capability::Ucore, ["amber".to_owned()].as_slice())
         );
+        assert_eq!((q.core_watts_milli, q.co2_mg_kwh), (7_500, 56_000));
         assert_eq!((q.core_power_milli, q.min_rss_mb, q.min_time_s, q.core_count, q.max_rss_mb), (12_500, 500, 60, 8, 16_000));
         assert_eq!((q.systems.len(), q.releases.len(), q.platforms.len(), q.ip_versions.as_slice()), (2, 1, 1, [4, 6].as_slice()));
         assert_eq!((q.zero_shares.as_slice(), q.allow_no_pilot), (["slow".to_owned(), "soft".to_owned()].as_slice(), true));
@@ -311,6 +314,7 @@ mod tests {
             (json!({"type": "special"}), "type: \"special\" is unknown"),
             (json!({"capability": 7}), "capability: 7 is no text"),
             (json!({"corepower": -1}), "corepower: -1 is no power of a core"),
+            (json!({"co2_g_kwh": "little"}), "co2_g_kwh: \"little\" is no number of grams"),
             (json!({"releases": {"a": 1}}), "releases: {\"a\":1} is no list of texts"),
             (json!({"is_virtual": "maybe"}), "is_virtual: \"maybe\" is neither true nor false"),
             (json!({"wnconnectivity": "full#x"}), "wnconnectivity: \"full#x\" is of an unknown IP version"),

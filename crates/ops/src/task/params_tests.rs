@@ -62,7 +62,8 @@ async fn attributes_are_parameters() {
     let (params, adjust) = task::list::doc(&w.ops.store, id).await.unwrap().unwrap();
     let typed = TaskParameters::from_value(serde_json::from_str(&params).unwrap()).unwrap();
     let adjust = Adjust::parse(adjust.as_deref()).unwrap();
-    assert_eq!(adjust, Adjust { max_files: Some(3), ..Adjust::default() }, "what a person says goes before what the engine raised");
+    let stated = ["ramCount", "walltime"].map(str::to_owned).to_vec();
+    assert_eq!(adjust, Adjust { max_files: Some(3), stated, ..Adjust::default() }, "what a person says goes before what the engine raised");
     let plan = Plan::of(&typed, &adjust).unwrap();
     assert_eq!((plan.ram_mb, plan.walltime_s), (3_000, 600));
     let text = change_attribute(&w.ops, &prod(), id, "priority", 1).await.unwrap_err().to_string();

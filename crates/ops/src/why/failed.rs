@@ -117,7 +117,7 @@ fn limit(advice: Advice, j: &JobRow) -> Option<String> {
     match advice {
         Advice::Memory if j.ram_mb > 0 => Some(format!("it was given {} MB of memory on {} cores", j.ram_mb, j.core_count)),
         Advice::Time if j.walltime_s > 0 => Some(format!("it was given {} s", j.walltime_s)),
-        Advice::Disk if j.disk_mb > 0 => Some(format!("it was given {} MB of scratch space beside its input", j.disk_mb)),
+        Advice::Disk if j.disk_mb > 0 => Some(format!("it was given {} MB of scratch space", j.disk_mb)),
         _ => None,
     }
 }

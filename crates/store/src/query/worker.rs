@@ -15,6 +15,7 @@ statements! {
     insert EVENT = "worker.event" => worker_event (worker_id: Int, rev: Int, from_state: Text, to_state: Text, at_us: Int), "";
     write NODE = "worker_node.set", "INSERT INTO worker_node (site, host, doc, seen_us) VALUES (:site, :host, :doc, :now) {upsert(site,host): doc,seen_us}";
     write NODE_GPU = "worker_node.gpu", "INSERT INTO worker_node (site, host, gpu, seen_us) VALUES (:site, :host, :doc, :now) {upsert(site,host): gpu,seen_us}";
+    [hot] read NODES = "worker_node.many", "SELECT host, doc FROM worker_node WHERE site = :site AND host IN (:hosts*) AND doc IS NOT NULL ORDER BY host LIMIT 1000";
     [hot] read NODE_GET = "worker_node.get", "SELECT doc, gpu, seen_us FROM worker_node WHERE site = :site AND host = :host LIMIT 1";
 }
 
@@ -67,4 +68,12 @@ pub fn set_node_gpu(batch: &mut Batch, site: &str, host: &str, doc: &str, now_us
 pub async fn node(store: &Store, site: &str, host: &str) -> Result<Option<(Option<String>, Option<String>)>, Error> {
     let rows = store.fetch(&NODE_GET, vec![("site", site.into()), ("host", host.into())]).await?;
     rows.first().map(|r| Ok((r.opt_text(0)?.map(str::to_owned), r.opt_text(1)?.map(str::to_owned)))).transpose()
+}
+/// Descriptions of these machines of a site (JSON) by name, at most 1,000.
+pub async fn nodes(store: &Store, site: &str, hosts: &[String]) -> Result<Vec<(String, String)>, Error> {
+    if hosts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = store.fetch(&NODES, vec![("site", site.into()), ("hosts", hosts.to_vec().into())]).await?;
+    rows.iter_mut().map(|r| Ok((r.text(0)?.to_owned(), r.take_text(1)?.unwrap_or_default()))).collect()
 }

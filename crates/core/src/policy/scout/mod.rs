@@ -7,6 +7,8 @@ pub mod exhaust;
 pub mod measure;
 
 #[cfg(test)]
+mod constants_tests;
+#[cfg(test)]
 mod tests;
 
 /// Values of SS up to this are tenths, as upstream counts with them; above it they are per cent, as it documents them.

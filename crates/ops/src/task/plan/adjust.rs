@@ -14,6 +14,25 @@ use serde_json::{Map, Value};
 
 use super::{MAX_ATTEMPT, Measured, Plan, RAM_MB, measured};
 
+/// Forgets a part of what was measured.
+type Forget = fn(&mut Measured);
+
+/// Parameters whose requirements are measured, and what of the measurement they stand for.
+const MEASURED_TOO: &[(&str, Forget)] = &[
+    ("ramCount", |m| m.ram_mb = None),
+    ("walltime", |m| m.walltime_ms = None),
+    ("cpuTime", |m| m.cpu_ms_per_event = None),
+    ("outDiskCount", |m| (m.out_kb_per_event, m.out_kb_per_mb, m.out_mb) = (None, None, None)),
+    ("workDiskCount", |m| m.work_mb = None),
+    ("ioIntensity", |m| m.io_kb_s = None),
+    ("nGBPerJob", |m| m.max_bytes = None),
+];
+
+/// Forgets what was measured of a parameter.
+fn forget(m: &mut Measured, parameter: &str) {
+    MEASURED_TOO.iter().filter(|(name, _)| *name == parameter).for_each(|(_, forget)| forget(m));
+}
+
 /// The changes, and the defaults that held at submission. A member that is absent changes nothing. Every change of it is a new revision of the task's document (`task.doc_rev`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -57,6 +76,9 @@ pub struct Adjust {
     /// What was measured of its jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
+    /// Parameters that a person changed since: what is measured of them later does not go before what the person said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stated: Vec<String>,
     /// Its jobs were too short: numbers of files and bytes a job are dropped.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub wide: bool,
@@ -103,27 +125,23 @@ impl Adjust {
     #[must_use]
     pub fn after(&self, changed: &Map<String, Value>) -> Self {
         let mut after = self.clone();
-        let measured = |after: &mut Self, forget: fn(&mut Measured)| after.measured.iter_mut().for_each(forget);
+        after.stated.retain(|s| !changed.contains_key(s));
+        let new = MEASURED_TOO.iter().filter_map(|(name, _)| changed.get(*name).map(|value| (*name, value)));
+        for (name, value) in new {
+            after.measured.iter_mut().for_each(|m| forget(m, name));
+            // Who takes a value back wants what is measured.
+            if !matches!(value, Value::Null) && value.as_f64() != Some(0.0) {
+                after.stated.push(name.to_owned());
+            }
+        }
         if changed.contains_key("ramCount") {
             after.ram_mb = None;
-            measured(&mut after, |m| m.ram_mb = None);
         }
         if changed.contains_key("walltime") {
             after.walltime_s = None;
-            measured(&mut after, |m| m.walltime_ms = None);
         }
         if changed.contains_key("cpuTime") {
             after.cpu_ms_per_event = None;
-            measured(&mut after, |m| m.cpu_ms_per_event = None);
-        }
-        if changed.contains_key("outDiskCount") {
-            measured(&mut after, |m| (m.out_kb_per_event, m.out_kb_per_mb, m.out_mb) = (None, None, None));
-        }
-        if changed.contains_key("workDiskCount") {
-            measured(&mut after, |m| m.work_mb = None);
-        }
-        if changed.contains_key("ioIntensity") {
-            measured(&mut after, |m| m.io_kb_s = None);
         }
         if changed.contains_key("currentPriority") || changed.contains_key("taskPriority") {
             after.priority = None;
@@ -134,9 +152,16 @@ impl Adjust {
         if ["nFilesPerJob", "nMaxFilesPerJob", "nGBPerJob"].iter().any(|k| changed.contains_key(*k)) {
             (after.max_files, after.max_bytes, after.first_files, after.first_bytes) = (None, None, None, None);
             after.wide = false;
-            measured(&mut after, |m| m.max_bytes = None);
+            after.measured.iter_mut().for_each(|m| forget(m, "nGBPerJob"));
         }
         after
+    }
+
+    /// What was measured, without what a person stated since the task was submitted.
+    #[must_use]
+    pub fn keeping_stated(&self, mut m: Measured) -> Measured {
+        self.stated.iter().for_each(|name| forget(&mut m, name));
+        m
     }
 
     /// Whether a hold of this stage was released by a person.
