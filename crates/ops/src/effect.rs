@@ -2,7 +2,8 @@
 //! (`spec/engine.md` section 5.6, ADR 9).
 //!
 //! Documents: `{"vo", "label", "from", "to", "subject", "body"}` (mail), `{"vo", "label", "url", "body"}` (webhook; `body` is the text that is
-//! posted), `{"vo", "label", "plugin", "news"}` (news), `{"vo", "label", "plugin", "name"}` (registration; `name` is the data set with its scope).
+//! posted), `{"vo", "label", "plugin", "news"}` (news), `{"vo", "label", "plugin", "name"}` (registration, removal; `name`
+//! is the data set with its scope).
 
 use panda_core::{
     machine::Actor,
@@ -13,6 +14,7 @@ use panda_store::{
     Batch, IdKind,
     query::{
         effect::{self, DONE, Effect, FAILED, WAITING},
+        old,
         task::{self, TaskRow},
     },
 };
@@ -28,6 +30,8 @@ pub const WEBHOOK: &str = "webhook";
 pub const NEWS: &str = "news";
 /// Kind of the registration of an output data set with a data management plug-in.
 pub const REGISTER: &str = "data.register";
+/// Kind of the removal of an output data set from a data management plug-in.
+pub const DELETE: &str = "data.delete";
 /// What a webhook tells.
 pub const TASK_STATE: &str = "task_state";
 
@@ -44,9 +48,12 @@ pub async fn task_moved(
     let settings = ops.settings().await?;
     let text = |s| settings.text(s, &before.vo, &before.label);
     let hook = text(&notify::WEBHOOK_URL);
-    let posts = !hook.is_empty() && notice::wanted(text(&notify::WEBHOOK_STATES), after.state);
     let plugin = text(&plugin::NOTIFY);
-    let tells = !plugin.is_empty() && notice::wanted(text(&plugin::NOTIFY_STATES), after.state);
+    let mut posts = !hook.is_empty() && notice::wanted(text(&notify::WEBHOOK_STATES), after.state);
+    let mut tells = !plugin.is_empty() && notice::wanted(text(&plugin::NOTIFY_STATES), after.state);
+    if (posts, tells) != (!hook.is_empty(), !plugin.is_empty()) && says(ops, before, "pushStatusChanges").await? {
+        (posts, tells) = (!hook.is_empty(), !plugin.is_empty());
+    }
     let mails = !text(&notify::MAIL_RELAY).is_empty() && notice::wanted(text(&notify::MAIL_STATES), after.state);
     if !posts && !mails && !tells {
         return Ok(());
@@ -68,7 +75,7 @@ pub async fn task_moved(
     }
     let address = owner.email.as_deref().filter(|a| !a.is_empty());
     if let (true, Some(to)) = (mails, address)
-        && !wants_no_mail(ops, before).await?
+        && !says(ops, before, "noEmail").await?
     {
         let words = words(ops, before, after, &owner.name, reason, url).await?;
         let doc = json!({
@@ -130,17 +137,49 @@ pub async fn outputs_closed(ops: &Ops, batch: &mut Batch, t: &TaskRow, names: &[
     Ok(())
 }
 
+/// Adds to the batch that removes what an archived task has put into a data set (name with scope) that its keeper is to delete it as well, where VO and
+/// label have a data management plug-in. It is tried until it is done.
+pub(crate) async fn outputs_removed(ops: &Ops, batch: &mut Batch, o: &old::Output, name: &str) -> Result<(), OpsError> {
+    let settings = ops.settings().await?;
+    let plugin = settings.text(&plugin::DATA, &o.vo, &o.label);
+    if plugin.is_empty() {
+        return Ok(());
+    }
+    let now_us = ops.now().0;
+    let row = Effect {
+        id: ops.store.id(IdKind::Row).await?,
+        key: format!("task/{}/delete/{}", o.task, o.dataset),
+        kind: DELETE.to_owned(),
+        subject: o.task.0,
+        state: WAITING.to_owned(),
+        attempts: 0,
+        created_us: now_us,
+        next_us: now_us,
+        until_us: i64::MAX,
+        reason: None,
+        doc: Some(json!({"vo": o.vo, "label": o.label, "plugin": plugin, "name": name}).to_string()),
+    };
+    effect::add(batch, &row);
+    Ok(())
+}
+
+/// Whether a plug-in never gives it up.
+#[must_use]
+pub fn is_kept_up(kind: &str) -> bool {
+    matches!(kind, REGISTER | DELETE)
+}
+
 /// Whether a plug-in has to do it.
 #[must_use]
 pub fn is_plugins(kind: &str) -> bool {
-    matches!(kind, NEWS | REGISTER)
+    matches!(kind, NEWS | REGISTER | DELETE)
 }
 
-/// `noEmail` of the task's parameters.
-async fn wants_no_mail(ops: &Ops, t: &TaskRow) -> Result<bool, OpsError> {
+/// Whether the task's parameters say yes to this one.
+async fn says(ops: &Ops, t: &TaskRow, parameter: &str) -> Result<bool, OpsError> {
     let params = task::list::params(&ops.store, t.id).await?.unwrap_or_default();
     let params: Value = serde_json::from_str(&params).unwrap_or_default();
-    Ok(params.get("noEmail").is_some_and(|v| v.as_bool() == Some(true) || v.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true"))))
+    Ok(params.get(parameter).is_some_and(|v| v.as_bool() == Some(true) || v.as_str().is_some_and(|s| s.eq_ignore_ascii_case("true"))))
 }
 
 async fn words(
@@ -178,6 +217,7 @@ fn what(e: &Effect) -> String {
         WEBHOOK => "the news to the webhook".to_owned(),
         NEWS => format!("the news to notify plug-in `{}`", text("plugin")),
         REGISTER => format!("the registration of output data set {} with data plug-in `{}`", text("name"), text("plugin")),
+        DELETE => format!("the removal of output data set {} from data plug-in `{}`", text("name"), text("plugin")),
         other => format!("effect {other}"),
     }
 }
@@ -192,8 +232,8 @@ pub(crate) async fn sentences(ops: &Ops, task: i64) -> Result<Vec<String>, OpsEr
             WAITING if e.attempts > 0 => {
                 Some(format!("{} failed {} times and is tried again at {}: {reason}", what(e), e.attempts, clock::text(e.next_us)))
             }
-            WAITING if e.kind == REGISTER => Some(format!("{} is under way", what(e))),
-            DONE if e.kind == REGISTER => Some(format!("{} was done at {}", what(e), clock::text(e.next_us))),
+            WAITING if is_kept_up(&e.kind) => Some(format!("{} is under way", what(e))),
+            DONE if is_kept_up(&e.kind) => Some(format!("{} was done at {}", what(e), clock::text(e.next_us))),
             _ => None,
         }
     };
@@ -205,6 +245,7 @@ fn many(kind: &str) -> String {
     match kind {
         NEWS => "news to plug-ins".to_owned(),
         REGISTER => "registrations of output data sets".to_owned(),
+        DELETE => "removals of output data sets".to_owned(),
         other => format!("{other}s"),
     }
 }

@@ -9,6 +9,13 @@ pub const DATA: Setting = Setting::text(
     "12.4: the data set client of a VO; ours",
     "data management plug-in that is asked for data sets which the catalogue does not have, and told of outputs; empty = the catalogue alone",
 );
+/// How soon what is here in whole is asked of again.
+pub const RECHECK_S: Setting = Setting::int(
+    "plugin.recheck_s",
+    86_400,
+    "ours: files that their keeper has removed leave the catalogue within a day",
+    "a task that begins to read a closed data set of a data management plug-in has the plug-in asked again what is in it, when that was so long ago, seconds; 0 = never",
+);
 /// Where input is brought before it is read.
 pub const STAGE_TO: Setting = Setting::text(
     "plugin.stage_to",
@@ -35,7 +42,7 @@ pub const NAMING: Setting = Setting::text(
     "plugin.naming",
     "",
     "3.4: names of outputs; ours",
-    "naming plug-in, a part of the program, that names the output files of jobs; empty = the templates of the task alone",
+    "naming plug-in that names the output files of jobs; empty = the templates of the task alone",
 );
 /// Who is told of changes of tasks.
 pub const NOTIFY: Setting = Setting::text(
@@ -69,4 +76,4 @@ pub const RETRY_MOST_S: Setting = Setting::int(
 .within(1.0, 1e6);
 
 /// All of this area.
-pub const ALL: &[&Setting] = &[&DATA, &STAGE_TO, &BROKERAGE, &RETRY, &NAMING, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];
+pub const ALL: &[&Setting] = &[&DATA, &RECHECK_S, &STAGE_TO, &BROKERAGE, &RETRY, &NAMING, &NOTIFY, &NOTIFY_STATES, &RETRY_S, &RETRY_MOST_S];

@@ -61,6 +61,13 @@ pub const TEMPORARY_DAYS: Setting = Setting::int(
     "12.2, 13.3 datasetManager: sub data sets are deleted when done",
     "days after the end of its task until a pre-merge file that was merged is removed from the storage; 0 = never",
 );
+/// Days after the end of its task when an output data set is removed.
+pub const DATASET_DAYS: Setting = Setting::int(
+    "retention.dataset_days",
+    0,
+    "2.3, 20.13: data sets 12 months",
+    "days after the end of a task in the archive until what it has put into its output data sets is removed, from the storage, the catalogue and the data management plug-in; 0 = never",
+);
 /// Days when a decision record of something that ended is removed.
 pub const DECISION_DAYS: Setting = Setting::int(
     "retention.decision_days",
@@ -99,6 +106,7 @@ pub const ALL: &[&Setting] = &[
     &CACHE_DAYS,
     &LOG_DAYS,
     &TEMPORARY_DAYS,
+    &DATASET_DAYS,
     &DECISION_DAYS,
     &WORKER_DAYS,
     &NODE_DAYS,

@@ -1,5 +1,5 @@
 //! Copies a data set of a plug-in into the catalogue, page by page in the order of names, so that a copy that broke off goes on behind the last file
-//! that is there.
+//! that is there. One that is here in whole is compared: what is new comes, what its keeper has removed goes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +23,8 @@ use panda_store::{
 
 /// Files of one page: a page is one batch.
 const PAGE: usize = 400;
+/// Files of the catalogue that are compared with a page of the plug-in's at a time.
+const SWEEP: i64 = 1_000;
 /// Most files of one data set: more are a plug-in that goes round in circles.
 const MAX_FILES: usize = 20_000_000;
 
@@ -76,8 +78,9 @@ impl Copy {
         // What is here in whole may have grown anywhere.
         let mut after =
             if arriving { keeper::last_file(&self.store, row.id).await.map_err(ours)?.unwrap_or_default() } else { String::new() };
-        let (mut new, mut seen) = (0, 0);
+        let (mut new, mut gone, mut seen) = (0, 0, 0);
         loop {
+            let from = after.clone();
             let page = self.keeper.files(&self.vo, &self.asked, &after, PAGE).await?;
             self.check(&page, &after)?;
             seen += page.files.len();
@@ -87,18 +90,46 @@ impl Copy {
             if let Some(last) = page.files.last() {
                 after.clone_from(&last.lfn);
             }
+            if !arriving {
+                gone += self.sweep(row.id, &from, page.more.then_some(after.as_str()), &page.files).await?;
+            }
             new += self.write(&row, page.files, arriving).await?;
             if !page.more {
                 break;
             }
         }
         let state = if found.open { "open" } else { "closed" };
-        if new > 0 || row.state != state {
-            let mut batch = Batch::new();
+        let mut batch = Batch::new();
+        keeper::checked(&mut batch, row.id, self.now_us);
+        if new > 0 || gone > 0 || row.state != state {
             keeper::arrived(&mut batch, row.id, state);
+        }
+        self.store.apply(batch).await.map_err(ours)
+    }
+
+    /// Takes files out of the catalogue that their keeper does not list any more: those behind `from`, up to `to` (none = to the end), that are not among
+    /// `listed`. Their number.
+    async fn sweep(&self, dataset: i64, from: &str, to: Option<&str>, listed: &[File]) -> Result<usize, Error> {
+        let listed: BTreeSet<&str> = listed.iter().map(|f| f.lfn.as_str()).collect();
+        let (mut after, mut gone) = (from.to_owned(), Vec::new());
+        loop {
+            let page = dataset::input::keys(&self.store, dataset, &after, SWEEP).await.map_err(ours)?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.lfn);
+            let full = page.len() as i64 == SWEEP;
+            let within = |lfn: &str| to.is_none_or(|to| lfn <= to);
+            let over = !full || !within(&after);
+            gone.extend(page.into_iter().filter(|k| within(&k.lfn) && !listed.contains(k.lfn.as_str())).map(|k| k.id));
+            if over {
+                break;
+            }
+        }
+        for ids in gone.chunks(PAGE) {
+            let mut batch = Batch::new();
+            dataset::drop_files(&mut batch, ids);
             self.store.apply(batch).await.map_err(ours)?;
         }
-        Ok(())
+        Ok(gone.len())
     }
 
     fn nonsense(&self, what: &str) -> Error {

@@ -1,11 +1,12 @@
-//! What plug-ins are told: outputs that were closed, changes of tasks. Asked beside the loop of effects, so that one that hangs holds up nothing.
+//! What plug-ins are told: outputs that were closed or removed, changes of tasks. Asked beside the loop of effects, so that one that hangs holds up nothing.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use futures::future::BoxFuture;
 use panda_notify::Failure;
 use panda_ops::{
     Ops,
-    effect::REGISTER,
+    effect::{DELETE, REGISTER, is_kept_up},
     plugin::{Asked, Desk, named},
     storage,
 };
@@ -35,8 +36,16 @@ pub async fn ask(ops: &Ops, e: &Effect, doc: &Value) -> Result<Asked<Result<(), 
     let plugin = text("plugin");
     let desk = ops.live.of::<Calls>();
     let key = format!("{}#{}", e.key, e.attempts);
-    let ask = async |call| desk.ask(&key, ops.now().0, KEPT_US, call, async {}).await;
-    let answer = if e.kind == REGISTER {
+    let ask = async |call: BoxFuture<'static, Result<(), Error>>| desk.ask(&key, ops.now().0, KEPT_US, call, async {}).await;
+    let answer = if e.kind == DELETE {
+        match ops.plugins.data(&plugin) {
+            Ok(keeper) => {
+                let (vo, name) = (text("vo"), text("name"));
+                ask(Box::pin(async move { gone(keeper.delete(&vo, &name).await) })).await
+            }
+            Err(e) => Asked::Answer(Err(e)),
+        }
+    } else if e.kind == REGISTER {
         match ops.plugins.data(&plugin) {
             Ok(keeper) => {
                 let registration = Registration {
@@ -47,7 +56,7 @@ pub async fn ask(ops: &Ops, e: &Effect, doc: &Value) -> Result<Asked<Result<(), 
                     key: e.key.clone(),
                     roots: roots(ops).await?,
                 };
-                ask(Box::pin(registration.run()) as futures::future::BoxFuture<'static, _>).await
+                ask(Box::pin(registration.run())).await
             }
             Err(e) => Asked::Answer(Err(e)),
         }
@@ -60,15 +69,20 @@ pub async fn ask(ops: &Ops, e: &Effect, doc: &Value) -> Result<Asked<Result<(), 
             Err(e) => Asked::Answer(Err(e)),
         }
     };
-    let kind = if e.kind == REGISTER { Kind::Data } else { Kind::Notify };
+    let kind = if is_kept_up(&e.kind) { Kind::Data } else { Kind::Notify };
     Ok(match answer {
         Asked::UnderWay => Asked::UnderWay,
         Asked::Answer(result) => Asked::Answer(result.map_err(|error| {
             // Outputs are never given up; news that nobody wants is.
-            let lasting = e.kind != REGISTER && matches!(error, Error::Unknown(_));
+            let lasting = !is_kept_up(&e.kind) && matches!(error, Error::Unknown(_));
             Failure { reason: named(kind, &plugin, error.to_string()), lasting }
         })),
     })
+}
+
+/// A data set that its keeper does not know is deleted.
+fn gone(result: Result<(), Error>) -> Result<(), Error> {
+    result.or_else(|e| if matches!(e, Error::Unknown(_)) { Ok(()) } else { Err(e) })
 }
 
 /// Directories of the storage endpoints, by name.

@@ -11,7 +11,7 @@ use panda_ops::{
 use panda_plugin::{DataManagement, Error, Kind};
 use panda_store::{
     Batch, Store,
-    query::dataset::{DatasetRow, input as catalogue, keeper},
+    query::dataset::{self, DatasetRow, input as catalogue, keeper},
 };
 
 use super::copy::{self, Copy};
@@ -86,6 +86,53 @@ pub async fn fetch(ops: &Ops, wanted: &Wanted<'_>) -> Result<Fetched, EngineErro
         }
     }
     Ok(fetched)
+}
+
+/// Has keepers asked again of what is here in whole since long, for a task that begins to read it: whether something of it has been looked at now. A keeper
+/// that does not answer changes nothing; a data set that it does not know any more leaves the catalogue.
+pub async fn recheck(ops: &Ops, vo: &str, label: &str, whole: &[DatasetRow]) -> Result<bool, EngineError> {
+    let values = ops.settings().await?;
+    let (every, now) = (values.int(&settings::RECHECK_S, vo, label), ops.now().0);
+    if every == 0 || !ops.plugins.names().iter().any(|(kind, _)| *kind == Kind::Data) {
+        return Ok(false);
+    }
+    let age_us = values.int(&settings::RETRY_S, vo, label).saturating_mul(500_000);
+    let mut any = false;
+    for chunk in whole.chunks(panda_store::MAX_IN_LIST) {
+        let ids: Vec<i64> = chunk.iter().map(|d| d.id).collect();
+        let stale = keeper::stale(&ops.store, &ids, now - every.saturating_mul(1_000_000)).await?;
+        let keepers = keeper::of(&ops.store, &stale).await?;
+        for d in chunk.iter().filter(|d| keepers.contains_key(&d.id)) {
+            let (plugin, name) = (&keepers[&d.id], format!("{}:{}", d.scope, d.name));
+            match ask(ops, vo, plugin, &name, "", age_us).await? {
+                Asked::Answer(Ok(())) => any = true,
+                Asked::Answer(Err(Error::Unknown(why))) => {
+                    forget(ops, d.id).await?;
+                    tracing::info!(dataset = name, why, "its keeper has removed it");
+                    any = true;
+                }
+                Asked::Answer(Err(why)) => tracing::warn!(dataset = name, "not compared with its keeper: {why}"),
+                Asked::UnderWay => {}
+            }
+        }
+    }
+    Ok(any)
+}
+
+/// Takes a data set out of the catalogue.
+async fn forget(ops: &Ops, dataset: i64) -> Result<(), EngineError> {
+    loop {
+        let files = dataset::files(&ops.store, dataset, "", 1_000).await?;
+        let mut batch = Batch::new();
+        dataset::drop_files(&mut batch, &files.iter().map(|f| f.id).collect::<Vec<_>>());
+        if files.is_empty() {
+            dataset::remove(&mut batch, dataset);
+        }
+        ops.store.apply(batch).await?;
+        if files.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 fn key(plugin: &str, vo: &str, name: &str) -> String {

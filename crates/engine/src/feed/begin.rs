@@ -168,11 +168,13 @@ fn order_of(f: &Feeding<'_>, input: &Input) -> Order {
 
 /// Asks plug-ins for what the catalogue does not have, or not all of. What is waited for is watched.
 async fn fetch(f: &Feeding<'_>, d: &TaskDataset, found: &Parts) -> Result<Fetched, EngineError> {
+    let any = f.waits() && fetch::recheck(f.ops, &f.t.vo, &f.t.label, &found.whole).await?;
     if found.missing.is_empty() && found.growing.is_empty() {
-        return Ok(Fetched::default());
+        return Ok(Fetched { any, ..Fetched::default() });
     }
     let wanted = Wanted { vo: &f.t.vo, label: &f.t.label, missing: &found.missing, growing: &found.growing };
-    let fetched = fetch::fetch(f.ops, &wanted).await?;
+    let mut fetched = fetch::fetch(f.ops, &wanted).await?;
+    fetched.any |= any;
     if fetched.waits.is_some() {
         watch(f, d, found).await?;
     }

@@ -23,6 +23,8 @@ pub struct Parts {
     pub open: bool,
     /// Data sets that are there in part, or that may grow.
     pub growing: Vec<DatasetRow>,
+    /// Closed data sets that are there in whole.
+    pub whole: Vec<DatasetRow>,
     /// Whether there are more than are looked at.
     pub too_many: bool,
 }
@@ -56,6 +58,8 @@ async fn open(ops: &Ops, parts: &mut Parts, seen: &mut BTreeSet<i64>, row: Datas
         parts.open |= row.state == "open";
         if row.state == "open" || row.state == keeper::ARRIVING {
             parts.growing.push(row.clone());
+        } else {
+            parts.whole.push(row.clone());
         }
         if depth > 0 {
             parts.names.push(row.name.clone());

@@ -13,7 +13,7 @@ use panda_notify::{
 };
 use panda_ops::{
     Ops,
-    effect::{MAIL, REGISTER, TASK_STATE, WEBHOOK, is_plugins},
+    effect::{MAIL, TASK_STATE, WEBHOOK, is_kept_up, is_plugins},
     plugin::Asked,
 };
 use panda_store::{
@@ -68,7 +68,7 @@ async fn settle(ops: &Ops, e: &Effect, result: Result<(), Failure>, now: Micros)
         Ok(()) => {
             after.state = DONE.into();
             // What was registered is told as long as the record is kept.
-            after.doc = after.doc.filter(|_| e.kind == REGISTER);
+            after.doc = after.doc.filter(|_| is_kept_up(&e.kind));
             after.reason = None;
         }
         Err(failure) => {

@@ -27,6 +27,8 @@ pub struct Kept {
     pub pages: Vec<String>,
     /// Outputs told: key, data set, files.
     pub told: Vec<(String, String, Vec<File>)>,
+    /// Data sets that were to be deleted.
+    pub deleted: Vec<String>,
     /// Endpoints that everything is at.
     pub staged: Vec<String>,
 }
@@ -104,8 +106,13 @@ impl DataManagement for Keeper {
         }
         .boxed()
     }
-    fn delete<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        async move { Ok(()) }.boxed()
+    fn delete<'a>(&'a self, vo: &'a str, name: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.answers().await?;
+            self.kept.lock().unwrap().deleted.push(format!("{vo} {name}"));
+            Err(Error::Unknown(format!("there is no data set {name}")))
+        }
+        .boxed()
     }
     fn stage<'a>(&'a self, _: &'a str, _: &'a str, rse: &'a str) -> BoxFuture<'a, Result<bool, Error>> {
         async move { Ok(self.kept.lock().unwrap().staged.iter().any(|s| s == rse)) }.boxed()

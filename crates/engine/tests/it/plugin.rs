@@ -355,7 +355,42 @@ async fn a_notification_plug_in_is_told_what_its_vo_and_label_want(w: &World) {
     until_said(w, lost, "notify plug-in `nobody` is not configured on this server").await;
 }
 
+/// Files that their keeper has removed leave the catalogue when a task begins to read the data set, once in a while; one that it does not know any more leaves
+/// it, too. A keeper that does not answer changes nothing.
+async fn what_a_keeper_removes_leaves_the_catalogue(w: &World) {
+    let keeper = keeper(w).await;
+    setting::set(&w.ops, &prod(), settings::RECHECK_S.name, "", "", "100").await.unwrap();
+    // More than a page of the copy, and of the comparison.
+    keeper.put("s:in", false, &names(1_300));
+    let read = async |name: &str| {
+        let id = w.submit(over("s:in", &format!("user.alice.{name}"))).await;
+        ready(w, id).await;
+        w.rows(id, "IN").await.into_iter().map(|r| r.lfn).collect::<Vec<_>>()
+    };
+    assert_eq!(read("all").await.len(), 1_300);
+    let mut left: Vec<String> =
+        names(1_300).into_iter().enumerate().filter(|(n, _)| ![0, 1, 399, 400, 800, 1_299].contains(n)).map(|(_, lfn)| lfn).collect();
+    left.push("g.new".into());
+    keeper.put("s:in", false, &left);
+    assert_eq!(read("soon").await.len(), 1_300, "it is not asked each time");
+    w.pass(101);
+    assert_eq!(read("later").await, left);
+    let d = dataset::by_name(&w.ops.store, "amber", "in").await.unwrap().unwrap();
+    assert_eq!((d.n_files, d.state.as_str()), (1_295, "closed"));
+    keeper.put("s:in", false, &[]);
+    keeper.set(Mode::Fails);
+    w.pass(101);
+    assert_eq!(read("without").await.len(), 1_295, "what is here is read");
+    keeper.set(Mode::Good);
+    keeper.kept.lock().unwrap().sets.clear();
+    w.pass(101);
+    let id = w.submit(over("s:in", "user.alice.none")).await;
+    held(w, id, "data set s:in does not exist in VO amber").await;
+    assert_eq!(dataset::by_name(&w.ops.store, "amber", "in").await.unwrap(), None);
+}
+
 cases!(
+    what_a_keeper_removes_leaves_the_catalogue,
     a_data_set_that_only_a_plug_in_knows_is_read,
     what_a_plug_in_does_not_know_is_missing,
     a_plug_in_that_fails_holds_its_tasks_until_it_works,

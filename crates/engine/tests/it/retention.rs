@@ -17,11 +17,14 @@ use panda_ops::{
 };
 use panda_store::{
     Batch, IdKind,
-    query::{archive, cache, decision, journal, worker},
+    query::{archive, cache, dataset, decision, journal, worker},
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, alice, prod, prun, with_input, with_output};
+use crate::{
+    keeper::{Keeper, Mode},
+    world::{World, alice, prod, prun, with_input, with_output},
+};
 
 const DAY: i64 = 86_400;
 
@@ -303,7 +306,66 @@ async fn old_records_go(w: &World) {
     assert_eq!(unique.len(), names.len());
 }
 
+/// 2.3, 20.13: what an archived task has put into its output data sets goes, files first, unless somebody at hand may read it; the keeper of the VO's data is
+/// to delete it, whatever becomes of that at first.
+async fn output_data_sets_go_with_their_keepers(w: &World) {
+    let keeper = std::sync::Arc::new(Keeper::default());
+    w.ops.plugins.add_data("keeper", keeper.clone());
+    setting::set(&w.ops, &prod(), "plugin.data", "amber", "", "keeper").await.unwrap();
+    keep(w, "retention.dataset_days", "amber", 365).await;
+    let id = w.submit(with_output(prun("user.alice.t", 1), "out.txt")).await;
+    w.settle().await;
+    let job = w.job().await.unwrap();
+    w.finish(&job, "abc").await;
+    w.settle().await;
+    assert_eq!(w.task(id).await.state, TaskState::Done);
+    let find = async |name: &str| dataset::by_name(&w.ops.store, "amber", name).await.unwrap();
+    let (out, log) = (find("user.alice.t_out.txt").await.unwrap(), find("user.alice.t.log").await.unwrap());
+    let file = dataset::files(&w.ops.store, out.id, "", 10).await.unwrap().remove(0);
+    let path = panda_ops::storage::local_path(file.surl.as_deref().unwrap()).unwrap();
+    assert!(path.exists() && out.n_files == 1 && log.n_files == 1);
+    w.pass(31 * DAY);
+    w.settle().await;
+    assert!(archive::task::cold(&w.ops.store, id).await.unwrap().is_some());
+    w.pass(333 * DAY);
+    w.settle().await;
+    assert!(path.exists(), "364 days");
+    // A task at hand that reads it, whatever its state.
+    let reader = w.submit(with_input(prun("user.alice.reader", 1), "user.alice.t_out.txt/", 1)).await;
+    w.settle().await;
+    w.pass(2 * DAY);
+    let due = report::due(&w.ops, &alice()).await.unwrap();
+    let classes: Vec<&str> =
+        due.as_array().unwrap().iter().filter(|d| d["class"] == "data sets").map(|d| d["examples"][0].as_str().unwrap()).collect();
+    assert_eq!(classes, ["user.alice.t.log"], "{due}");
+    keeper.set(Mode::Fails);
+    retention::step(&w.ops).await.unwrap();
+    assert!(path.exists() && find("user.alice.t_out.txt").await.is_some() && find("user.alice.t.log").await.is_none());
+    task::command::kill(&w.ops, &alice(), reader).await.unwrap();
+    w.settle().await;
+    w.pass(31 * DAY);
+    w.settle().await;
+    w.settle().await;
+    assert!(!path.exists() && find("user.alice.t_out.txt").await.is_none());
+    assert!(dataset::files(&w.ops.store, out.id, "", 10).await.unwrap().is_empty());
+    assert_eq!(removed(w).await.iter().filter(|l| l.starts_with("data sets of amber")).count(), 2);
+    assert_eq!(keeper.kept.lock().unwrap().deleted, Vec::<String>::new());
+    let said = panda_ops::why::task::why(&w.ops, &alice(), id).await.unwrap()["because"].to_string();
+    assert!(said.contains("the removal of output data set user.alice:user.alice.t_out.txt from data plug-in `keeper` failed"), "{said}");
+    keeper.set(Mode::Good);
+    w.pass(400);
+    w.settle().await;
+    let mut deleted = keeper.kept.lock().unwrap().deleted.clone();
+    deleted.sort();
+    assert_eq!(deleted, ["amber user.alice:user.alice.t.log", "amber user.alice:user.alice.t_out.txt"]);
+    // A data set that it does not know is deleted: it is not asked again.
+    w.pass(4_000);
+    w.settle().await;
+    assert_eq!(keeper.kept.lock().unwrap().deleted.len(), 2);
+}
+
 cases!(
+    output_data_sets_go_with_their_keepers,
     uploads_age_from_their_last_use,
     a_retry_finds_its_sandbox,
     logs_and_leftovers_go,

@@ -64,7 +64,7 @@ fn disk_now_us() -> i64 {
     i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OpsError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, OpsError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| OpsError::Internal(format!("looking at files stopped: {e}")))
 }
 

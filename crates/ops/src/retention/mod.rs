@@ -1,5 +1,5 @@
 //! What has ended leaves the hot tables, and later the system: the archive ([`shift`]), and what is removed for good ([`step`]): archived tasks and
-//! jobs, histories, sandboxes and other uploaded files, live logs, pre-merge files, old records. How long what is kept are settings, for each
+//! jobs, histories, sandboxes and other uploaded files, live logs, pre-merge files, output data sets, old records. How long what is kept are settings, for each
 //! VO and label.
 //!
 //! Each class of things has one function that finds what is due and one that removes it; the dry run stops after the first. Everything works in
@@ -11,6 +11,7 @@ mod disk;
 pub mod overview;
 mod records;
 pub mod report;
+mod sets;
 pub mod shift;
 mod strays;
 pub mod uses;
@@ -70,6 +71,8 @@ pub enum Class {
     Logs,
     /// Merged pre-merge files.
     PreMerge,
+    /// Output data sets of archived tasks.
+    DataSets,
     /// Decision records.
     Decisions,
     /// Workers.
@@ -91,6 +94,7 @@ impl Class {
         Self::Leftovers,
         Self::Logs,
         Self::PreMerge,
+        Self::DataSets,
         Self::Decisions,
         Self::Workers,
         Self::Machines,
@@ -108,6 +112,7 @@ impl Class {
             Self::Leftovers => "leftovers",
             Self::Logs => "live logs",
             Self::PreMerge => "pre-merge files",
+            Self::DataSets => "data sets",
             Self::Decisions => "decisions",
             Self::Workers => "workers",
             Self::Machines => "machines",
@@ -125,6 +130,7 @@ impl Class {
             Self::Leftovers => return None,
             Self::Logs => &set::LOG_DAYS,
             Self::PreMerge => &set::TEMPORARY_DAYS,
+            Self::DataSets => &set::DATASET_DAYS,
             Self::Decisions => &set::DECISION_DAYS,
             Self::Workers => &set::WORKER_DAYS,
             Self::Machines => &set::NODE_DAYS,
@@ -142,7 +148,7 @@ impl Class {
             Self::Tasks | Self::Jobs | Self::History => "the end",
             Self::Sandboxes | Self::Uploads => "the last use",
             Self::Leftovers | Self::Logs => "the last byte",
-            Self::PreMerge => "the end of the task",
+            Self::PreMerge | Self::DataSets => "the end of the task",
             Self::Decisions => "the decision",
             Self::Workers | Self::Machines => "the last report",
             Self::Journal => "the line",
@@ -198,6 +204,7 @@ pub(crate) enum Key {
     File(std::path::PathBuf),
     Machine(String, String),
     PreMerge(panda_store::query::old::PreMerge),
+    Output(panda_store::query::old::Output),
 }
 
 /// A page of what is due, and where the next one begins; None at the end.
@@ -212,6 +219,7 @@ async fn find(ops: &Ops, rules: &Rules<'_>, class: Class, from: i64) -> Result<P
         Class::Leftovers => disk::find_leftovers(ops).await,
         Class::Logs => disk::find_logs(ops, rules, before, from).await,
         Class::PreMerge => disk::find_pre_merge(ops, rules, before, from).await,
+        Class::DataSets => sets::find(ops, rules, before, from).await,
         Class::Decisions => records::find_decisions(ops, rules, from).await,
         Class::Workers | Class::Journal => records::find_rows(ops, rules, class, from).await,
         Class::Machines => records::find_machines(ops, before).await,
@@ -225,6 +233,7 @@ async fn remove(ops: &Ops, class: Class, due: &[Due]) -> Result<(), OpsError> {
         Class::Sandboxes | Class::Uploads => disk::remove_uploads(ops, due).await,
         Class::Leftovers | Class::Logs => disk::remove_files(due).await,
         Class::PreMerge => disk::remove_pre_merge(ops, due).await,
+        Class::DataSets => sets::remove(ops, due).await,
         Class::Decisions | Class::Workers | Class::Machines | Class::Journal => records::remove(ops, class, due).await,
     }
 }

@@ -78,6 +78,10 @@ statements! {
     write RECOUNT = "dataset.recount", "UPDATE dataset SET n_files = (SELECT COUNT(*) FROM dataset_file f WHERE f.dataset_id = dataset.id), n_bytes = (SELECT COALESCE(SUM(f.fsize), 0) FROM dataset_file f WHERE f.dataset_id = dataset.id) WHERE id = :id";
     write SET_STATE = "dataset.set_state", "UPDATE dataset SET state = :state WHERE id = :id";
     [hot] write SET_STATE_NAMED = "dataset.set_state_named", "UPDATE dataset SET state = :state WHERE vo = :vo AND name = :name";
+    [hot] write DROP = "dataset.drop", "DELETE FROM dataset WHERE id = :id";
+    [hot] write DROP_KEEPER = "dataset.drop_keeper", "DELETE FROM dataset_keeper WHERE dataset_id = :id";
+    write DROP_PARTS = "dataset.drop_parts", "DELETE FROM dataset_part WHERE container_id = :id OR part_id = :id";
+    [hot] write DROP_FILES = "dataset.drop_files", "DELETE FROM dataset_file WHERE id IN (:ids*)";
     [hot] read FILES = "dataset.files", concat!("SELECT ", file_columns!(), " FROM dataset_file WHERE dataset_id = :dataset AND lfn > :after ORDER BY lfn LIMIT :n");
     [hot] read FILE = "dataset.file", concat!("SELECT ", file_columns!(), " FROM dataset_file WHERE dataset_id = :dataset AND lfn = :lfn LIMIT 1");
     insert FILE_ADD = "dataset.file_add" => dataset_file (id: Int, dataset_id: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, surl: Text, rse: Text, lumiblock: Int, boundary: Int, lost: Int), "{skip_dup(dataset_id,lfn)}";
@@ -197,4 +201,17 @@ pub fn add_file(batch: &mut Batch, f: &DatasetFile) {
             f.lost.into(),
         ],
     );
+}
+/// Removes a data set whose files are gone; containers lose it as a part.
+pub fn remove(batch: &mut Batch, id: i64) {
+    input::touched(batch, id);
+    for statement in [&DROP_PARTS, &DROP_KEEPER, &DROP] {
+        batch.exec(statement, vec![("id", id.into())]);
+    }
+}
+/// Takes files (at most 1,000) out of their data sets; the counters are not changed.
+pub fn drop_files(batch: &mut Batch, ids: &[i64]) {
+    for ids in ids.chunks(crate::MAX_IN_LIST) {
+        batch.exec(&DROP_FILES, vec![("ids", ids.to_vec().into())]);
+    }
 }

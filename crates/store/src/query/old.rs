@@ -24,6 +24,11 @@ statements! {
     // Data sets of pre-merge files of ended tasks that have not been cleaned.
     [hot] read PRE_MERGE = "old.pre_merge", "SELECT t.id, t.vo, t.label, t.state_us, d.id FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN (:states*) AND t.id > :after AND t.state_us < :before AND d.role IN ('trn_output', 'trn_log') AND d.state <> 'removed' ORDER BY t.id, d.id LIMIT :n";
     [hot] read COLD_PRE_MERGE = "old.cold_pre_merge", "SELECT t.id, t.vo, t.label, t.state_us, d.id FROM task_archive t JOIN task_archive_set d ON d.task_id = t.id WHERE t.state IN (:states*) AND t.id > :after AND t.state_us < :before AND d.role IN ('trn_output', 'trn_log') AND d.state <> 'removed' ORDER BY t.id, d.id LIMIT :n";
+    // Data sets that archived tasks have written to.
+    [hot] read OUTPUTS = "old.outputs", "SELECT t.id, t.vo, t.label, t.state_us, d.id, d.name FROM task_archive t JOIN task_archive_set d ON d.task_id = t.id WHERE t.state IN (:states*) AND t.id > :after AND t.state_us < :before AND d.role IN ('output', 'log') AND d.state <> 'removed' ORDER BY t.id, d.id LIMIT :n";
+    // Asked of each data set that is due; reads the data sets of all tasks at hand. A list of several that was cut may name any.
+    read OUTPUT_USED = "old.output_used", "SELECT d.id FROM task_dataset d JOIN task t ON t.id = d.task_id WHERE t.vo = :vo AND (d.name LIKE :part OR LENGTH(d.name) >= 250) LIMIT 1";
+    [hot] read OUTPUT_YOUNGER = "old.output_younger", "SELECT d.id FROM task_archive_set d JOIN task_archive t ON t.id = d.task_id WHERE d.name IN (:names*) AND d.role IN ('output', 'log') AND t.vo = :vo AND t.state_us >= :since LIMIT 1";
     [hot] write CLEANED = "old.cleaned", "UPDATE task_dataset SET state = 'removed' WHERE id = :id";
     [hot] write COLD_CLEANED = "old.cold_cleaned", "UPDATE task_archive_set SET state = 'removed' WHERE id = :id";
 }
@@ -156,4 +161,54 @@ pub async fn pre_merge(store: &Store, cold: bool, after: TaskId, before_us: i64,
 /// The files of a data set of pre-merge files are gone.
 pub fn cleaned(batch: &mut Batch, d: &PreMerge) {
     batch.exec(if d.cold { &COLD_CLEANED } else { &CLEANED }, vec![("id", d.dataset.into())]);
+}
+
+/// A data set that an archived task has written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The task.
+    pub task: TaskId,
+    /// Its VO.
+    pub vo: String,
+    /// Its label.
+    pub label: String,
+    /// When it ended, microseconds UTC.
+    pub ended_us: i64,
+    /// Row of the task's data set.
+    pub dataset: i64,
+    /// Its name, as the task states it.
+    pub name: String,
+}
+/// Data sets of archived tasks above `after` that ended before `before_us`, by task, unless they are removed; at most `n` and 1,000.
+pub async fn outputs(store: &Store, after: TaskId, before_us: i64, n: i64) -> Result<Vec<Output>, Error> {
+    let states: Vec<String> = TaskState::FINAL.iter().map(|s| s.as_str().to_owned()).collect();
+    let binds = vec![("states", states.into()), ("after", after.into()), ("before", before_us.into()), ("n", n.min(MAX_PAGE).into())];
+    let rows = store.fetch(&OUTPUTS, binds).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(Output {
+                task: TaskId(r.int(0)?),
+                vo: r.text(1)?.to_owned(),
+                label: r.text(2)?.to_owned(),
+                ended_us: r.int(3)?,
+                dataset: r.int(4)?,
+                name: r.text(5)?.to_owned(),
+            })
+        })
+        .collect()
+}
+/// Whether a task at hand may read or write a data set of this name (without scope); when in doubt it does.
+pub async fn output_used(store: &Store, vo: &str, name: &str) -> Result<bool, Error> {
+    Ok(!store.fetch(&OUTPUT_USED, vec![("vo", vo.into()), ("part", format!("%{name}%").into())]).await?.is_empty())
+}
+/// Whether an archived task that ended since then has written to a data set of this name.
+pub async fn output_younger(store: &Store, vo: &str, name: &str, since_us: i64) -> Result<bool, Error> {
+    let scope = panda_core::policy::names::scope(name);
+    let names = vec![name.to_owned(), format!("{name}/"), format!("{scope}:{name}"), format!("{scope}:{name}/")];
+    let binds = vec![("names", names.into()), ("vo", vo.into()), ("since", since_us.into())];
+    Ok(!store.fetch(&OUTPUT_YOUNGER, binds).await?.is_empty())
+}
+/// What a task has put into this data set is gone.
+pub fn output_removed(batch: &mut Batch, o: &Output) {
+    batch.exec(&COLD_CLEANED, vec![("id", o.dataset.into())]);
 }

@@ -38,8 +38,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE UNIQUE INDEX dataset_name ON dataset (vo, name)",
     "CREATE TABLE dataset_file (id ID NOT NULL PRIMARY KEY, dataset_id ID NOT NULL, lfn NAME(255) NOT NULL, scope NAME(100) NOT NULL, guid NAME(40), fsize INT, checksum NAME(60), n_events INT, surl NAME(1000), rse NAME(100), lumiblock INT, boundary INT, lost INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX dataset_file_lfn ON dataset_file (dataset_id, lfn)",
-    // Data sets that were copied from a data management plug-in, and from which; state of such a data set: `arriving` until its last file is there.
-    "CREATE TABLE dataset_keeper (dataset_id ID NOT NULL PRIMARY KEY, plugin NAME(60) NOT NULL) {table}",
+    // Data sets that were copied from a data management plug-in, from which, and when it was asked last; state of such a data set: `arriving` until its last file is there.
+    "CREATE TABLE dataset_keeper (dataset_id ID NOT NULL PRIMARY KEY, plugin NAME(60) NOT NULL, checked_us MICROS NOT NULL) {table}",
     // Constituents of a data set container, in order.
     "CREATE TABLE dataset_part (container_id ID NOT NULL, part_id ID NOT NULL, seq INT NOT NULL, PRIMARY KEY (container_id, part_id)) {table norowid}",
     // Workers and the machines they ran on.

@@ -83,6 +83,7 @@ pub(super) const STEPS: &[&str] = &[
     concat!("CREATE TABLE task_archive_event (", columns!(task_event), ") {table norowid}"),
     concat!("CREATE TABLE task_archive_set (", columns!(task_dataset), ") {table}"),
     "CREATE INDEX task_archive_set_task ON task_archive_set (task_id, seq)",
+    "CREATE INDEX task_archive_set_name ON task_archive_set (name)",
     concat!("CREATE TABLE task_archive_file (", columns!(task_file), ") {table}"),
     "CREATE INDEX task_archive_file_set ON task_archive_file (dataset_id, seq)",
     "CREATE INDEX task_archive_file_job ON task_archive_file (job_id)",
