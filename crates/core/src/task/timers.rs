@@ -27,6 +27,8 @@ pub struct View {
     pub n_throttled: i64,
     /// Whether it may be finished by itself (not DF).
     pub auto_finish: bool,
+    /// Per cent of its ended jobs that may fail, when it says so itself; before that of the site.
+    pub failure_rate: Option<i64>,
     /// Whether it may be paused by itself (not NP).
     pub auto_pause: bool,
     /// Whether `useExhausted` is set.
@@ -214,7 +216,14 @@ fn percent(per_mille: i64) -> String {
 }
 
 fn failure_rate(task: &View, _: Micros, limits: &Limits<'_>) -> Option<Met> {
-    let most = (limits.float)(&limit::PAUSE_FAILED_PERCENT).filter(|_| task.auto_pause)?;
+    #[expect(clippy::cast_precision_loss, reason = "per cent")]
+    let (most, name) = match task.failure_rate {
+        Some(own) => (own as f64, "its `failureRate`".to_owned()),
+        None => ((limits.float)(&limit::PAUSE_FAILED_PERCENT)?, format!("setting {}", limit::PAUSE_FAILED_PERCENT.name)),
+    };
+    if !task.auto_pause {
+        return None;
+    }
     let ended = task.jobs_finished + task.jobs_failed;
     let left = task.files - task.files_ended;
     if ended < (limits.int)(&limit::PAUSE_MIN_JOBS).max(1) || left < (limits.int)(&limit::PAUSE_MIN_LEFT) {
@@ -225,11 +234,8 @@ fn failure_rate(task: &View, _: Micros, limits: &Limits<'_>) -> Option<Met> {
     if rate <= most {
         return None;
     }
-    let (failed, name) = (task.jobs_failed, limit::PAUSE_FAILED_PERCENT.name);
-    met(
-        Action::Pause,
-        format!("{failed} of {ended} jobs failed, more than {most} percent (setting {name}); resume it after a look at the errors"),
-    )
+    let failed = task.jobs_failed;
+    met(Action::Pause, format!("{failed} of {ended} jobs failed, more than {most} percent ({name}); resume it after a look at the errors"))
 }
 
 fn failed_attempts(task: &View, _: Micros, limits: &Limits<'_>) -> Option<Met> {

@@ -19,6 +19,7 @@ fn task(state: TaskState) -> View {
         n_throttled: 0,
         auto_finish: true,
         auto_pause: true,
+        failure_rate: None,
         use_exhausted: false,
         parent: Parent::None,
         goal: None,
@@ -154,6 +155,11 @@ fn a_failure_rate_pauses_when_a_site_says_so() {
     assert_eq!(at(View { jobs_failed: 501, jobs_finished: 498, ..bad }, &on), None, "too few jobs have ended");
     assert_eq!(at(View { files_ended: 1_001, ..bad }, &on), None, "too few are left");
     assert_eq!(at(View { auto_pause: false, ..bad }, &on), None, "it does not want to be");
+    // What the task itself allows goes before, more or less of it.
+    let own = |percent| at(View { failure_rate: Some(percent), ..bad }, &on).map(|(_, met)| met.reason);
+    assert_eq!(own(51), None);
+    let none = at(View { failure_rate: Some(50), ..bad }, &Values::default()).unwrap().1.reason;
+    assert_eq!((own(50).as_deref(), none.contains("more than 50 percent (its `failureRate`)")), (Some(none.as_str()), true));
 }
 
 #[test]

@@ -27,7 +27,9 @@ use panda_ops::{Ops, task::plan::Plan};
 use panda_store::{
     Batch, Topic,
     query::{
-        archive, decision,
+        archive,
+        dataset::input as catalogue,
+        decision,
         task::{
             self, TaskRow,
             dataset::{Delta, TaskDataset},
@@ -48,6 +50,8 @@ use crate::{
 
 /// Stage of the record of a task that waits for its input.
 pub const INPUT_STAGE: &str = "input";
+/// Stage of the record of a task that is held up until its input is complete (WH).
+pub const HOLDUP_STAGE: &str = "holdup";
 /// Stage of the record of a task that waits for its parent.
 pub const PARENT_STAGE: &str = "parent";
 
@@ -105,6 +109,10 @@ enum Listed {
 impl Feeding<'_> {
     fn plan(&self) -> &Plan {
         &self.refined.plan
+    }
+    /// Whether it has not begun yet.
+    fn waits(&self) -> bool {
+        self.t.state == TaskState::Defined || (self.t.state == TaskState::Pending && self.t.prev_state == Some(TaskState::Defined))
     }
     /// Reads the task again after somebody else changed it; whether its inputs may still be listed.
     async fn reread(&mut self) -> Result<bool, EngineError> {
@@ -186,6 +194,9 @@ async fn inputs(f: &mut Feeding<'_>, all: &[TaskDataset]) -> Result<Fed, EngineE
     let now = f.now;
     if let Some(reason) = waits_for_parent(f).await? {
         return hold(f, all, PARENT_STAGE, &reason, f.period_us().await?).await;
+    }
+    if let Some(reason) = held_up(f, all).await? {
+        return hold(f, all, HOLDUP_STAGE, &reason, f.period_us().await?).await;
     }
     // The master last: once it has rows, jobs are made, and these need the others.
     let mut inputs: Vec<&TaskDataset> = all.iter().filter(|d| d.role.is_input()).collect();
@@ -272,14 +283,40 @@ async fn back(f: &mut Feeding<'_>) -> Result<(), EngineError> {
 
 /// Whether the task must not begin before its parent has ended: the sentence that says so.
 async fn waits_for_parent(f: &Feeding<'_>) -> Result<Option<String>, EngineError> {
-    let waiting = f.t.state == TaskState::Defined || (f.t.state == TaskState::Pending && f.t.prev_state == Some(TaskState::Defined));
-    let Some(parent) = f.t.parent_id.filter(|_| waiting && !f.plan().feed.no_wait_parent && !f.refined.adjust.is_released(PARENT_STAGE))
+    let Some(parent) = f.t.parent_id.filter(|_| f.waits() && !f.plan().feed.no_wait_parent && !f.refined.adjust.is_released(PARENT_STAGE))
     else {
         return Ok(None);
     };
     let Some(p) = archive::task::find(&f.ops.store, parent).await? else { return Ok(None) };
     let reason = format!("waits for its parent task {parent}; it begins when that has ended, or at once with `noWaitParent`");
     Ok((!p.state.is_final()).then_some(reason))
+}
+
+/// Whether the task is held up until its input is complete (`spec/engine.md` sections 5.2 and 15.1): the sentence that says so. What does not exist yet is
+/// waited for in any case; a task that reads no data set begins when somebody releases it.
+async fn held_up(f: &Feeding<'_>, all: &[TaskDataset]) -> Result<Option<String>, EngineError> {
+    let plan = f.plan();
+    if !plan.feed.holds_up || !f.waits() || f.refined.adjust.is_released(HOLDUP_STAGE) {
+        return Ok(None);
+    }
+    let free = "`task/release` lets it go (`workflowHoldup`)";
+    if plan.inputs.is_empty() {
+        return Ok(Some(format!("it is held up until somebody releases it: {free}")));
+    }
+    for input in &plan.inputs {
+        let found = parts::resolve(f.ops, &f.t.vo, &input.datasets).await?;
+        if !found.open {
+            continue;
+        }
+        let mut batch = Batch::new();
+        for d in all.iter().filter(|d| d.role.is_input()) {
+            found.names.iter().for_each(|name| catalogue::watch(&mut batch, &f.t.vo, name, d.id));
+        }
+        f.ops.store.apply(batch).await?;
+        let names = input.datasets.join(",");
+        return Ok(Some(format!("it is held up until its input {names} is complete, which is when that is closed; {free}")));
+    }
+    Ok(None)
 }
 
 /// Puts the task on hold, with its reason; the inputs that were due are looked at again after `period` microseconds.

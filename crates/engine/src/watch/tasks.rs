@@ -150,6 +150,7 @@ impl Watch<'_> {
             n_throttled: t.n_throttled,
             auto_finish: true,
             auto_pause: true,
+            failure_rate: None,
             use_exhausted: false,
             parent: Parent::None,
             goal: None,
@@ -193,6 +194,7 @@ impl Watch<'_> {
         Ok(View {
             auto_finish: !plan.behaviour.no_auto_finish,
             auto_pause: !plan.behaviour.no_auto_pause,
+            failure_rate: plan.behaviour.failure_rate,
             use_exhausted: finish.use_exhausted,
             parent: finish.parent,
             goal: if finish.mutable_input || refined.adjust.past_goal { None } else { finish.goal },

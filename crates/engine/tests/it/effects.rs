@@ -189,7 +189,33 @@ async fn every_move_of_a_task_is_told(w: &World) {
     }
 }
 
+/// PC: every change of the task is told, whatever states the site wants to hear of.
+async fn a_task_that_pushes_tells_every_change(w: &World) {
+    set(w, &notify::WEBHOOK_URL, "http://127.0.0.1:1/news").await;
+    set(w, &notify::WEBHOOK_STATES, "failed").await;
+    let told = async |id| -> Vec<String> {
+        let mut all = effects(w, id).await;
+        all.sort_by_key(|e| e.id);
+        let to = |e: &Effect| {
+            let doc: Value = serde_json::from_str(e.doc.as_deref().unwrap()).unwrap();
+            let body: Value = serde_json::from_str(doc["body"].as_str().unwrap()).unwrap();
+            body["to"].as_str().unwrap().to_owned()
+        };
+        all.iter().map(to).collect()
+    };
+    let quiet = run(w, prun("user.alice.quiet", 1)).await;
+    assert_eq!(told(quiet).await, Vec::<String>::new());
+    let mut params = prun("user.alice.loud", 1);
+    params["pushStatusChanges"] = json!(true);
+    let id = run(w, params).await;
+    let moves: Vec<String> =
+        panda_store::query::task::list::events(&w.ops.store, id).await.unwrap().into_iter().skip(1).map(|e| e.to).collect();
+    assert_eq!(told(id).await, moves);
+    assert!(moves.contains(&"running".to_owned()) && moves.last().unwrap() == "done", "{moves:?}");
+}
+
 cases!(
+    a_task_that_pushes_tells_every_change,
     every_move_of_a_task_is_told,
     an_end_is_told_once_by_mail_and_webhook,
     who_wants_no_mail_gets_none,

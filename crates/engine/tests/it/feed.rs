@@ -15,7 +15,7 @@ use panda_store::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, alice, prun, with_input, with_output};
+use crate::world::{World, alice, prod, prun, with_input, with_output};
 
 fn file(lfn: &str) -> DatasetFile {
     DatasetFile { lfn: lfn.into(), ..DatasetFile::default() }
@@ -395,7 +395,48 @@ async fn addresses_and_numbers(w: &World) {
     assert_eq!((rows.len(), rows[599].lfn.as_str(), rows[599].n_events), (600, "pseudo_lfn.000600", Some(2)));
 }
 
+/// WH (6.2, 15.1): a task is held up until its input is complete, or somebody releases it.
+async fn a_task_is_held_up_until_its_input_is_complete(w: &World) {
+    w.files("d", "open", vec![file("a")]).await;
+    let submit = async |name: &str, dataset: Option<&str>| {
+        let plain = prun(&format!("user.alice.{name}"), 1);
+        let mut params = dataset.map_or(plain.clone(), |d| with_input(plain, d, 1));
+        params["workflowHoldup"] = json!(true);
+        let id = w.submit(params).await;
+        w.settle().await;
+        id
+    };
+    let held = async |id| {
+        let t = w.task(id).await;
+        assert_eq!(t.state, TaskState::Pending);
+        t.reason.unwrap()
+    };
+    let id = submit("t", Some("d")).await;
+    assert_eq!(
+        held(id).await,
+        "it is held up until its input d is complete, which is when that is closed; `task/release` lets it go (`workflowHoldup`)"
+    );
+    let early = submit("early", Some("d")).await;
+    held(early).await;
+    command::release(&w.ops, &prod(), early).await.unwrap();
+    w.settle().await;
+    assert_eq!((w.task(early).await.state, w.rows(early, "IN").await.len()), (TaskState::Running, 1), "released");
+    assert_eq!(held(id).await.split(';').count(), 2);
+    w.files("d", "closed", vec![file("b")]).await;
+    w.settle().await;
+    assert_eq!((w.task(id).await.state, w.rows(id, "IN").await.len()), (TaskState::Running, 2));
+    // What is complete holds nobody up; what reads nothing waits for a person.
+    let whole = submit("whole", Some("d")).await;
+    assert_eq!(w.task(whole).await.state, TaskState::Running);
+    let none = submit("none", None).await;
+    assert_eq!(held(none).await, "it is held up until somebody releases it: `task/release` lets it go (`workflowHoldup`)");
+    command::release(&w.ops, &prod(), none).await.unwrap();
+    w.settle().await;
+    assert_eq!(w.task(none).await.state, TaskState::Running);
+}
+
 cases!(
+    a_task_is_held_up_until_its_input_is_complete,
     lists_and_containers,
     filters_and_files_by_name,
     orders,

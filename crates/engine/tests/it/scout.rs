@@ -413,7 +413,11 @@ async fn the_machine_s_power_counts(w: &World) {
     let jobs = run(w, 5).await;
     for (job, node) in jobs.iter().zip(["slot1@fast", "slow", "slow", "slow", "slow"]) {
         let report = w.store(job, "x");
-        w.report(job, Reported::Finished, |u| (u.report, u.node) = (Some(report), Some(node.into()))).await;
+        w.report(job, Reported::Finished, |u| {
+            (u.report, u.node) = (Some(report), Some(node.into()));
+            u.metrics.insert("job_metrics".into(), json!("nEvents=1 leak=12.5 chi2=1.5"));
+        })
+        .await;
     }
     w.settle().await;
     // 1,000 s beyond the base on a core of 20 × 0.9 for one event, and half of it more.
@@ -424,6 +428,7 @@ async fn the_machine_s_power_counts(w: &World) {
     let ids = [0, 1].map(|n| JobId(jobs[n]["PandaID"].as_i64().unwrap()));
     let told = panda_ops::job::read::descriptions(&w.ops, &alice(), &ids).await.unwrap();
     let of = |n: usize, key: &str| told[n][key].as_f64().unwrap();
+    assert_eq!([of(0, "memory_leak"), of(0, "memory_leak_x2")], [12.5, 1.5]);
     assert_eq!([of(0, "hs06sec"), of(1, "hs06sec")], [32_000.0, 8_000.0], "1,600 s");
     // 8 W in 1,600 s are 3.6 Wh.
     assert!((of(0, "gco2_regional") - 0.177_8).abs() < 0.001 && (of(0, "gco2_global") - 1.066_7).abs() < 0.001, "{}", told[0]);

@@ -302,6 +302,23 @@ async fn a_failure_rate_pauses_a_task(w: &World) {
     assert_eq!((t.state, t.prev_state), (TaskState::Paused, Some(TaskState::Running)));
     assert!(t.reason.as_deref().unwrap().contains("task.pause_failed_percent"), "{:?}", t.reason);
     assert!(w.job().await.is_none(), "its jobs are throttled");
+    // A task's own rate goes before the site's.
+    for (rate, state) in [(50, TaskState::Running), (49, TaskState::Paused)] {
+        let mut params = prun(&format!("user.alice.own{rate}"), 3);
+        params["failureRate"] = json!(rate);
+        let id = w.submit(params).await;
+        w.settle().await;
+        for good in [true, false] {
+            let job = w.job().await.unwrap();
+            if good { w.finish(&job, "x").await } else { w.fail(&job, 3).await }
+        }
+        w.settle().await;
+        w.pass(700);
+        w.settle().await;
+        assert_eq!(w.task(id).await.state, state, "{rate}");
+        task::command::kill(&w.ops, &alice(), id).await.unwrap();
+        w.settle().await;
+    }
 }
 
 /// 20.9: near its end a task gets a higher priority, once.

@@ -97,6 +97,11 @@ pub fn describe(p: &Parts<'_>) -> Value {
     for (attribute, key) in FROM_METRICS {
         put(&mut m, attribute, part("metrics").and_then(|o| o.get(*key)).cloned());
     }
+    let words = part("metrics").and_then(|o| o.get("job_metrics")).and_then(Value::as_str).unwrap_or_default();
+    for (attribute, word) in [("memory_leak", "leak"), ("memory_leak_x2", "chi2")] {
+        let value = words.split_whitespace().find_map(|w| w.strip_prefix(word)?.strip_prefix('=')?.parse::<f64>().ok());
+        put(&mut m, attribute, value.filter(|x| x.is_finite()).map(Value::from));
+    }
     for attribute in FROM_USAGE {
         put(&mut m, attribute, part("usage").and_then(|o| o.get(*attribute)).cloned());
     }

@@ -39,7 +39,7 @@ pub const CODE_NOT_REACTIVATED: i64 = 1;
 /// Stages of holds that `release` does not drop: they say what a queue lacks, not that somebody is waited for.
 const KEPT_STAGES: &[&str] = &["broker"];
 /// Stages of holds that `release` drops even before they hold.
-const WAITS: &[&str] = &["parent", STAGING];
+const WAITS: &[&str] = &["parent", "holdup", STAGING];
 /// Stage of the hold for inputs from tape.
 const STAGING: &str = "staging";
 

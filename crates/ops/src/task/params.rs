@@ -98,8 +98,14 @@ pub async fn change_split_rule(ops: &Ops, who: &Principal, id: TaskId, code: &st
         "" | "None" | "null" => Value::Null,
         value => rule.read(value).map_err(OpsError::refused)?.map_or(Value::Null, language::json),
     };
-    if let (rules::Here::Later(why), false) = (rule.here, new.is_null()) {
-        return Err(not(format!("split rule {code} ({}) has no effect here yet: {why}", rule.name)));
+    match rule.here {
+        rules::Here::Later(why) if !new.is_null() => {
+            return Err(not(format!("split rule {code} ({}) has no effect here yet: {why}", rule.name)));
+        }
+        rules::Here::No(why) if !new.is_null() => {
+            return Err(not(format!("split rule {code} ({}) has no effect here: {why}", rule.name)));
+        }
+        _ => {}
     }
     // Only the first of several names stays, or a stored other one would go on to count.
     let mut changes: Map<String, Value> = rule.parameters.iter().skip(1).map(|k| ((*k).to_owned(), Value::Null)).collect();

@@ -41,10 +41,14 @@ pub enum Here {
     HarmlessAs(&'static [&'static str], &'static str),
     /// It counts together with this parameter only, and is refused without it.
     With(&'static str),
-    /// The task is accepted and held until this system can do it: why.
+    /// The task is accepted, so that its client goes on, and held: why this system does not do it, and what to do instead.
     Held(&'static str),
     /// It is refused for now: what is missing, and what to do instead.
     Later(&'static str),
+    /// A part of what the specification says is done: which.
+    Partly(&'static str),
+    /// It is refused: why this system does not do it, and what to do instead.
+    No(&'static str),
     /// The engine sets it; no parameter does.
     Internal(&'static str),
 }
@@ -59,7 +63,9 @@ impl Here {
             Self::Harmless(why) => format!("accepted: {why}"),
             Self::HarmlessAs(values, why) => format!("accepted as {}: {why}", values.join(", ")),
             Self::With(other) => format!("with `{other}` only"),
-            Self::Held(why) => format!("second half (issue 4); the task is held: {why}"),
+            Self::Held(why) => format!("no: the task is held: {why}"),
+            Self::Partly(what) => format!("in part: {what}"),
+            Self::No(why) => format!("no: refused at submission: {why}"),
             Self::Later(why) => format!("second half (issue 4); refused at submission: {why}"),
             Self::Internal(why) => format!("set by the engine: {why}"),
         }

@@ -1,6 +1,6 @@
 //! Every task parameter that is no split rule (`spec/engine.md` section 5.2), and what it does here.
 
-use super::Here::{self, Effective, Harmless, Kept, Later, With};
+use super::Here::{self, Effective, Harmless, Kept, No, With};
 
 /// A task parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("taskPriority", "taskPriority; null = 0", Effective),
     p("currentPriority", "currentPriority = taskPriority", Effective),
     p("gshare", "gshare", Effective),
-    p("workQueueName", "workQueue_ID", Later("there are no work queues; name a share with `gshare`")),
+    p("workQueueName", "workQueue_ID", No("there are no work queues; name a share with `gshare`")),
     p("cloud", "cloud", Effective),
     p("site", "site", Effective),
     p("includedSite", "split rule LS", Effective),
@@ -59,7 +59,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("log_merge", "template of the log of merge jobs", Harmless("logs of merge jobs go into the data set of `log`")),
     p("mergeSpec", "merge jobs", Effective),
     p("fixedSandbox", "sandbox that stays over retries", Kept),
-    p("tarBallViaDDM", "sandbox as a data set", Later("sandboxes travel through this server; submit without --tarBallViaDDM")),
+    p("tarBallViaDDM", "sandbox as a data set", No("sandboxes travel through this server; submit without --tarBallViaDDM")),
     p("coreCount", "coreCount; 1", Effective),
     p("ramCount", "ramCount; 2000 MB for each core", Effective),
     p("ramCountUnit", "ramUnit", Effective),
@@ -87,7 +87,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p(
         "getNumEventsInMetadata",
         "event counts from job metadata",
-        Later("event counts come from the catalogue; leave it out, or give `nEventsPerFile`"),
+        Harmless("events of inputs are those of the catalogue or its plug-in, those of outputs what the payload's metadata says"),
     ),
     p("skipFilesUsedBy", "files of other tasks are left out", Effective),
     p("skipShortInput", "inputs cut to a multiple of `nEventsPerJob`", Effective),
@@ -97,7 +97,7 @@ pub const PARAMETERS: &[Parameter] = &[
     p("maxAttempt", "maxAttempt of files; 3", Effective),
     p("maxFailure", "maxFailure of files", Effective),
     p("goal", "goal, per mille; more than all = none", Effective),
-    p("failureRate", "failureRate", Later("say with `goal` how much is enough")),
+    p("failureRate", "failureRate", Effective),
     p("allowActiveTask", "a retry may change an active task", Harmless("a retry with new parameters may in any case")),
     p("hpoRequestData", "what an optimisation asks for", With("hpoWorkflow")),
 ];

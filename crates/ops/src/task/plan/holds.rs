@@ -8,13 +8,13 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) {
     let stem = plan.runner.rsplit('/').next().unwrap_or_default().split('-').next().unwrap_or_default().to_owned();
     let build = plan.build.as_ref().map(|b| b.runner.split('-').next().unwrap_or_default().to_owned());
     plan.hold = if p.hpo_workflow == Some(true) || stem == "runHPO" {
-        Some("hyper-parameter optimisation needs a runner and a point service that this server does not have yet".into())
+        Some("hyper-parameter optimisation needs a runner and a service of points, which this server does not have; kill it, and give each point to a job of a plain task".into())
     } else if p.prepro_spec.is_some() {
-        Some("good-run lists and event picking need a preparation runner that this server does not have yet".into())
+        Some("good-run lists and event picking need a preparation runner, which this server does not have; kill it, and give the files that they come to".into())
     } else if stem == "runAthena" || build.as_deref() == Some("buildJob") {
         Some("pathena tasks need runners with ATLAS software, which this server does not have".into())
     } else if p.load_xml.is_some() {
-        Some("job lists from XML are not supported yet".into())
+        Some("job lists from XML are not read; kill it, and give the jobs as a list of files or as a DAG".into())
     } else {
         None
     };

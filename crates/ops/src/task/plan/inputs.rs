@@ -64,6 +64,8 @@ pub struct Feed {
     pub allow_empty: bool,
     /// Does not wait for the parent to end (NW).
     pub no_wait_parent: bool,
+    /// Does not begin before its data sets are closed (WH).
+    pub holds_up: bool,
     /// A job is made when one input is ready (NI).
     pub no_pooling: bool,
     /// Lumiblocks are used when complete (RP).
@@ -240,6 +242,7 @@ fn feed(p: &TaskParameters) -> Result<Feed, PlanError> {
         ignore_missing: yes(p.ignore_missing_in_ds),
         allow_empty: yes(p.allow_empty_input),
         no_wait_parent: yes(p.no_wait_parent),
+        holds_up: yes(p.workflow_holdup),
         no_pooling: yes(p.no_input_pooling),
         release_per_lumiblock: yes(p.release_per_lb),
         skip_used_by,

@@ -291,6 +291,9 @@ fn every_parameter_does_what_its_row_says() {
                 Here::Later(why) => {
                     assert_eq!(text, format!("parameter `{key}`: (split rule {}) has no effect here yet: {why}", rule.code));
                 }
+                Here::No(why) => {
+                    assert_eq!(text, format!("parameter `{key}`: (split rule {}) has no effect here: {why}", rule.code));
+                }
                 Here::HarmlessAs(..) => assert!(text.contains(&format!("(split rule {}) as `", rule.code)), "{key}: {text}"),
                 Here::With(other) => {
                     assert_eq!(
