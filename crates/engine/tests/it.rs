@@ -41,6 +41,8 @@ mod effects;
 mod feed;
 #[path = "it/keeper.rs"]
 mod keeper;
+#[path = "it/measured.rs"]
+mod measured;
 #[path = "it/merge.rs"]
 mod merge;
 #[path = "it/mixed.rs"]
