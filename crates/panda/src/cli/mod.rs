@@ -199,6 +199,9 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
     }
 }
 
+/// How long the end of a service waits for what is under way to be dropped.
+const AT_THE_END: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Runs a verb that only makes calls: one thread is enough and starts fastest.
 fn call(future: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -212,7 +215,8 @@ fn service(context: &Context, quiet: &str, future: impl Future<Output = Result<u
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?;
     let outcome = runtime.block_on(future);
-    // Blocking work that is left (a reader of standard input, a lookup) must not hold the end back.
-    runtime.shutdown_background();
+    // What is under way is dropped, which ends the children of plug-ins; blocking work that is left (a reader of standard input, a lookup) must not hold the
+    // end back for longer.
+    runtime.shutdown_timeout(AT_THE_END);
     outcome
 }
