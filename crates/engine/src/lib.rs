@@ -12,6 +12,7 @@ pub mod generate;
 pub mod lease;
 pub mod loops;
 pub mod plan;
+mod push;
 mod retry;
 mod scout;
 mod watch;

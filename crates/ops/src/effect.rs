@@ -2,13 +2,13 @@
 //! (`spec/engine.md` section 5.6, ADR 9).
 //!
 //! Documents: `{"vo", "label", "from", "to", "subject", "body"}` (mail), `{"vo", "label", "url", "body"}` (webhook; `body` is the text that is
-//! posted), `{"vo", "label", "plugin", "news"}` (news), `{"vo", "label", "plugin", "name"}` (registration, removal; `name`
+//! posted), `{"vo", "label", "url", "since_us", "after"}` (jobs; what was told last), `{"vo", "label", "plugin", "news"}` (news), `{"vo", "label", "plugin", "name"}` (registration, removal; `name`
 //! is the data set with its scope).
 
 use panda_core::{
     machine::Actor,
     setting::{Values, notify, plugin},
-    task::notice,
+    task::{notice, state::TaskState},
 };
 use panda_store::{
     Batch, IdKind,
@@ -32,6 +32,8 @@ pub const NEWS: &str = "news";
 pub const REGISTER: &str = "data.register";
 /// Kind of the removal of an output data set from a data management plug-in.
 pub const DELETE: &str = "data.delete";
+/// Kind of the posts to a receiver of the site about a task's jobs, and what they tell.
+pub const JOB_STATES: &str = "job_states";
 /// What a webhook tells.
 pub const TASK_STATE: &str = "task_state";
 
@@ -51,8 +53,15 @@ pub async fn task_moved(
     let plugin = text(&plugin::NOTIFY);
     let mut posts = !hook.is_empty() && notice::wanted(text(&notify::WEBHOOK_STATES), after.state);
     let mut tells = !plugin.is_empty() && notice::wanted(text(&plugin::NOTIFY_STATES), after.state);
-    if (posts, tells) != (!hook.is_empty(), !plugin.is_empty()) && says(ops, before, "pushStatusChanges").await? {
-        (posts, tells) = (!hook.is_empty(), !plugin.is_empty());
+    // PC: all changes, and those of its jobs each time that it begins to work.
+    let all = (!hook.is_empty(), !plugin.is_empty());
+    let begins = before.state == TaskState::Registered || (before.state.is_final() && !after.state.is_final());
+    if (all.0 || all.1) && (begins || (posts, tells) != all) && says(ops, before, "pushStatusChanges").await? {
+        (posts, tells) = all;
+        if begins && posts {
+            let doc = json!({"vo": before.vo, "label": before.label, "url": hook, "since_us": now_us, "after": 0});
+            effect::add(batch, &waiting(ops, before, JOB_STATES, JOB_STATES, i64::MAX, &doc, now_us).await?);
+        }
     }
     let mails = !text(&notify::MAIL_RELAY).is_empty() && notice::wanted(text(&notify::MAIL_STATES), after.state);
     if !posts && !mails && !tells {
@@ -208,13 +217,20 @@ async fn words(
     ])
 }
 
+/// The document of an effect; null when there is none.
+#[must_use]
+pub fn document(e: &Effect) -> Value {
+    e.doc.as_deref().and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default()
+}
+
 /// What an effect does, for people.
 fn what(e: &Effect) -> String {
-    let doc: Value = e.doc.as_deref().and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default();
+    let doc = document(e);
     let text = |key: &str| doc[key].as_str().unwrap_or("?").to_owned();
     match e.kind.as_str() {
         MAIL => "the mail to its owner".to_owned(),
         WEBHOOK => "the news to the webhook".to_owned(),
+        JOB_STATES => "the news of its jobs to the webhook".to_owned(),
         NEWS => format!("the news to notify plug-in `{}`", text("plugin")),
         REGISTER => format!("the registration of output data set {} with data plug-in `{}`", text("name"), text("plugin")),
         DELETE => format!("the removal of output data set {} from data plug-in `{}`", text("name"), text("plugin")),
@@ -244,6 +260,7 @@ pub(crate) async fn sentences(ops: &Ops, task: i64) -> Result<Vec<String>, OpsEr
 fn many(kind: &str) -> String {
     match kind {
         NEWS => "news to plug-ins".to_owned(),
+        JOB_STATES => "webhooks about jobs".to_owned(),
         REGISTER => "registrations of output data sets".to_owned(),
         DELETE => "removals of output data sets".to_owned(),
         other => format!("{other}s"),

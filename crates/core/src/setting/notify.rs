@@ -53,6 +53,14 @@ pub const WEBHOOK_STATES: Setting = Setting::text(
     "ours",
     "states of a task that are posted when it comes to them, comma separated; `all` = every change",
 );
+/// How often jobs are told of.
+pub const JOB_PERIOD_S: Setting = Setting::int(
+    "notify.job_period_s",
+    60,
+    "6.2: PC; ours",
+    "how often what has changed of the jobs of a task with `pushStatusChanges` is posted, many jobs at a time, seconds",
+)
+.within(1.0, 86_400.0);
 /// First pause after a failed attempt.
 pub const RETRY_S: Setting =
     Setting::int("notify.retry_s", 30, "ours", "first pause after a delivery failed, seconds; it doubles up to notify.retry_most_s")
@@ -80,6 +88,7 @@ pub const ALL: &[&Setting] = &[
     &WEBHOOK_URL,
     &WEBHOOK_SECRET_FILE,
     &WEBHOOK_STATES,
+    &JOB_PERIOD_S,
     &RETRY_S,
     &RETRY_MOST_S,
     &GIVE_UP_S,

@@ -13,16 +13,15 @@ use panda_notify::{
 };
 use panda_ops::{
     Ops,
-    effect::{MAIL, TASK_STATE, WEBHOOK, is_kept_up, is_plugins},
+    effect::{JOB_STATES, MAIL, TASK_STATE, WEBHOOK, document as doc, is_kept_up, is_plugins},
     plugin::Asked,
 };
 use panda_store::{
     Batch,
     query::effect::{self, DONE, Effect, FAILED, WAITING},
 };
-use serde_json::Value;
 
-use crate::{EngineError, Report, data};
+use crate::{EngineError, Report, data, push};
 
 /// Deliveries of one step.
 const A_STEP: i64 = 64;
@@ -38,15 +37,20 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<Report, EngineError> 
     let due = effect::due(&ops.store, now.0, A_STEP).await?;
     let more = due.len() as i64 == A_STEP;
     let mut results = stream::iter(due.into_iter().map(|e| async move {
-        let result = deliver(ops, &e).await;
+        let result = match e.kind.as_str() {
+            JOB_STATES => push::look(ops, &e, now).await.map(|()| None),
+            _ => deliver(ops, &e).await.map(Some),
+        };
         (e, result)
     }))
     .buffer_unordered(AT_ONCE);
     let mut report = Report { done: 0, more };
     while let Some((e, result)) = results.next().await {
-        let settled = match result? {
-            Asked::Answer(result) => settle(ops, &e, result, now).await,
-            Asked::UnderWay => look_again(ops, &e, now).await,
+        let settled = match result {
+            Ok(Some(Asked::Answer(result))) => settle(ops, &e, result, now).await,
+            Ok(Some(Asked::UnderWay)) => look_again(ops, &e, now).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
         };
         match settled {
             Ok(()) => report.done += 1,
@@ -94,9 +98,6 @@ async fn look_again(ops: &Ops, e: &Effect, now: Micros) -> Result<(), EngineErro
     Ok(ops.store.apply(batch).await?)
 }
 
-fn doc(e: &Effect) -> Value {
-    e.doc.as_deref().and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default()
-}
 fn place(e: &Effect) -> (String, String) {
     let doc = doc(e);
     let text = |key: &str| doc[key].as_str().unwrap_or_default().to_owned();
@@ -139,7 +140,7 @@ async fn deliver(ops: &Ops, e: &Effect) -> Result<Asked<Result<(), Failure>>, En
 }
 
 /// The first line of a file; none without a file.
-async fn secret(path: &str) -> Result<Option<String>, Failure> {
+pub(crate) async fn secret(path: &str) -> Result<Option<String>, Failure> {
     if path.is_empty() {
         return Ok(None);
     }

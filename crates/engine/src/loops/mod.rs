@@ -7,7 +7,7 @@ mod close;
 pub(crate) mod command;
 mod count;
 mod dag;
-mod effect;
+pub(crate) mod effect;
 mod finish;
 mod generate;
 mod merge;

@@ -195,6 +195,7 @@ async fn a_task_that_pushes_tells_every_change(w: &World) {
     set(w, &notify::WEBHOOK_STATES, "failed").await;
     let told = async |id| -> Vec<String> {
         let mut all = effects(w, id).await;
+        all.retain(|e| e.kind == effect::WEBHOOK);
         all.sort_by_key(|e| e.id);
         let to = |e: &Effect| {
             let doc: Value = serde_json::from_str(e.doc.as_deref().unwrap()).unwrap();
@@ -214,7 +215,85 @@ async fn a_task_that_pushes_tells_every_change(w: &World) {
     assert!(moves.contains(&"running".to_owned()) && moves.last().unwrap() == "done", "{moves:?}");
 }
 
+/// PC: the latest states of jobs are posted, many at a time, as long as the task works and for a while behind its end; a receiver that is down gets them later.
+async fn jobs_of_a_task_that_pushes_are_told_of(w: &World) {
+    let hook = stub::receiver().await;
+    let port = stub::free_port().await;
+    let to = |port: u16| format!("http://127.0.0.1:{port}/news");
+    set(w, &notify::WEBHOOK_URL, &to(hook.port)).await;
+    set(w, &notify::WEBHOOK_STATES, "failed").await;
+    let posts = || -> Vec<Value> {
+        let all = hook.got.lock();
+        let bodies = all
+            .iter()
+            .filter(|p| p.contains("x-panda-event: job_states"))
+            .map(|p| serde_json::from_str(p.split_once("\r\n\r\n").unwrap().1).unwrap());
+        bodies.collect()
+    };
+    let states =
+        |post: &Value| post["jobs"].as_array().unwrap().iter().map(|j| j["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let mut params = prun("user.alice.t", 3);
+    params["pushStatusChanges"] = json!(true);
+    params["maxAttempt"] = json!(1);
+    let id = w.submit(params).await;
+    w.settle().await;
+    assert_eq!(posts().len(), 0, "what has just changed may still be on its way");
+    w.pass(61);
+    w.settle().await;
+    let first = posts();
+    assert_eq!((first.len(), states(&first[0])), (1, ["activated"; 3].map(str::to_owned).to_vec()));
+    assert_eq!((&first[0]["task_id"], &first[0]["event"]), (&json!(id.0), &json!("job_states")));
+    let (one, two) = (w.job().await.unwrap(), w.job().await.unwrap());
+    w.report(&two, panda_core::job::report::Reported::Running, |_| {}).await;
+    w.finish(&one, "x").await;
+    w.settle().await;
+    w.pass(61);
+    w.settle().await;
+    let mut second: Vec<(i64, String)> = posts()[1]["jobs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|j| (j["job_id"].as_i64().unwrap(), j["state"].as_str().unwrap().into()))
+        .collect();
+    second.sort();
+    let number = |job: &Value| job["PandaID"].as_i64().unwrap();
+    assert_eq!(second, [(number(&one), "finished".into()), (number(&two), "running".into())]);
+    w.pass(61);
+    w.settle().await;
+    assert_eq!(posts().len(), 2, "nothing has changed");
+    // The receiver goes away, and comes back: nothing is lost. The address is that of the task's beginning.
+    let moved = rows::of_subject(&w.ops.store, id.0).await.unwrap().into_iter().find(|e| e.kind == effect::JOB_STATES).unwrap();
+    let away = moved.doc.clone().unwrap().replace(&to(hook.port), &to(port));
+    let point = async |doc: String| {
+        let now = rows::of_subject(&w.ops.store, id.0).await.unwrap().into_iter().find(|e| e.kind == effect::JOB_STATES).unwrap();
+        let mut batch = panda_store::Batch::new();
+        rows::settle(&mut batch, &Effect { doc: Some(doc), ..now.clone() }, now.attempts);
+        w.ops.store.apply(batch).await.unwrap();
+    };
+    point(away).await;
+    let three = w.job().await.unwrap();
+    w.fail(&three, 1).await;
+    w.finish(&two, "x").await;
+    w.settle().await;
+    assert_eq!(w.task(id).await.state, TaskState::Finished);
+    w.pass(61);
+    w.settle().await;
+    assert!(because(w, id).await.contains("the news of its jobs to the webhook failed 1 times"), "{}", because(w, id).await);
+    point(moved.doc.unwrap()).await;
+    w.pass(100);
+    w.settle().await;
+    let third = posts();
+    let mut ends = states(&third[2]);
+    ends.sort();
+    assert_eq!((third.len(), ends), (3, vec!["failed".to_owned(), "finished".to_owned()]));
+    w.pass(3_700);
+    w.settle().await;
+    assert!(effects(w, id).await.iter().all(|e| e.kind != effect::JOB_STATES || e.state == rows::DONE));
+    assert_eq!(posts().len(), 3);
+}
+
 cases!(
+    jobs_of_a_task_that_pushes_are_told_of,
     a_task_that_pushes_tells_every_change,
     every_move_of_a_task_is_told,
     an_end_is_told_once_by_mail_and_webhook,

@@ -132,7 +132,9 @@ pub const RULES: &[Rule] = &[
         "pushStatusChanges",
         &["pushStatusChanges"],
         Flag,
-        Partly("all changes of the task, but not of its jobs, go to the webhook and the notification plug-in of its VO and label"),
+        Partly(
+            "all changes of the task go to the webhook and the notification plug-in of its VO and label, those of its jobs to the webhook, many at a time, each with its latest state",
+        ),
     ),
     rule(
         "PJ",

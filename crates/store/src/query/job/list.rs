@@ -25,6 +25,8 @@ statements! {
     [hot] read IDS_OF_TASK = "job.ids_of_task", "SELECT id FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
     [hot] read BRIEF_OF_TASK = "job.brief_of_task", "SELECT id, state, kind FROM job WHERE task_id = :task AND id > :after ORDER BY id LIMIT :n";
     [hot] read DOCS = "job.docs", "SELECT d.job_id, d.doc, c.doc FROM job_doc d LEFT JOIN job_common c ON c.id = d.common_id WHERE d.job_id IN (:ids*) ORDER BY d.job_id LIMIT 1000";
+    // Asked once a minute of a task whose jobs are told of; reads all of its jobs.
+    [hot] read CHANGED = "job.changed", "SELECT id, state, sub_state, state_us FROM job WHERE task_id = :task AND state_us <= :until AND (state_us > :since OR (state_us = :since AND id > :after)) ORDER BY state_us, id LIMIT :n";
     [hot] read AHEAD = "job.ahead", "SELECT COUNT(*) FROM job WHERE ready_lane = :lane AND (neg_priority < :neg OR (neg_priority = :neg AND id < :id)) LIMIT 1";
     [hot] read PLACED = "job.placed", "SELECT id, lane_id, neg_priority, kind FROM job WHERE task_id = :task AND state = :state AND id > :after ORDER BY id LIMIT :n";
     // Reads the whole lane: asked for once in a while, for many jobs.
@@ -52,6 +54,19 @@ statements! {
     [hot] read OF_TASK_AFTER = "job.of_task_after", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after ORDER BY id LIMIT :n");
     // Jobs of a task that a kill of the task has not reached: a job in `merging` has no pilot that could hear.
     [hot] read TO_KILL = "job.to_kill", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND id > :after AND (command IS NULL OR command <> 'tobekilled' OR state = 'merging') ORDER BY id LIMIT :n");
+}
+
+/// The state of a job, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Number.
+    pub id: JobId,
+    /// State.
+    pub state: JobState,
+    /// Sub-state.
+    pub sub_state: Option<String>,
+    /// Microseconds UTC.
+    pub state_us: i64,
 }
 
 /// One line of a history.
@@ -336,4 +351,21 @@ pub async fn making(store: &Store, task: TaskId) -> Result<i64, Error> {
     let before: Vec<JobState> = JobState::LIVE.iter().copied().filter(|s| *s != JobState::Merging).collect();
     let rows = store.fetch(&MAKING, vec![("task", task.into()), ("states", words(&before))]).await?;
     rows.first().map_or(Ok(0), |r| r.int(0))
+}
+/// Jobs at hand of a task whose state has changed behind this instant and number, and not after `until_us`, in the order of their changes; at most `n` and
+/// 1,000.
+pub async fn changed(store: &Store, task: TaskId, behind: (i64, i64), until_us: i64, n: i64) -> Result<Vec<Changed>, Error> {
+    let binds = vec![
+        ("task", task.into()),
+        ("until", until_us.into()),
+        ("since", behind.0.into()),
+        ("after", behind.1.into()),
+        ("n", n.min(MAX_PAGE).into()),
+    ];
+    let rows = store.fetch(&CHANGED, binds).await?;
+    let one = |r: &crate::Row| {
+        let state = code("job state", r.text(1)?, JobState::parse(r.text(1)?).ok())?;
+        Ok(Changed { id: JobId(r.int(0)?), state, sub_state: r.opt_text(2)?.map(str::to_owned), state_us: r.int(3)? })
+    };
+    rows.iter().map(one).collect()
 }
