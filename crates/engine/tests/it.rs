@@ -37,6 +37,8 @@ mod brake;
 mod dag;
 #[path = "it/effects.rs"]
 mod effects;
+#[path = "it/events.rs"]
+mod events;
 #[path = "it/feed.rs"]
 mod feed;
 #[path = "it/keeper.rs"]

@@ -203,6 +203,11 @@ impl World {
     }
     /// A job of `owner`, moved into `state`.
     pub async fn job(&self, owner: &Principal, task: Option<TaskId>, queue: QueueId, state: JobState) -> JobId {
+        let kind = if task.is_some() { JobKind::Run } else { JobKind::Standalone };
+        self.job_of(owner, task, kind, queue, state).await
+    }
+    /// The same, of a kind.
+    pub async fn job_of(&self, owner: &Principal, task: Option<TaskId>, kind: JobKind, queue: QueueId, state: JobState) -> JobId {
         let person = self.ops.person(owner).await.unwrap();
         let now = self.ops.now().0;
         let lane = self
@@ -212,7 +217,7 @@ impl World {
             .unwrap();
         let mut j = JobRow {
             task_id: task,
-            kind: if task.is_some() { JobKind::Run } else { JobKind::Standalone },
+            kind,
             queue_id: Some(queue),
             lane_id: Some(lane),
             name: Some("n".into()),

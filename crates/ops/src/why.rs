@@ -4,6 +4,7 @@
 //! "at", "doc"}], "history": [{"at", "from", "to", "by", "reason"}]}`; times are `YYYY-MM-DD HH:MM:SS`, UTC.
 
 mod dag;
+mod events;
 mod failed;
 pub mod held;
 pub mod job;

@@ -9,6 +9,7 @@ mod fate;
 mod faults;
 mod furnish;
 mod outcome;
+mod ranges;
 pub mod scenario;
 mod share;
 mod shelf;

@@ -172,6 +172,14 @@ pub struct Kind {
     pub scouts: bool,
     /// Whether its jobs are the nodes of a random DAG.
     pub dag: bool,
+    /// Events of a range, when jobs take the events of their files in ranges; 0 = they do not.
+    pub range_events: i64,
+    /// Events of an input file of such a task.
+    pub file_events: i64,
+    /// Jobs that share their files, of a task with ranges or clones.
+    pub sharing: i64,
+    /// `runonce` or `storeonce`: of jobs with the same files one counts.
+    pub clones: String,
 }
 
 impl Default for Kind {
@@ -194,6 +202,10 @@ impl Default for Kind {
             attempts: 3,
             scouts: true,
             dag: false,
+            range_events: 0,
+            file_events: 100,
+            sharing: 1,
+            clones: String::new(),
         }
     }
 }
@@ -326,6 +338,21 @@ impl Scenario {
                 ));
             }
         }
+        let kinds = self.work.iter().map(|w| &w.kind).chain(self.tasks.iter().map(|t| &t.kind));
+        for k in kinds.filter(|k| k.range_events != 0 || !k.clones.is_empty()) {
+            if k.range_events < 0
+                || k.file_events < 1
+                || k.files == 0
+                || k.merge
+                || k.sharing < 1
+                || (k.range_events > 0 && !k.clones.is_empty())
+            {
+                return wrong(format!(
+                    "work of {}: ranges or clones, not both, need files and file_events above 0, sharing 1 or more, and no merge",
+                    k.user
+                ));
+            }
+        }
         if let Some(w) = self.work.iter().find(|w| !positive(w.every_s) || w.from_hour < 0.0) {
             return wrong(format!("work of {}: every_s above 0 and from_hour 0 or more are needed", w.kind.user));
         }
@@ -358,6 +385,7 @@ mod tests {
             ("[[queue]]\nspeed = -1.0", "speed above 0"),
             ("colour = 1", "colour"),
             ("[[queue]]\n[[work]]\njobs = 0", "work of alice"),
+            ("[[queue]]\n[[work]]\nrange_events = 5", "ranges or clones"),
             ("[[queue]]\n[faults]\nrepeated_percent = 101", "percentage"),
         ] {
             let said = Scenario::parse(text).unwrap_err().to_string();

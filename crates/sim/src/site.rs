@@ -60,6 +60,8 @@ pub(crate) struct Held {
     pub site: u32,
     pub task: u32,
     pub outs: Box<str>,
+    /// Whether it takes events in ranges.
+    pub ranges: bool,
     pub fate: Fate,
     pub phase: Phase,
     pub taken_us: i64,
@@ -77,6 +79,8 @@ struct Dictionary<'a> {
     attempt: i64,
     #[serde(rename = "outFiles", borrow)]
     outs: Cow<'a, str>,
+    #[serde(rename = "eventService", borrow)]
+    ranges: Option<Cow<'a, str>>,
 }
 
 /// The identity of all pilots.
@@ -174,6 +178,7 @@ impl World {
             site: u32::try_from(at).unwrap_or(u32::MAX),
             task,
             outs: d.outs.into(),
+            ranges: d.ranges.is_some(),
             fate,
             phase: Phase::Staging,
             taken_us: now,

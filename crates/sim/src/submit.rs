@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{fate, scenario::Kind, shelf};
 
+/// Attempts of a range of events.
+const RANGE_ATTEMPTS: i64 = 5;
 /// Rows of one batch of input files.
 const FILES_A_BATCH: usize = 400;
 
@@ -84,6 +86,18 @@ fn parameters(kind: &Kind, base: &str) -> Value {
         params["noInput"] = json!(true);
         params["nEvents"] = json!(kind.jobs);
         params["nEventsPerJob"] = json!(1);
+    }
+    if kind.range_events > 0 {
+        params["nEventsPerWorker"] = json!(kind.range_events);
+        params["nEventsPerFile"] = json!(kind.file_events);
+        params["maxAttemptES"] = json!(RANGE_ATTEMPTS);
+    }
+    if !kind.clones.is_empty() {
+        params["useJobCloning"] = json!(kind.clones);
+    }
+    if kind.sharing > 1 {
+        params["nEsConsumers"] = json!(kind.sharing);
+        params["nSitesPerJob"] = json!(kind.sharing);
     }
     if let Some(share) = &kind.share {
         params["gshare"] = json!(share);

@@ -90,6 +90,8 @@ pub(crate) struct World {
     pub tasks: Vec<Submitted>,
     pub by_id: BTreeMap<i64, u32>,
     pub stored: BTreeMap<String, u32>,
+    /// Event ranges that were done: the job for which they were cut, file, number; the attempt.
+    pub ranges_done: BTreeMap<(i64, i64, i64), i64>,
     pub counts: Counts,
     clock: Arc<Hand>,
     options: Options,
@@ -127,6 +129,7 @@ impl World {
             tasks: Vec::new(),
             by_id: BTreeMap::new(),
             stored: BTreeMap::new(),
+            ranges_done: BTreeMap::new(),
             counts: Counts::default(),
             heap: BinaryHeap::new(),
             happened: 0,
@@ -258,6 +261,7 @@ impl World {
                 Happens::Resume(id) => self.resume(id).await?,
                 Happens::Fault(fault) => self.strike(fault).await?,
                 Happens::Job(key) => {
+                    self.take_ranges(key).await?;
                     let repeats = self.jobs.get(key as usize).and_then(Option::as_ref).is_some_and(|h| h.fate.repeats);
                     if let Some(report) = self.act(key) {
                         if report.state.is_final() && repeats {

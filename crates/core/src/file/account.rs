@@ -49,7 +49,8 @@ impl JobResult {
     }
 }
 
-/// What the report of a job that ended well says of one of its inputs (`spec/engine.md` section 12.1).
+/// What is known of one of a job's inputs at its end, beside how the job ended: by its report (`spec/engine.md` section 12.1), or by its event
+/// ranges (section 3.7).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Said {
     /// Nothing: it was read.
@@ -59,6 +60,18 @@ pub enum Said {
     Skipped,
     /// It could not be read.
     Bad,
+    /// Other jobs of the same files go on with it.
+    Shared,
+    /// All of its events are done, however the job ended.
+    Done,
+    /// All of its events are done, and a job is to merge what was stored for them.
+    Merge,
+    /// Events of it are left for another job.
+    Left,
+    /// Likewise, and the attempt does not count.
+    LeftFree,
+    /// Events of it were given up, none are left.
+    Lost,
 }
 
 impl Said {
@@ -133,12 +146,27 @@ pub fn input(file: &InputUse, result: JobResult, verdict: &Verdict) -> Option<In
     if file.state != FileState::Running {
         return None;
     }
+    let again = Deltas { used: -1, events_used: -file.events, ..Deltas::default() };
     let (attempts, lost_as) = match (result, file.said) {
-        (JobResult::Merging, _) => return None,
-        (JobResult::Finished, Said::Read) => {
+        (JobResult::Merging, _) | (_, Said::Shared) => return None,
+        (JobResult::Finished, Said::Read) | (_, Said::Done) => {
             let deltas = Deltas { finished: 1, events_finished: file.events, ..Deltas::default() };
             return Some(InputOutcome { state: FileState::Finished, attempts: file.attempts.spent(), deltas });
         }
+        // Merging has attempts of its own.
+        (_, Said::Merge) => {
+            let attempts = Attempts { max_attempt: file.attempts.attempt + 1 + MERGE_ATTEMPTS, max_failure: None, ..file.attempts.spent() };
+            return Some(InputOutcome { state: FileState::Ready, attempts, deltas: again });
+        }
+        (_, Said::Lost) => {
+            let deltas = Deltas { failed: 1, ..Deltas::default() };
+            return Some(InputOutcome { state: FileState::Failed, attempts: file.attempts.spent(), deltas });
+        }
+        (_, Said::LeftFree) => {
+            let attempts = Attempts { max_attempt: file.attempts.max_attempt + 1, ..file.attempts.spent() };
+            return Some(InputOutcome { state: FileState::Ready, attempts, deltas: again });
+        }
+        (JobResult::Finished, Said::Left) => (file.attempts.spent(), FileState::Failed),
         (JobResult::Finished, Said::Skipped) => (file.attempts.spent(), FileState::Skipped),
         (JobResult::Finished, Said::Bad) => (file.attempts.spent().failed(), FileState::Failed),
         (JobResult::LostWorker, _) => (file.attempts, FileState::Failed),
@@ -149,7 +177,6 @@ pub fn input(file: &InputUse, result: JobResult, verdict: &Verdict) -> Option<In
             return Some(InputOutcome { state: FileState::Notmerged, attempts: file.attempts.spent(), deltas });
         }
     };
-    let again = Deltas { used: -1, events_used: -file.events, ..Deltas::default() };
     Some(if attempts.may_try() {
         InputOutcome { state: FileState::Ready, attempts, deltas: again }
     } else {

@@ -46,6 +46,29 @@ fn inputs_row_by_row() {
 }
 
 #[test]
+fn inputs_whose_events_are_told() {
+    use FileState::{Failed, Finished, Ready};
+    let table: &[(Said, InputUse, JobResult, FileState, [i64; 4])] = &[
+        // attempt, most attempts, used, failed
+        (Said::Done, INPUT, JobResult::Failed, Finished, [1, 3, 0, 0]),
+        (Said::Merge, LAST, JobResult::Cancelled, Ready, [3, 6, -1, 0]),
+        (Said::Left, INPUT, JobResult::Finished, Ready, [1, 3, -1, 0]),
+        (Said::Left, LAST, JobResult::Finished, Failed, [3, 3, 0, 1]),
+        (Said::Left, LAST, JobResult::Failed, Failed, [3, 3, 0, 1]),
+        (Said::Left, LAST, JobResult::LostWorker, Ready, [2, 3, -1, 0]),
+        (Said::LeftFree, LAST, JobResult::Failed, Ready, [3, 4, -1, 0]),
+        (Said::Lost, INPUT, JobResult::Finished, Failed, [1, 3, 0, 1]),
+    ];
+    for (said, file, result, state, [attempt, most, used, failed]) in table {
+        let o = input(&InputUse { said: *said, ..*file }, *result, &USUAL).unwrap();
+        let got = (o.state, o.attempts.attempt, o.attempts.max_attempt, o.deltas.used, o.deltas.failed);
+        assert_eq!(got, (*state, *attempt, *most, *used, *failed), "{said:?} {result:?}");
+        assert_eq!((o.deltas.events_used, o.deltas.events_finished), (used * 10, if *state == Finished { 10 } else { 0 }));
+    }
+    assert_eq!(input(&InputUse { said: Said::Shared, ..INPUT }, JobResult::Finished, &USUAL), None);
+}
+
+#[test]
 fn rows_in_other_hands_are_left_alone() {
     for state in FileState::ALL.iter().filter(|s| **s != FileState::Running) {
         for result in [JobResult::Finished, JobResult::Failed, JobResult::Cancelled, JobResult::NotMerged] {

@@ -11,6 +11,8 @@ use JobState::{Activated, Assigned, Defined, Holding, Merging, Pending, Running,
 
 /// From this priority on a job that its pilot holds, or that waits at a dead queue, is not left for long (`spec/engine.md` 13.1).
 pub const HIGH_PRIORITY: i64 = 800;
+/// From this priority on, jobs that take events have a limit of time.
+const EVENTS_PRIORITY: i64 = 900;
 /// States that the original keeps among its active jobs.
 const ACTIVE: &[JobState] = &[Activated, Throttled, Sent, Starting, Running, Holding, Transferring, Merging];
 
@@ -275,6 +277,15 @@ pub const TABLE: &[Timer] = {
             "what it was to merge is gone",
         )
         .only(Only::Merges),
+        timer(
+            "events",
+            &[Starting, Running],
+            State,
+            &limit::EVENTS_S,
+            |j| j.kind == JobKind::EsMerge || (matches!(j.kind, JobKind::Consumer | JobKind::Jumbo) && j.priority >= EVENTS_PRIORITY),
+            Kill(EXPIRED),
+            "it takes events or merges them",
+        ),
         timer("idle", ACTIVE, Heard, &limit::IDLE_S, |j| j.analysis() || j.label == "test", KillOrFail(EXPIRED), "nothing changed"),
         timer("total", ACTIVE, Created, &limit::TOTAL_S, |_| true, KillOrFail(EXPIRED), "it was made too long ago"),
     ]

@@ -66,6 +66,8 @@ fn rows() -> Vec<(&'static str, View<'static>, Since, i64, Action)> {
         ("throttled", job(Throttled), State, 7 * DAY, Kill(2)),
         ("starting", managed(Starting), State, 48 * HOUR, Kill(51)),
         ("merge_sources", View { kind: JobKind::Merge, sources_gone: true, ..job(Activated) }, Created, 30 * 60, Kill(52)),
+        ("events", View { kind: JobKind::EsMerge, ..job(Running) }, State, DAY, Kill(2)),
+        ("events", View { kind: JobKind::Consumer, priority: 900, ..managed(Starting) }, State, DAY, Kill(2)),
         ("idle", View { label: "test", ..job(Merging) }, Heard, 7 * DAY, KillOrFail(2)),
         ("idle", job(Merging), Heard, 7 * DAY, KillOrFail(2)),
         ("total", job(Running), Created, 21 * DAY, KillOrFail(2)),
@@ -147,7 +149,7 @@ fn heartbeats_by_vo_label_and_kind_of_queue() {
     let ago = |m: Micros| Some(NOW - m);
     assert_eq!(
         (horizon.merge_created, horizon.state, horizon.heard, horizon.dead_state),
-        (ago(Micros::from_mins(30)), None, ago(Micros::from_secs(600)), None)
+        (ago(Micros::from_mins(30)), ago(Micros::from_days(1)), ago(Micros::from_secs(600)), None)
     );
 }
 

@@ -39,6 +39,77 @@ impl RangeState {
     pub const fn is_held(self) -> bool {
         matches!(self, Self::Sent | Self::Running)
     }
+    /// Whether its events are done.
+    #[must_use]
+    pub const fn is_done(self) -> bool {
+        matches!(self, Self::Finished | Self::Done | Self::Merged)
+    }
+    /// Whether no job will take it any more, although it is not done.
+    #[must_use]
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Self::Failed | Self::Fatal | Self::Cancelled | Self::Discarded | Self::Corrupted)
+    }
+}
+
+/// How the ranges of a file stand, by number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All, those that are not cut yet included.
+    pub ranges: i64,
+    /// Done.
+    pub done: i64,
+    /// Given up.
+    pub lost: i64,
+    /// In the hands of jobs.
+    pub held: i64,
+}
+
+impl Tally {
+    /// Counts ranges of a state.
+    pub const fn add(&mut self, state: RangeState, n: i64) {
+        if state.is_done() {
+            self.done += n;
+        } else if state.is_lost() {
+            self.lost += n;
+        } else if state.is_held() {
+            self.held += n;
+        }
+    }
+    /// Ranges that a job could get now.
+    #[must_use]
+    pub const fn free(&self) -> i64 {
+        self.ranges - self.done - self.lost - self.held
+    }
+    /// Whether all are done.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.done >= self.ranges
+    }
+}
+
+/// What becomes of the files of jobs that have ended: a job's files go the same way, since what it stored may hold events of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Ranges are left: a further job takes the files.
+    Left,
+    /// All are done, and what was stored for them is to be merged.
+    Merge,
+    /// All are done, and nothing is to be merged.
+    Done,
+    /// Ranges were given up, and no other is left: no further job would help.
+    Lost,
+}
+
+/// The fate of the files of jobs that have ended. `merges`: the task has outputs, which come about by merging.
+#[must_use]
+pub fn fate(files: &[Tally], merges: bool) -> Fate {
+    if files.iter().all(Tally::is_done) {
+        if merges && files.iter().any(|f| f.ranges > 0) { Fate::Merge } else { Fate::Done }
+    } else if files.iter().any(|f| f.free() + f.held > 0) {
+        Fate::Left
+    } else {
+        Fate::Lost
+    }
 }
 
 /// The events of a file, or of a part of one, cut into ranges of so many.
@@ -141,6 +212,30 @@ mod tests {
         assert_eq!((s.ranges(), s.range(0), s.range(2), s.range(3), s.range(-1)), (3, Some((100, 109)), Some((120, 124)), None, None));
         assert_eq!(Slice { events: 0, ..s }.ranges(), 0);
         assert_eq!(Slice { each: 0, ..s }.range(24), Some((124, 124)));
+    }
+
+    #[test]
+    fn files_of_a_job_go_the_same_way() {
+        let of = |done, lost, held| Tally { ranges: 4, done, lost, held };
+        let mut counted = Tally { ranges: 10, ..Tally::default() };
+        for (n, state) in RangeState::ALL.iter().enumerate() {
+            counted.add(*state, 1 << n);
+        }
+        // ready 1, sent 2, running 4, finished 8, cancelled 16, discarded 32, done 64, failed 128, fatal 256, merged 512, corrupted 1024
+        assert_eq!((counted.done, counted.lost, counted.held), (8 + 64 + 512, 16 + 32 + 128 + 256 + 1024, 2 + 4));
+        assert_eq!((of(1, 1, 1).free(), of(4, 0, 0).is_done()), (1, true));
+        let all = of(4, 0, 0);
+        for (files, merges, want) in [
+            (&[all, all][..], true, Fate::Merge),
+            (&[all, all], false, Fate::Done),
+            (&[Tally::default()], true, Fate::Done),
+            (&[all, of(3, 0, 0)], true, Fate::Left),
+            (&[all, of(3, 0, 1)], true, Fate::Left),
+            (&[all, of(2, 1, 0)], true, Fate::Left),
+            (&[all, of(3, 1, 0)], true, Fate::Lost),
+        ] {
+            assert_eq!(fate(files, merges), want, "{files:?}");
+        }
     }
 
     #[test]

@@ -138,6 +138,13 @@ pub const MERGE_CHECK_S: Setting = Setting::int(
     "13.1, 20.2: fixed upstream",
     "a merge job whose pre-merge jobs are gone ends after so long, seconds; 0 = never",
 );
+/// Jobs that take events or merge them.
+pub const EVENTS_S: Setting = Setting::int(
+    "job.events_s",
+    24 * HOUR,
+    "13.1, 20.2: fixed upstream",
+    "a job that takes event ranges (of priority 900 and more), or merges them, runs at most so long, seconds; others go on; 0 = no limit",
+);
 
 /// All of this area.
 pub const ALL: &[&Setting] = &[
@@ -160,4 +167,5 @@ pub const ALL: &[&Setting] = &[
     &TOTAL_S,
     &THROTTLED_S,
     &MERGE_CHECK_S,
+    &EVENTS_S,
 ];

@@ -62,6 +62,7 @@ pub(super) async fn define(ops: &Ops, t: &TaskRow, now: Micros) -> Result<Option
     let sets = new_sets(ops, &mut batch, t, &refined.plan, &existing, now).await?;
     if t.state == TaskState::Rerefine {
         // Taken up again: what failed is tried once more, and every input is listed again for what is new.
+        retry::events(&mut batch, t, &refined.plan, &existing, &serde_json::Value::Null, now);
         retry::revive(ops, &mut batch, &existing, now).await?;
         // A DAG is what it is: its nodes are listed once.
         for d in existing.iter().filter(|d| d.role.is_input() && !(d.is_dag() && d.state != "feeding")) {

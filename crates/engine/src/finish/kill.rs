@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use panda_core::{
     id::{JobId, TaskId},
-    job::{kill::Killer, record::JobKind, state::JobState},
+    job::{kill::Killer, state::JobState},
     machine::Actor,
 };
 use panda_ops::{
@@ -53,7 +53,7 @@ pub async fn of_task(ops: &Ops, task: TaskId, killer: &Killer<'_>, which: Which)
         let page = job::list::to_kill(&ops.store, task, states, after, JOBS_A_PAGE).await?;
         let Some(last) = page.last() else { return Ok(Progress { done, more: false }) };
         after = last.id;
-        let chosen: Vec<JobRow> = page.into_iter().filter(|j| which == Which::All || j.kind != JobKind::Merge).collect();
+        let chosen: Vec<JobRow> = page.into_iter().filter(|j| which == Which::All || !j.kind.is_merge()).collect();
         let killers = vec![*killer; chosen.len()];
         let outcomes = some(ops, &chosen, &killers, &groups, Actor::Engine, Options::default()).await?;
         done += outcomes.iter().filter(|o| matches!(o, Outcome::Ended | Outcome::Told)).count();
@@ -75,7 +75,7 @@ pub async fn any_left(ops: &Ops, task: TaskId, which: Which) -> Result<bool, Eng
 #[cfg(test)]
 mod tests {
     use super::*;
-    use panda_core::id::LaneId;
+    use panda_core::{id::LaneId, job::record::JobKind};
     use panda_store::{
         Batch,
         testing::{Backend, TestDb, job_row},

@@ -35,22 +35,37 @@ pub async fn waiting(ops: &Ops, build: JobId, now: Micros) -> Result<usize, Engi
         if jobs.is_empty() {
             return Ok(moved);
         }
-        let mut ending = Ending::new(ops, now.0).await?;
-        if b.state == JobState::Finished {
-            for j in &jobs {
-                let after = JobRow { state: JobState::Activated, ..j.clone() };
-                job::transition::move_to(&mut ending.batch, j, &after, Actor::Finisher, now.0, Some("its library is ready"))?;
-            }
-        } else {
-            let diag = format!("build job {build} {}: its library is missing", b.state);
-            fail(ops, &mut ending, &jobs, &diag, now).await?;
-        }
-        match ops.store.apply(ending.finish()).await {
+        match together(ops, &b, &jobs, now).await {
             Ok(()) => moved += jobs.len(),
-            Err(e) if e.is_conflict() => return Ok(moved), // The watch loop comes by again.
-            Err(e) => return Err(e.into()),
+            Err(e) if e.is_conflict() => {
+                // Somebody was first with one, or two share their files: each for itself; the watch loop comes by again.
+                for j in &jobs {
+                    match together(ops, &b, std::slice::from_ref(j), now).await {
+                        Ok(()) => moved += 1,
+                        Err(e) if e.is_conflict() => {}
+                        Err(e) => return Err(e),
+                    }
+                }
+                return Ok(moved);
+            }
+            Err(e) => return Err(e),
         }
     }
+}
+
+/// Lets go, or fails, these jobs in one batch.
+async fn together(ops: &Ops, build: &JobRow, jobs: &[JobRow], now: Micros) -> Result<(), EngineError> {
+    let mut ending = Ending::new(ops, now.0).await?;
+    if build.state == JobState::Finished {
+        for j in jobs {
+            let after = JobRow { state: JobState::Activated, ..j.clone() };
+            job::transition::move_to(&mut ending.batch, j, &after, Actor::Finisher, now.0, Some("its library is ready"))?;
+        }
+    } else {
+        let diag = format!("build job {} {}: its library is missing", build.id, build.state);
+        fail(ops, &mut ending, jobs, &diag, now).await?;
+    }
+    Ok(ops.store.apply(ending.finish()).await?)
 }
 
 async fn fail(ops: &Ops, ending: &mut Ending<'_>, jobs: &[JobRow], diag: &str, now: Micros) -> Result<(), EngineError> {

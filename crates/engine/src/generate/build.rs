@@ -101,6 +101,7 @@ fn reads(file: &JobFile, dataset: &str) -> Reads {
         checksum: file.checksum.clone(),
         dataset: dataset.to_owned(),
         local: true,
+        ..Reads::default()
     }
 }
 

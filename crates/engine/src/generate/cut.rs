@@ -1,6 +1,9 @@
 //! Splits the ready rows of a task into jobs, queue by queue (`spec/engine.md` section 6.1).
 
-use std::{hash::Hasher, ops::Range};
+use std::{
+    hash::{Hash, Hasher},
+    ops::Range,
+};
 
 use panda_core::{
     policy::split::{self, Row, Stop},
@@ -9,6 +12,7 @@ use panda_core::{
 use panda_store::query::task::file::TaskFile;
 
 use super::{
+    events::Phase,
     place::Places,
     turn::{Job, Turn, memory},
 };
@@ -28,11 +32,13 @@ pub(super) struct Cut {
 
 impl Turn<'_> {
     fn row(&self, f: &TaskFile, fields: &[usize]) -> Row {
-        let field = if fields.is_empty() {
+        let stand = self.stands.get(&f.id);
+        let field = if fields.is_empty() && stand.is_none() {
             0
         } else {
             let mut h = std::hash::DefaultHasher::new();
             h.write(self.middle(fields, Some(f)).as_bytes());
+            stand.hash(&mut h);
             h.finish()
         };
         Row {
@@ -59,13 +65,20 @@ impl Turn<'_> {
         let mut at = 0;
         while at < rows.len() && cut.jobs.len() < at_most {
             let ram = rows[at].ram_mb;
-            let end = at + rows[at..].iter().take_while(|r| r.ram_mb == ram).count();
+            let merges = self.merged_together(at);
+            let end = at + merges.unwrap_or_else(|| rows[at..].iter().take_while(|r| r.ram_mb == ram).count());
+            let end = (at..end).find(|n| merges.is_none() && self.merged_together(*n).is_some()).unwrap_or(end);
             let complete = complete || end < rows.len();
             let Some(place) = places.draw(self, ram).await? else {
                 // Rows of another memory may find a queue; these wait until they are all that is left.
                 at = end;
                 continue;
             };
+            if merges.is_some() {
+                cut.jobs.push(Job { place, rows: at..end, picks: vec![Vec::new(); hands.len()], shares: None, jumbo: false });
+                at = end;
+                continue;
+            }
             let rules = self.refined.plan.rules(&self.places[place].site, self.scouts);
             let most = self.places[place].jobs_a_draw.unwrap_or(usual).min(at_most - cut.jobs.len());
             let found = split::split(&rows[at..end], &hands, &rules, complete, most);
@@ -73,7 +86,7 @@ impl Turn<'_> {
             for c in found.chunks {
                 let rows = c.master.start + at..c.master.end + at;
                 self.grow(place, rows.clone());
-                cut.jobs.push(Job { place, rows, picks: c.secondary });
+                cut.jobs.push(Job { place, rows, picks: c.secondary, shares: None, jumbo: false });
             }
             for (hand, next) in hands.iter_mut().zip(&found.next) {
                 hand.next = *next;
@@ -97,6 +110,11 @@ impl Turn<'_> {
             cut.stop = Some(Stop::Enough);
         }
         Ok(cut)
+    }
+    /// How many rows from this one on are merged by one job, whatever limits say; none when it is not to be merged.
+    fn merged_together(&self, at: usize) -> Option<usize> {
+        let first = self.stands.get(&self.files.get(at)?.id).filter(|s| s.0 == Phase::Merge)?;
+        Some(self.files[at..].iter().take_while(|f| self.stands.get(&f.id) == Some(first)).count())
     }
     /// The jobs of a place get the time of the longest and the disk of the largest of them.
     fn grow(&mut self, place: usize, rows: Range<usize>) {

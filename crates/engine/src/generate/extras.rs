@@ -1,21 +1,40 @@
 //! Keys of a job's dictionary that only some tasks ask for.
 
 use panda_core::job::record::JobKind;
+use panda_ops::task::plan::Mode;
+use panda_store::query::job::file::JobFile;
 use serde_json::{Map, Value, json};
 
-use super::job::{Reads, Setting};
+use super::{
+    events,
+    job::{Reads, Setting},
+};
 
 /// The word by which clients know a scout (`spec/engine.md` section 6.3).
 const SCOUT: &str = "sj";
+/// Yes, as pilots read it.
+const TRUE: &str = "True";
 
 impl Setting<'_> {
     /// Keys that the jobs of a kind share, and those of one job: steps around the payload, its container, how outputs are stored, the list of
     /// inputs as a file.
-    pub(super) fn extras(&self, kind: JobKind, job_pars: &str, reads: &[Reads]) -> (Map<String, Value>, Map<String, Value>) {
+    pub(super) fn extras(
+        &self,
+        kind: JobKind,
+        job_pars: &str,
+        reads: &[Reads],
+        files: &[JobFile],
+    ) -> (Map<String, Value>, Map<String, Value>) {
         let (mut common, mut own) = (Map::new(), Map::new());
-        if kind != JobKind::Run {
+        if kind == JobKind::EsMerge {
+            let outputs: Vec<&str> = files.iter().filter(|f| !f.role.is_log()).map(|f| f.lfn.as_str()).collect();
+            common.insert("eventServiceMerge".into(), TRUE.into());
+            own.insert("writeToFile".into(), events::input_for(reads, &outputs).into());
+        }
+        if !kind.is_run() {
             return (common, own);
         }
+        self.event_words(kind, &mut common);
         if self.scouts {
             own.insert("specialHandling".into(), SCOUT.into());
         }
@@ -23,7 +42,7 @@ impl Setting<'_> {
             common.insert("altStageOut".into(), word.into());
         }
         if self.params.no_exec_str_cnv == Some(true) {
-            common.insert("noExecStrCnv".into(), "True".into());
+            common.insert("noExecStrCnv".into(), TRUE.into());
         }
         if self.params.write_input_to_file == Some(true) {
             own.insert("writeToFile".into(), self.input_lists(reads).into());
@@ -42,10 +61,25 @@ impl Setting<'_> {
         (common, own)
     }
 
+    /// How a pilot knows that its job has event ranges, or is one of several.
+    fn event_words(&self, kind: JobKind, common: &mut Map<String, Value>) {
+        match (kind, self.plan.events.as_ref().map(|e| e.mode)) {
+            (JobKind::Consumer | JobKind::Jumbo, _) => {
+                common.insert("eventService".into(), TRUE.into());
+                if self.params.use_prefetcher == Some(true) {
+                    common.insert("usePrefetcher".into(), TRUE.into());
+                }
+            }
+            (JobKind::Clone, Some(Mode::Clones { run_once })) => {
+                common.insert("cloneJob".into(), if run_once { "runonce" } else { "storeonce" }.into());
+            }
+            _ => {}
+        }
+    }
     /// `direct` when the task wants its inputs read in place (and does not want them copied).
     pub(super) fn transfer_type(&self, kind: JobKind) -> &str {
         let wanted = self.params.transfer_type.as_deref().unwrap_or_default();
-        if kind == JobKind::Run && !self.plan.needs.copies_input { wanted } else { "" }
+        if kind.is_run() && !self.plan.needs.copies_input { wanted } else { "" }
     }
 
     /// `tmpin_<dataset>:<lfn>,<lfn>^…` (`spec/api_v1.md` section 10.1), under the names that `${IN/F}` gives.

@@ -83,6 +83,10 @@ pub struct Reads {
     pub dataset: String,
     /// Never read in place (library, merge input).
     pub local: bool,
+    /// Whether it is the library.
+    pub is_library: bool,
+    /// The object store where it lies, of a range's output.
+    pub store: Option<i64>,
 }
 
 /// A job to be stored.
@@ -102,8 +106,8 @@ impl Setting<'_> {
     pub fn priority(&self, kind: JobKind, n: i64) -> i64 {
         match kind {
             JobKind::Build => (priority::BUILD + self.standing.offset).max(self.task.priority),
-            JobKind::Merge => priority::MERGE.max(self.task.priority),
-            JobKind::Run if self.scouts => priority::current(&PriorityView {
+            JobKind::Merge | JobKind::EsMerge => priority::MERGE.max(self.task.priority),
+            kind if kind.is_run() && self.scouts => priority::current(&PriorityView {
                 scout: true,
                 ..self.standing.view(
                     &self.task.label,
@@ -163,11 +167,7 @@ impl Setting<'_> {
             label,
             person_id: self.task.person_id,
             name: Some(format!("{}.{id}", self.task.name)),
-            processing_type: Some(if kind == JobKind::Merge {
-                "pmerge".into()
-            } else {
-                self.task.processing_type.clone().unwrap_or_default()
-            }),
+            processing_type: Some(if kind.is_merge() { "pmerge".into() } else { self.task.processing_type.clone().unwrap_or_default() }),
             resource_type: self.types.of(cores, ram).to_owned(),
             core_count: cores,
             ram_mb: ram,
@@ -197,21 +197,22 @@ impl Setting<'_> {
     /// The document fragment that the jobs of a kind, task, queue and memory share; `row` is one of them.
     #[must_use]
     pub fn common(&self, row: &JobRow, runner: &str) -> String {
-        let (extra_common, _) = self.extras(row.kind, "", &[]);
+        let (extra_common, _) = self.extras(row.kind, "", &[], &[]);
         dictionary::common_text(&DictInput { transformation: &self.transformation(runner), extra_common, ..self.input(row) })
     }
     /// A job's own document fragment: its command line, what it reads, what it makes.
     #[must_use]
     pub fn own(&self, row: &JobRow, job_pars: &str, reads: &[Reads], files: &[JobFile]) -> String {
-        let (_, extra_own) = self.extras(row.kind, job_pars, reads);
-        let inputs = reads.iter().map(|r| DictFile {
+        let (_, extra_own) = self.extras(row.kind, job_pars, reads, files);
+        let tokens: Vec<Option<String>> = reads.iter().map(|r| r.store.map(|s| s.to_string())).collect();
+        let inputs = reads.iter().zip(&tokens).map(|(r, token)| DictFile {
             lfn: &r.lfn,
             scope: &r.scope,
             guid: r.guid.as_deref(),
             fsize: r.fsize,
             checksum: r.checksum.as_deref(),
             dataset: &r.dataset,
-            token: r.local.then_some("local"),
+            token: token.as_deref().or(r.local.then_some("local")),
             rse: &self.rse.name,
             ..DictFile::default()
         });
@@ -248,17 +249,17 @@ impl Setting<'_> {
             walltime_s: row.walltime_s,
             resource_type: &row.resource_type,
             cloud: &self.queue.site,
-            container: if row.kind == JobKind::Run { self.plan.container.as_deref() } else { None },
+            container: if row.kind.is_run() { self.plan.container.as_deref() } else { None },
             transfer_type: self.transfer_type(row.kind),
-            use_secrets: self.params.use_secrets == Some(true) && row.kind == JobKind::Run,
+            use_secrets: self.params.use_secrets == Some(true) && row.kind.is_run(),
             no_looping_check: self.params.no_looping_check == Some(true),
             ..DictInput::default()
         }
     }
     /// The image as an option of our own that official pilots leave alone (`spec/payload_runners.md` section 9.3).
     fn with_image(&self, kind: JobKind, job_pars: &str) -> String {
-        match (&self.plan.container, kind) {
-            (Some(image), JobKind::Run) => format!("{job_pars} --ctrImage={image}"),
+        match (&self.plan.container, kind.is_run()) {
+            (Some(image), true) => format!("{job_pars} --ctrImage={image}"),
             _ => job_pars.to_owned(),
         }
     }
@@ -293,7 +294,7 @@ pub fn reads_of(f: &TaskFile, stream: &str, dataset: &str) -> Reads {
         fsize: f.fsize,
         checksum: f.checksum.clone(),
         dataset: dataset.to_owned(),
-        local: false,
+        ..Reads::default()
     }
 }
 

@@ -139,5 +139,6 @@ fn reads_of(f: &JobFile, datasets: &[TaskDataset]) -> Reads {
         checksum: f.checksum.clone(),
         dataset: datasets.iter().find(|d| Some(d.id) == f.dataset_id).map_or(String::new(), |d| d.name.clone()),
         local: true,
+        ..Reads::default()
     }
 }

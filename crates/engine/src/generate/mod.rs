@@ -4,6 +4,7 @@ pub mod assign;
 pub mod broker;
 pub mod build;
 mod cut;
+pub mod events;
 mod extras;
 pub mod gate;
 pub mod job;

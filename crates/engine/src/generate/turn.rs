@@ -34,7 +34,9 @@ use serde_json::json;
 use super::{
     broker,
     cut::Cut,
+    events::{self, Stand},
     gate::{self, Gate},
+    job::Reads,
     naming::Names,
     node,
     place::{Place, Places},
@@ -64,6 +66,10 @@ pub struct Job {
     pub rows: Range<usize>,
     /// Files of each secondary set.
     pub picks: Vec<Vec<usize>>,
+    /// The job (index) whose rows it shares; that one is in charge of them.
+    pub shares: Option<usize>,
+    /// It takes ranges of all files of the task; its rows are what it reads at first.
+    pub jumbo: bool,
 }
 
 /// A task's turn.
@@ -89,6 +95,10 @@ pub struct Turn<'a> {
     pub files: Vec<TaskFile>,
     /// Arguments of the nodes that the rows are, by their number; of a DAG.
     pub args: HashMap<i64, String>,
+    /// How rows whose events jobs take in ranges stand, by id.
+    pub stands: HashMap<i64, Stand>,
+    /// What merges of ranges read, by their first row.
+    pub stored: HashMap<i64, Vec<Reads>>,
     /// Secondary sets.
     pub sets: Vec<Set>,
     /// Queues drawn.
@@ -160,20 +170,29 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
         scouts,
         files,
         args: HashMap::new(),
+        stands: HashMap::new(),
+        stored: HashMap::new(),
         sets,
         places: Vec::new(),
         names,
         now,
     };
     let grows = !tried_again && (master.state == "feeding" || (master.is_open && !refined.plan.feed.no_pooling));
-    turn.files.sort_by_key(|f| memory(f, task_mb));
+    if let Some(why) = Box::pin(turn.stand()).await? {
+        return crate::feed::broken(ops, t, &why, now).await.map(|()| Report { done: 1, more: false });
+    }
+    let stands = std::mem::take(&mut turn.stands);
+    turn.files.sort_by_key(|f| (memory(f, task_mb), stands.get(&f.id).copied()));
+    turn.stands = stands;
     if grows && refined.plan.feed.release_per_lumiblock {
         turn.keep_whole_lumiblocks();
     }
     let mut places = Places::new(master.n_used);
     let at_most = if part == Part::First { at_most.min(scout::first(&values, t).0) } else { at_most };
+    let sharing = refined.plan.events.as_ref().map_or(1, |e| usize::try_from(e.sharing).unwrap_or(1));
     let most = most.min(turn.names.most_jobs(refined.plan.outputs.len()));
-    let cut = turn.cut(&mut places, !more && !grows, at_most.min(most)).await?;
+    let at_most = at_most.min(most).div_ceil(sharing);
+    let mut cut = turn.cut(&mut places, !more && !grows, at_most).await?;
     let waits = grows && refined.plan.feed.chunks_to_wait.is_some_and(|n| (cut.jobs.len() as i64) < n && cut.jobs.len() < at_most);
     if let Some(held) = places.held().filter(|_| cut.jobs.is_empty()) {
         return broker::hold(ops, t, held, now).await;
@@ -181,17 +200,24 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     if cut.jobs.is_empty() || waits {
         return turn.none(&master, &cut, waits).await;
     }
+    match Box::pin(turn.stored(&cut.jobs)).await? {
+        Ok(stored) => turn.stored = stored,
+        Err(why) => return crate::feed::broken(ops, t, &why, now).await.map(|()| Report { done: 1, more: false }),
+    }
+    let limited = cut.stop == Some(Stop::Enough) && at_most <= cut.jobs.len();
     if master.is_dag() {
         let taken = cut.jobs.iter().flat_map(|j| &turn.files[j.rows.clone()]).map(|f| f.seq);
         turn.args = node::args(ops, master.id, taken).await?;
     }
+    let enters = turn.enters(&master, part, &cut.jobs, grows || more);
+    cut.jobs = Box::pin(turn.shared(&mut places, cut.jobs)).await?;
+    Box::pin(turn.jumbo(&mut places, &mut cut.jobs)).await?;
     let outputs = write::outputs(&turn, &cut.jobs);
     match turn.names.prepare(ops, t, &outputs, Topic::Files).await {
         Ok(None) => {}
         Ok(Some(reason)) => return asked(ops, t, &reason, now).await,
         Err(e) => return held_by_plugin(ops, t, e, now).await,
     }
-    let enters = turn.enters(&master, part, &cut.jobs, grows || more);
     let done = match write::write(&turn, &master, &cut.jobs, &cut.next, places.first(), enters).await {
         Ok(done) => done,
         Err(e) => return held_by_plugin(ops, t, e, now).await,
@@ -199,7 +225,6 @@ pub async fn turn(ops: &Ops, t: &TaskRow, windows: usize, most: usize, now: Micr
     if let Some(short) = cut.short {
         turn.skip(&master, short).await?;
     }
-    let limited = cut.stop == Some(Stop::Enough) && at_most <= cut.jobs.len();
     Ok(Report { done: done.jobs, more: !limited && (more || cut.stop.is_some_and(|s| s != Stop::Grows) || done.conflict) })
 }
 
@@ -263,6 +288,23 @@ async fn asked(ops: &Ops, t: &TaskRow, reason: &str, now: Micros) -> Result<Repo
 }
 
 impl Turn<'_> {
+    /// Looks how the events of the rows stand, and leaves out rows that no job would help now; the answer is why no jobs can be made.
+    async fn stand(&mut self) -> Result<Option<String>, EngineError> {
+        let Some(how) = self.refined.plan.events.as_ref().filter(|e| e.is_service()) else { return Ok(None) };
+        match events::stands(self.ops, how, &self.files).await? {
+            Ok(all) => {
+                self.files.retain(|f| all.get(&f.id).is_some_and(Option::is_some));
+                self.stands = all.into_iter().filter_map(|(id, s)| Some((id, s?))).collect();
+                Ok(None)
+            }
+            Err(why) => Ok(Some(why)),
+        }
+    }
+    /// The memory that these rows need, MB in the task's unit.
+    pub(super) fn memory_of(&self, rows: &Range<usize>) -> i64 {
+        let task_mb = self.refined.plan.needs.ram.mb;
+        self.files.get(rows.start).map_or(task_mb, |f| memory(f, task_mb))
+    }
     /// Leaves out the rows of the last lumiblock: more of it may come (RP).
     fn keep_whole_lumiblocks(&mut self) {
         let Some(last) = self.files.last().map(|f| f.lumiblock) else { return };
@@ -294,7 +336,7 @@ impl Turn<'_> {
             Part::All => Enters::Running,
             Part::Again(_) => Enters::Scouting(None),
             Part::First => {
-                let taken = jobs.iter().map(|j| j.rows.len()).sum::<usize>();
+                let taken = jobs.iter().filter(|j| j.shares.is_none()).map(|j| j.rows.len()).sum::<usize>();
                 let others = self.datasets.iter().any(|d| d.is_master && d.id != master.id && d.n_files > 0);
                 let left = grows || others || taken < self.files.len();
                 if left { Enters::Scouting(Some(i64::try_from(taken).unwrap_or(i64::MAX))) } else { Enters::Running }

@@ -1,5 +1,9 @@
 //! Writes the jobs of a turn: batches of about 500 rows, several at a time; what they share goes before them.
 
+mod ranges;
+
+use std::collections::BTreeMap;
+
 use futures::{StreamExt, stream};
 use panda_core::{
     file::FileRole,
@@ -35,6 +39,7 @@ use panda_store::{
 use super::{
     broker::{self, Choice},
     build::{self, Library},
+    events,
     job::{Made, Reads, output_row, reads_of},
     naming::{self, Output as Named},
     turn::{Job, NAMES_STAGE, Turn},
@@ -77,7 +82,7 @@ struct Shared<'a> {
     outputs: Vec<(&'a TaskDataset, &'a Output)>,
     /// For each place: the library, and the row of the common document.
     libraries: Vec<Option<Library>>,
-    commons: Vec<i64>,
+    commons: BTreeMap<(usize, JobKind), i64>,
     /// Serial of the first job.
     serial: i64,
     /// Number of the first job; the others follow.
@@ -101,7 +106,7 @@ pub async fn write(
     let serial = outputs.first().map_or(1, |(d, _)| d.next_serial);
     let numbering = numbering(plan);
     let fields = turn.fields();
-    let mut shared = Shared { turn, master, outputs, libraries: Vec::new(), commons: Vec::new(), serial, ids, fields, numbering };
+    let mut shared = Shared { turn, master, outputs, libraries: Vec::new(), commons: BTreeMap::new(), serial, ids, fields, numbering };
     // New rows come first: those of several batches can be one statement.
     let (mut first, mut rest) = (Batch::new(), Batch::new());
     shared.prepare(&mut first, jobs).await?;
@@ -188,8 +193,10 @@ fn parts(shared: &Shared<'_>, jobs: &[Job], each: usize) -> Vec<std::ops::Range<
         let gaps = files.windows(2).filter(|w| w[1].seq != w[0].seq + 1).count();
         let retries = files.iter().filter(|f| f.prev_job.is_some()).count();
         let secondary: usize = job.picks.iter().map(|p| p.len().min(2)).sum();
-        let own = each + gaps + retries + secondary;
-        if rows + own > ROWS && n > from {
+        let events = if shared.turn.refined.plan.events.is_some() { files.len() + 1 } else { 0 };
+        let own = each + gaps + retries + secondary + events;
+        // Those that share files are written with the one in charge.
+        if rows + own > ROWS && n > from && job.shares.is_none() {
             out.push(from..n);
             (from, rows) = (n, 0);
         }
@@ -247,7 +254,7 @@ fn numbering(plan: &Plan) -> Numbering {
         pseudo: plan.pseudo.is_some(),
         files: plan.limits.files.filter(|_| only_files).and_then(|n| i64::try_from(n).ok()),
         events: match plan.cut {
-            Cut::Every(n) if !plan.split.respect_lumiblock && plan.limits.bytes.is_none() => Some(n),
+            Cut::Every(n) if plan.split.granularity.is_none() && !plan.split.respect_lumiblock && plan.limits.bytes.is_none() => Some(n),
             _ => None,
         },
     }
@@ -257,7 +264,6 @@ impl Shared<'_> {
     /// Libraries and common documents of every place.
     async fn prepare(&mut self, batch: &mut Batch, jobs: &[Job]) -> Result<(), EngineError> {
         let turn = self.turn;
-        self.commons = turn.ops.store.ids(IdKind::Row, turn.places.len()).await?;
         for (n, place) in turn.places.iter().enumerate() {
             let same = turn.places[..n].iter().position(|p| p.queue.id == place.queue.id);
             let library = match (same, &turn.refined.plan.build) {
@@ -266,12 +272,20 @@ impl Shared<'_> {
                 (None, None) => None,
             };
             self.libraries.push(library);
-            if let Some(at) = jobs.iter().position(|j| j.place == n) {
-                let mut ids = std::iter::repeat(0);
-                let made = self.make(jobs, at, &mut ids)?;
-                let common = turn.setting(place).common(&made.row, &turn.refined.plan.runner);
-                job::transition::add_common(batch, self.commons[n], Some(turn.t.id), &common);
+        }
+        // One document for the jobs of a kind at a place.
+        for at in 0..jobs.len() {
+            let key = (jobs[at].place, turn.kind(&jobs[at]));
+            if self.commons.contains_key(&key) {
+                continue;
             }
+            let id = turn.ops.store.id(IdKind::Row).await?;
+            let made = self.make(jobs, at, &mut std::iter::repeat(0))?;
+            let plan = &turn.refined.plan;
+            let merge = plan.events.as_ref().and_then(|e| e.merge.as_ref()).filter(|_| key.1 == JobKind::EsMerge);
+            let common = turn.setting(&turn.places[key.0]).common(&made.row, merge.map_or(&plan.runner, |m| &m.runner));
+            job::transition::add_common(batch, id, Some(turn.t.id), &common);
+            self.commons.insert(key, id);
         }
         Ok(())
     }
@@ -283,11 +297,19 @@ impl Shared<'_> {
         let (mut takers, mut used, mut events_used) = (Vec::with_capacity(n), 0, 0);
         for at in part.clone() {
             let made = self.make(jobs, at, &mut rows)?;
-            job::transition::add(batch, &made.row, self.commons[jobs[at].place], &made.doc, Actor::Engine)?;
+            let common = self.commons.get(&(jobs[at].place, made.row.kind)).copied().unwrap_or_default();
+            job::transition::add(batch, &made.row, common, &made.doc, Actor::Engine)?;
             for f in &made.files {
                 job::file::add(batch, f);
             }
             let files = &turn.files[jobs[at].rows.clone()];
+            self.share(batch, jobs, at);
+            if jobs[at].shares.is_some() || jobs[at].jumbo {
+                continue;
+            }
+            if let Some(how) = &turn.refined.plan.events {
+                events::cut(batch, how, made.row.kind, files);
+            }
             let mut previous: Vec<JobId> = files.iter().filter_map(|f| f.prev_job).collect();
             previous.sort_unstable();
             previous.dedup();
@@ -302,12 +324,16 @@ impl Shared<'_> {
             task::file::take(batch, self.master.id, &run);
         }
         for (i, set) in turn.sets.iter().enumerate() {
-            let picks: Vec<(JobId, &[usize])> = part.clone().map(|at| (self.ids[at], jobs[at].picks[i].as_slice())).collect();
+            let own = part.clone().filter(|at| jobs[*at].shares.is_none() && !jobs[*at].jumbo);
+            let picks: Vec<(JobId, &[usize])> = own.map(|at| (self.ids[at], jobs[at].picks[i].as_slice())).collect();
             set.take(batch, &picks);
         }
         // Rows that every batch of the task writes come last, so that batches at the same time wait for one another only while they commit.
-        for (d, _) in &self.outputs {
-            task::dataset::count(batch, d.id, Delta { files: i64::try_from(n).unwrap_or(0), ..Delta::default() });
+        for (d, o) in &self.outputs {
+            let files = part.clone().filter(|at| events::makes(turn.kind(&jobs[*at]), o)).count();
+            if files > 0 {
+                task::dataset::count(batch, d.id, Delta { files: i64::try_from(files).unwrap_or(0), ..Delta::default() });
+            }
         }
         task::dataset::count(batch, self.master.id, Delta { used, events_used, ..Delta::default() });
         Ok(())
@@ -338,13 +364,14 @@ impl Shared<'_> {
         let (turn, job) = (self.turn, &jobs[at]);
         let (plan, id) = (&turn.refined.plan, self.ids[at]);
         let place = &turn.places[job.place];
+        let kind = turn.kind(job);
         let setting = turn.setting(place);
         let serial = self.serial + i64::try_from(at).unwrap_or(0);
         let taken = &turn.files[job.rows.clone()];
         let middle = turn.middle(&self.fields, taken.first());
         let merging = plan.merge.is_some();
         let (mut files, mut named, mut finals, mut renamed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (seq, (d, o)) in self.outputs.iter().enumerate() {
+        for (seq, (d, o)) in self.outputs.iter().enumerate().filter(|(_, (_, o))| events::makes(kind, o)) {
             let final_name = if o.template.starts_with("regex|") {
                 finals.push(o.template.clone());
                 o.template.clone()
@@ -360,6 +387,9 @@ impl Shared<'_> {
             named.push((o.stream.as_str(), lfn.clone()));
             let row = rows.next().unwrap_or_default();
             files.push(output_row(row, id, &setting, Some(d.id), d.role, i64::try_from(seq).unwrap_or(0), lfn, o.optional));
+        }
+        if let (JobKind::EsMerge, Some(merge)) = (kind, plan.events.as_ref().and_then(|e| e.merge.as_ref())) {
+            return self.make_merge(merge, jobs, at, files);
         }
         let mut reads = self.reads(taken);
         for (set, picks) in turn.sets.iter().zip(&job.picks) {
@@ -380,7 +410,7 @@ impl Shared<'_> {
             reads.clear();
         }
         reads.extend(library.map(|l| l.reads.clone()));
-        let mut row = setting.row(id, JobKind::Run, place.lane, setting.priority(JobKind::Run, i64::try_from(at).unwrap_or(0)));
+        let mut row = setting.row(id, kind, place.lane, setting.priority(kind, i64::try_from(at).unwrap_or(0)));
         if let Some((node, _)) = node {
             // What people know a node by.
             row.name = Some(format!("{}.{node}", turn.t.name).chars().take(MAX_NAME).collect());

@@ -1,9 +1,15 @@
 //! Closes tasks: prepared when every input has ended, then done, finished, failed, aborted or broken (`spec/engine.md` section 5.6).
 
+use std::collections::HashMap;
+
 use panda_core::{
     file::FileState,
     id::TaskId,
-    job::state::JobState,
+    job::{
+        kill::{Killer, reason},
+        record::JobKind,
+        state::JobState,
+    },
     machine::Actor,
     task::{
         command::Command,
@@ -13,7 +19,11 @@ use panda_core::{
     },
     time::Micros,
 };
-use panda_ops::{Ops, effect, task::steer};
+use panda_ops::{
+    Ops, effect,
+    job::kill::{Options, Outcome, some},
+    task::steer,
+};
 use panda_store::{
     Batch, Topic,
     query::{
@@ -84,7 +94,7 @@ async fn prepare(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineErro
         return Ok(false);
     }
     if !job::list::of_task_in(&ops.store, t.id, JobState::LIVE, 1).await?.is_empty() {
-        return Ok(false);
+        return jumbo(ops, t).await;
     }
     let mut batch = Batch::new();
     let after = TaskRow { state: TaskState::Prepared, ..t.clone() };
@@ -92,6 +102,24 @@ async fn prepare(ops: &Ops, t: &TaskRow, now: Micros) -> Result<bool, EngineErro
     batch.wake(Topic::Ended);
     ops.store.apply(batch).await?;
     Ok(true)
+}
+
+/// Ends jobs that take ranges of all files of a task which has none left (`spec/engine.md` section 3.5: code 55); whether one ended.
+async fn jumbo(ops: &Ops, t: &TaskRow) -> Result<bool, EngineError> {
+    if plan::of(ops, t).await?.plan.events.as_ref().is_none_or(|e| e.jumbo == 0) {
+        return Ok(false);
+    }
+    let jobs = job::list::live_of_kind(&ops.store, t.id, JobKind::Jumbo).await?;
+    let killer = Killer {
+        name: "the engine",
+        owner: true,
+        production: true,
+        group_roles: &[],
+        code: Some(reason::TASK_DONE),
+        text: Some("its task has no events left"),
+    };
+    let outcomes = Box::pin(some(ops, &jobs, &vec![killer; jobs.len()], &HashMap::new(), Actor::Engine, Options::default())).await?;
+    Ok(outcomes.contains(&Outcome::Ended))
 }
 
 /// Decides and writes the end of a task.

@@ -12,7 +12,7 @@ use panda_core::{
     },
     id::JobId,
     job::{
-        error::{BAD_REPORT, Source, WORKER_LOST},
+        error::{BAD_REPORT, CLONED, Source, WORKER_LOST},
         record::JobKind,
         state::JobState,
     },
@@ -20,7 +20,7 @@ use panda_core::{
     time::Micros,
 };
 use panda_ops::{
-    Ops,
+    Ops, event,
     job::{
         account::{self, End},
         ending::Ending,
@@ -77,7 +77,10 @@ pub(super) async fn step(ops: &Ops, now: Micros) -> Result<crate::Report, Engine
 
 /// Settles a page of reports: how many, and how many wait for a plug-in.
 async fn page(ops: &Ops, reports: Vec<Report>, now: Micros) -> Result<(usize, usize), EngineError> {
-    let cases = verify(ops.disk.clone(), load(ops, reports).await?).await?;
+    let mut cases = verify(ops.disk.clone(), load(ops, reports).await?).await?;
+    for case in cases.iter_mut().filter(|c| c.job.as_ref().is_some_and(|j| j.kind == JobKind::Clone)) {
+        Box::pin(claim(ops, case)).await?;
+    }
     let meter = Meter::of(ops, &cases.iter().filter_map(|c| c.job.as_ref()).collect::<Vec<_>>()).await?;
     let (mut done, mut waiting) = (0, 0);
     for group in cases.chunks(JOBS_A_BATCH) {
@@ -104,8 +107,21 @@ async fn page(ops: &Ops, reports: Vec<Report>, now: Micros) -> Result<(usize, us
     Ok((done, waiting))
 }
 
+/// A clone that ended well counts only when no other does (`spec/engine.md` section 12.1).
+async fn claim(ops: &Ops, case: &mut Case) -> Result<(), EngineError> {
+    let Some(job) = case.job.as_ref().filter(|j| j.state == JobState::Holding) else { return Ok(()) };
+    let ok = case.final_report.finished && case.matched.problem.is_none();
+    if ok && event::claim(ops, job.id, false).await? == event::Claim::Taken {
+        case.beaten = true;
+        case.matched.problem = Some("another clone of it counts".into());
+    }
+    Ok(())
+}
+
 /// A report with all that belongs to it.
 struct Case {
+    /// It is a clone, and another one counts.
+    beaten: bool,
     report: Report,
     final_report: Final,
     job: Option<JobRow>,
@@ -130,6 +146,7 @@ async fn load(ops: &Ops, reports: Vec<Report>) -> Result<Vec<Case>, EngineError>
         let queue = job.as_ref().and_then(|j| j.queue_id).and_then(|q| queues.by_id.get(&q));
         let endpoints = queue.map(|q| verify::written_to(&queues, q)).unwrap_or_default();
         cases.push(Case {
+            beaten: false,
             final_report: decode(&report.doc),
             files: files.remove(&report.job_id).unwrap_or_default(),
             inputs: inputs.remove(&report.job_id).unwrap_or_default(),
@@ -165,7 +182,11 @@ fn check_inputs(case: &mut Case) {
     let said = Said::named(&job.label);
     case.said = case.inputs.iter().filter(|f| named.contains(&f.lfn)).map(|f| (f.id, said)).collect();
     let has_none = !case.inputs.iter().any(|f| f.state == FileState::Running);
-    if job.kind == JobKind::Run && job.task_id.is_some() && job.state == JobState::Holding && has_none {
+    if matches!(job.kind, JobKind::Run | JobKind::Fine | JobKind::EsMerge)
+        && job.task_id.is_some()
+        && job.state == JobState::Holding
+        && has_none
+    {
         case.final_report.problem.get_or_insert_with(|| "inconsistent file status: its inputs are in other hands".into());
     }
 }
@@ -227,7 +248,7 @@ async fn settle(ops: &Ops, meter: &Meter, cases: &[Case], now: Micros) -> Result
     }
     ops.store.apply(ending.finish()).await?;
     for build in builds {
-        crate::finish::release::waiting(ops, build, now).await?;
+        Box::pin(crate::finish::release::waiting(ops, build, now)).await?;
     }
     Ok(())
 }
@@ -249,12 +270,16 @@ async fn one(
     let killed = job.command.as_deref().is_some_and(|c| c.contains("tobekilled"));
     let outputs: Vec<&JobFile> = case.files.iter().filter(|f| f.role.is_output()).collect();
     after.state = match (ok, killed) {
+        _ if case.beaten => JobState::Closed,
         (true, _) if account::waits_for_merge(job, &outputs) => JobState::Merging,
         (true, _) => JobState::Finished,
         (false, true) => JobState::Cancelled,
         (false, false) => JobState::Failed,
     };
     errors(&mut after, report, case.matched.problem.as_deref());
+    if case.beaten {
+        (after.server_error_code, after.diag) = (Some(CLONED), case.matched.problem.clone());
+    }
     let settled = store_files(ops, ending, &after, case, registered).await?;
     let mut end = End::new(job, after, &case.inputs, &[], Actor::Finisher);
     end.open_outputs = outputs.into_iter().filter(|f| !settled.contains(&f.id)).collect();

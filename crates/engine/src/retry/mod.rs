@@ -11,7 +11,7 @@ use panda_core::{
     task::state::TaskState,
     time::Micros,
 };
-use panda_ops::{Ops, job::judge};
+use panda_ops::{Ops, job::judge, task::plan::Plan};
 use panda_store::{
     Batch, Topic,
     query::{
@@ -25,7 +25,7 @@ use panda_store::{
 };
 use serde_json::{Value, json};
 
-use crate::{EngineError, scout};
+use crate::{EngineError, plan, scout};
 
 /// What a gate says to people.
 fn refused(why: &str) -> String {
@@ -48,6 +48,7 @@ pub async fn retry(ops: &Ops, batch: &mut Batch, t: &TaskRow, command: &TaskComm
     }
     let datasets = task::dataset::of_task(&ops.store, t.id).await?;
     let mut reviving = Batch::new();
+    events(&mut reviving, t, &plan::of(ops, t).await?.plan, &datasets, args, now);
     let revived = revive(ops, &mut reviving, &datasets, now).await?;
     // A task that its scouts stopped has files that no job took.
     let rest = datasets.iter().any(TaskDataset::has_more);
@@ -129,6 +130,18 @@ pub async fn revive(ops: &Ops, batch: &mut Batch, datasets: &[TaskDataset], now:
         revived += revive_dataset(ops, batch, d, now).await?;
     }
     Ok(revived)
+}
+
+/// What is done of the events of files that are to be tried again is forgotten, unless the task keeps it (ND).
+pub fn events(batch: &mut Batch, t: &TaskRow, plan: &Plan, datasets: &[TaskDataset], args: &Value, now: Micros) {
+    let Some(how) = &plan.events else { return };
+    for d in datasets.iter().filter(|d| d.is_master) {
+        if how.keeps && args["discard_events"] != true {
+            task::events::renew(batch, t.id, d.id, how.attempts, now.0);
+        } else {
+            task::events::undo(batch, t.id, d.id);
+        }
+    }
 }
 
 /// Nodes of a DAG that ended otherwise than well wait again until loop `dag` has counted what each depends on.

@@ -3,7 +3,7 @@
 use panda_core::{
     file::{FileRole, FileState},
     id::{JobId, TaskId},
-    job::state::JobState,
+    job::{record::JobKind, state::JobState},
     policy::{
         events::{RangeState, Slice},
         split::take::Run,
@@ -25,9 +25,11 @@ use crate::testing::{World, alice, bob, pilot};
 /// A running job of two files: one of 25 events, one of 10, in ranges of 10.
 async fn job(w: &World) -> (TaskId, JobId, Vec<i64>) {
     let q = w.queue("LOCAL").await;
-    let task = w.task(&alice(), TaskState::Running, "{}").await;
+    let params = json!({"taskName": "user.alice.t", "nEventsPerWorker": 10, "jobParameters": [
+        {"type": "template", "param_type": "input", "value": "-i ${IN/T}", "dataset": "user.alice.in"}]});
+    let task = w.task(&alice(), TaskState::Running, &params.to_string()).await;
     let set = w.dataset(task, FileRole::Input, 0, &[("a", FileState::Ready), ("b", FileState::Ready)]).await;
-    let job = w.job(&alice(), Some(task), q, JobState::Running).await;
+    let job = w.job_of(&alice(), Some(task), JobKind::Consumer, q, JobState::Running).await;
     let mut batch = Batch::new();
     file::take(&mut batch, set, &Run { first: 1, last: 2, job: job.0, each: 2 });
     let rows = file::page(&w.ops.store, set, 0, 10).await.unwrap();

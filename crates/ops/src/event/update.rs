@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use panda_access::{Principal, Right, table};
 use panda_core::{
     id::JobId,
+    job::record::JobKind,
     policy::events::{RangeId, RangeState, Said, said},
 };
 use panda_store::{
@@ -71,6 +72,12 @@ pub async fn update(ops: &Ops, who: &Principal, changes: &[Change]) -> Result<Up
     jobs.dedup();
     for chunk in jobs.chunks(panda_store::MAX_IN_LIST) {
         for j in job::list::many(&ops.store, chunk).await? {
+            if j.kind == JobKind::Jumbo && updated.taken.iter().any(|t| *t) {
+                // What it did may be the last of a file that waits for it.
+                let mut batch = Batch::new();
+                super::end::look_again(ops, &mut batch, &j).await?;
+                ops.store.apply(batch).await?;
+            }
             let command = if j.state.is_final() { Some("tobekilled".to_owned()) } else { j.command };
             updated.commands.insert(j.id.0.to_string(), command.into());
         }
@@ -126,7 +133,8 @@ fn one(batch: &mut Batch, range: &mut Range, id: &RangeId, word: RangeState, mos
     let after = Range {
         state,
         attempt,
-        output: cut(change.output.as_ref(), MAX_OUTPUT).filter(|_| kept),
+        // What names no file is a file of the range's own name.
+        output: kept.then(|| cut(change.output.as_ref(), MAX_OUTPUT).unwrap_or_else(|| id.to_string())),
         store_id: change.store_id.filter(|_| kept),
         error: change.error,
         diag: cut(change.diag.as_ref(), MAX_DIAG),

@@ -1,7 +1,10 @@
 //! Writes the accounting at the end of a job: what `core`'s table says of its inputs, its outputs and the counters (`spec/engine.md` section
 //! 3.6). Used by whoever ends jobs: the finisher, the watcher, kills, merges.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use panda_core::{
     file::{
@@ -88,10 +91,10 @@ pub struct End<'a> {
     /// The job as it becomes: state, sub-state, codes, diagnosis.
     pub after: JobRow,
     /// Input files that it is in charge of.
-    pub inputs: &'a [TaskFile],
+    pub inputs: Cow<'a, [TaskFile]>,
     /// Its outputs and logs that are not settled otherwise: they fail, or are cancelled, with it.
     pub open_outputs: Vec<&'a JobFile>,
-    /// What its report says of inputs (rows of `inputs` by id) that were not read.
+    /// What its report says of inputs (rows of `inputs` by id) that were not read, or their events.
     pub said: BTreeMap<i64, Said>,
     /// What its sources said of their errors, where it is not the diagnosis of the job.
     pub texts: BTreeMap<Source, String>,
@@ -114,7 +117,7 @@ impl<'a> End<'a> {
         Self {
             before,
             after,
-            inputs,
+            inputs: Cow::Borrowed(inputs),
             open_outputs,
             said: BTreeMap::new(),
             texts: BTreeMap::new(),
@@ -127,7 +130,7 @@ impl<'a> End<'a> {
 }
 
 /// Adds what the end of a job means to its files and counters; `Ending` asks the rules before.
-pub(super) fn end(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, now_us: i64) -> Result<(), OpsError> {
+pub(crate) fn end(batch: &mut Batch, deltas: &mut Deltas, e: &End<'_>, now_us: i64) -> Result<(), OpsError> {
     job::transition::move_to(batch, e.before, &e.after, e.actor, now_us, e.reason.as_deref())?;
     let Some(result) = JobResult::of(e.after.state, e.after.sub_state.as_deref()) else { return Ok(()) };
     inputs(batch, deltas, e, result);
@@ -205,7 +208,7 @@ pub fn transferring(deltas: &mut Deltas, files: &[JobFile], by: i64) {
 /// Whether the job's outputs are pre-merge files, so that it goes to `merging` when it ended well.
 #[must_use]
 pub fn waits_for_merge(job: &JobRow, outputs: &[&JobFile]) -> bool {
-    job.kind == JobKind::Run && outputs.iter().any(|f| f.role == FileRole::TrnOutput)
+    matches!(job.kind, JobKind::Run | JobKind::Fine) && outputs.iter().any(|f| f.role == FileRole::TrnOutput)
 }
 
 /// Settles what a merge job that ends had taken in (`spec/engine.md` sections 3.6 and 6.3). When it ended badly its inputs are free for another

@@ -143,6 +143,7 @@ fn from_row(m: &mut Map<String, Value>, p: &Parts<'_>) {
     let said = |code: Option<i64>| text(j.diag.as_deref().filter(|_| code.is_some()));
     for (key, value) in [
         ("PandaID", number(j.id.0)),
+        ("eventService", number(j.kind.event_service()).filter(|n| *n != 0)),
         ("creationTime", time(j.created_us)),
         ("modificationTime", time(j.modified_us)),
         ("stateChangeTime", time(j.state_us)),

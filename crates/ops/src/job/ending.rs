@@ -1,13 +1,14 @@
 //! The end of jobs in one batch: the retry rules are asked, files and counters accounted, what a merge had taken in settled. Whoever ends jobs
 //! (finisher, watcher, kills, failed builds) does it here.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use panda_core::{
     file::{
         FileState,
         account::{JobResult, MergeEnd, is_lost},
     },
+    id::JobId,
     policy::retry::rule::{About, Error, Picked, Rule, pick, verdict},
     time::Micros,
 };
@@ -22,7 +23,7 @@ use super::{
     judge::{STAGE, Tasks},
     policy,
 };
-use crate::{Ops, OpsError, rule::Rules};
+use crate::{Ops, OpsError, event, rule::Rules};
 
 /// A batch of ends.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Ending<'o> {
     ops: &'o Ops,
     rules: Arc<Rules>,
     tasks: Tasks,
+    /// Jobs of this batch that may share files with others.
+    ended: BTreeSet<JobId>,
     now_us: i64,
     /// Whether the retry plug-in of a job's VO and label is asked.
     asks: bool,
@@ -43,7 +46,16 @@ impl<'o> Ending<'o> {
     /// An empty batch.
     pub async fn new(ops: &'o Ops, now_us: i64) -> Result<Self, OpsError> {
         let rules = ops.retry_rules().await?;
-        Ok(Self { ops, rules, tasks: Tasks::default(), now_us, asks: false, batch: Batch::new(), deltas: Deltas::default() })
+        Ok(Self {
+            ops,
+            rules,
+            tasks: Tasks::default(),
+            ended: BTreeSet::new(),
+            now_us,
+            asks: false,
+            batch: Batch::new(),
+            deltas: Deltas::default(),
+        })
     }
     /// The same for a loop, which can come back: jobs that failed are asked of their VO's retry plug-in, too. [`OpsError::Waits`] of [`Self::end`] says
     /// that one has not decided; the batch must not be applied then.
@@ -57,6 +69,9 @@ impl<'o> Ending<'o> {
     /// As [`Self::end`]; `merge`: what the end means for what a merge job had taken in, when it is known.
     pub async fn end_as(&mut self, mut e: End<'_>, merge: Option<MergeEnd>) -> Result<(), OpsError> {
         let result = JobResult::of(e.after.state, e.after.sub_state.as_deref());
+        if e.before.kind.has_events() {
+            Box::pin(self.events(&mut e)).await?;
+        }
         let said = if self.asks && result == Some(JobResult::Failed) { policy::ask(self.ops, &e).await? } else { None };
         let mut record = match result {
             Some(JobResult::Failed | JobResult::Cancelled | JobResult::Closed) => self.ask_rules(&mut e).await?,
@@ -89,6 +104,17 @@ impl<'o> Ending<'o> {
         self.batch
     }
 
+    /// What the end means for the events of its files and for others that share them.
+    async fn events(&mut self, e: &mut End<'_>) -> Result<(), OpsError> {
+        let Some(task) = self.tasks.of(self.ops, e.before).await? else { return Ok(()) };
+        // What others of its set are is read from the database: two of them do not end in one batch.
+        let others = event::others(self.ops, e.before).await?;
+        if others.iter().any(|o| self.ended.contains(&o.id)) {
+            return Err(panda_store::Error::Conflict("two jobs of the same files end together").into());
+        }
+        self.ended.insert(e.before.id);
+        event::settle(self.ops, (&mut self.batch, &mut self.deltas), task.plan(), &others, e, self.now_us).await
+    }
     async fn ask_rules(&mut self, e: &mut End<'_>) -> Result<Map<String, Value>, OpsError> {
         let errors = errors(e);
         let candidates = self.rules.about(&errors);

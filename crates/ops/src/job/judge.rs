@@ -97,6 +97,10 @@ impl Facts {
             raised: 0,
         }))
     }
+    /// What it comes to.
+    pub(crate) const fn plan(&self) -> &Plan {
+        &self.plan
+    }
     /// Release that it asks for.
     #[must_use]
     pub fn release(&self) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
-    file::account::MergeEnd,
+    file::account::{MergeEnd, Said},
     id::{JobId, TaskId},
     job::{
         kill::{KillDecision, KillView, Killer, code, on_kill},
@@ -162,7 +162,14 @@ pub async fn some(
         let since = clock::text(job.state_us);
         let told = job.command.as_deref().is_some_and(|c| c.contains(TO_BE_KILLED));
         let working_group = groups.get(&job.id).map(String::as_str);
-        let view = KillView { state: job.state, label: &job.label, working_group, event_service: false, told, state_since: &since };
+        let view = KillView {
+            state: job.state,
+            label: &job.label,
+            working_group,
+            event_service: job.kind.is_event_service(),
+            told,
+            state_since: &since,
+        };
         on_kill(&view, killer)
     };
     let mut cases = Vec::with_capacity(jobs.len());
@@ -172,11 +179,11 @@ pub async fn some(
     }
     let mut outcomes = Vec::with_capacity(jobs.len());
     for chunk in cases.chunks(JOBS_A_BATCH) {
-        match together(ops, chunk, actor, options).await {
+        match Box::pin(together(ops, chunk, actor, options)).await {
             Ok(all) => outcomes.extend(all),
             Err(e) if e.is_conflict() => {
                 for case in chunk {
-                    match together(ops, std::slice::from_ref(case), actor, options).await {
+                    match Box::pin(together(ops, std::slice::from_ref(case), actor, options)).await {
                         Ok(one) => outcomes.extend(one),
                         Err(e) if e.is_conflict() => outcomes.push(Outcome::Changed),
                         Err(e) => return Err(e),
@@ -231,6 +238,9 @@ async fn one(ending: &mut Ending<'_>, case: &Case<'_>, (actor, options): (Actor,
             let (outputs, inputs) = &case.files;
             let mut end = End::new(j, after, inputs, outputs, actor);
             end.reason = case.reason.map(str::to_owned).or(end.reason);
+            if j.kind == JobKind::EsMerge && options.keep_unmerged {
+                end.said = end.inputs.iter().map(|f| (f.id, Said::LeftFree)).collect();
+            }
             let merge = (j.kind == JobKind::Merge && options.keep_unmerged).then_some(MergeEnd::Again(0));
             ending.end_as(end, merge).await?;
             Ok(Outcome::Ended)

@@ -97,7 +97,7 @@ fn with_duration(j: &JobRow, mut description: Value, now: i64) -> Value {
     let duration = j.started_us.map(|start| (j.ended_us.unwrap_or(now) - start).max(0) / 1_000_000);
     let kind = match j.kind {
         JobKind::Build => "build",
-        JobKind::Merge => "pmerge",
+        JobKind::Merge | JobKind::EsMerge => "pmerge",
         _ => "normal",
     };
     let class = if j.label == "managed" { "managed" } else { "user" };

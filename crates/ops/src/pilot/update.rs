@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use panda_core::{
     id::JobId,
     job::{
+        record::JobKind,
         report::{Command, Effect, INVALID_BATCH_ID, JobView, Reported, UpdateDecision, UpdateRequest, on_update},
         state::JobState,
     },
@@ -18,8 +19,11 @@ use panda_store::{
 use serde_json::{Map, Value};
 
 use crate::{
-    MAX_CONFLICTS, Ops, OpsError,
-    job::account::{self, Deltas},
+    MAX_CONFLICTS, Ops, OpsError, event,
+    job::{
+        account::{self, Deltas},
+        kill::TO_BE_KILLED,
+    },
     share::order,
 };
 
@@ -79,7 +83,7 @@ pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
                 if leaves_pilot(&before, &decision) {
                     order::ended(ops, before.lane_id, before.core_count).await?;
                 }
-                return Ok(decision.command);
+                return clone_runs(ops, &before, decision).await;
             }
             Err(e) if e.is_conflict() => {}
             Err(e) => return Err(e.into()),
@@ -118,7 +122,7 @@ async fn together(ops: &Ops, updates: &[Update]) -> Result<Vec<Command>, OpsErro
     let ids: Vec<JobId> = updates.iter().map(|u| u.job_id).collect();
     let rows: HashMap<JobId, JobRow> = job::list::many(&ops.store, &ids).await?.into_iter().map(|j| (j.id, j)).collect();
     let mut batch = Batch::new();
-    let (mut commands, mut left) = (Vec::with_capacity(updates.len()), Vec::new());
+    let (mut decisions, mut left) = (Vec::with_capacity(updates.len()), Vec::new());
     for u in updates {
         let row = rows.get(&u.job_id);
         let decision = decide(row, u);
@@ -129,13 +133,32 @@ async fn together(ops: &Ops, updates: &[Update]) -> Result<Vec<Command>, OpsErro
                 left.push(before);
             }
         }
-        commands.push(decision.command);
+        decisions.push((row, decision));
     }
     ops.store.apply(batch).await?;
     for job in left {
         order::ended(ops, job.lane_id, job.core_count).await?;
     }
+    let mut commands = Vec::with_capacity(updates.len());
+    for (row, decision) in decisions {
+        commands.push(match row {
+            Some(before) => clone_runs(ops, before, decision).await?,
+            None => decision.command,
+        });
+    }
     Ok(commands)
+}
+
+/// The first of clones that runs counts, where the task says so: it says to the others to stop, or hears it from them (`spec/engine.md` section 6.3).
+async fn clone_runs(ops: &Ops, before: &JobRow, decision: UpdateDecision) -> Result<Command, OpsError> {
+    if before.kind != JobKind::Clone || decision.effect != Effect::To(JobState::Running) || !event::run_once(ops, before).await? {
+        return Ok(decision.command);
+    }
+    if event::claim(ops, before.id, true).await? == event::Claim::Mine {
+        return Ok(decision.command);
+    }
+    let now = job::list::get(&ops.store, before.id).await?;
+    Ok(now.map_or(decision.command, |j| Command::pending(j.debug, j.command.as_deref().or(Some(TO_BE_KILLED)))))
 }
 
 /// Whether the job was with a pilot and is no longer.

@@ -163,7 +163,7 @@ async fn priorities(ops: &Ops, t: &TaskRow, doc: &Value) -> Result<(), OpsError>
             after = last.id;
             let now = ops.now().0;
             let mut batch = Batch::new();
-            for j in page.iter().filter(|j| !matches!(j.kind, JobKind::Build | JobKind::Merge)) {
+            for j in page.iter().filter(|j| !matches!(j.kind, JobKind::Build | JobKind::Merge | JobKind::EsMerge)) {
                 job::transition::set_priority(&mut batch, j.id, j.priority, new(j.priority), now);
             }
             let mut reached = doc.clone();

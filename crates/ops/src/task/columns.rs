@@ -80,8 +80,7 @@ fn needs(m: &mut Map<String, Value>, plan: &Plan, typed: &TaskParameters, types:
         ("walltime", typed.walltime.unwrap_or(0)),
         ("baseWalltime", plan.estimate.base_walltime_s),
         ("cpuEfficiency", plan.estimate.cpu_efficiency),
-        // 0 = plain jobs; clones and events come with the event service.
-        ("eventService", 0),
+        ("eventService", plan.events.as_ref().map_or(0, |e| e.mode.number())),
     ];
     m.extend(numbers.map(|(key, n)| (key.to_owned(), Value::from(n))));
     m.insert("ramUnit".into(), unit.into());

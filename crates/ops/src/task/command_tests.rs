@@ -86,8 +86,8 @@ async fn retry_with_new_parameters_answers_three() {
     let running = w.task(&alice(), TaskState::Running, &text).await;
     assert_eq!(retry(&w.ops, &alice(), running, &new(json!({"nFiles": 3}))).await.unwrap().code, 3);
     assert!(retry(&w.ops, &alice(), running, &new(json!({"nFiles": "many"}))).await.unwrap_err().to_string().contains("nFiles"));
-    let refused = retry(&w.ops, &alice(), running, &new(json!({"nEsConsumers": 2}))).await.unwrap_err().to_string();
-    assert!(refused.starts_with("new_parameters: parameter `nEsConsumers`: (split rule EC) has no effect here yet"), "{refused}");
+    let refused = retry(&w.ops, &alice(), running, &new(json!({"useZipToPin": true}))).await.unwrap_err().to_string();
+    assert!(refused.starts_with("new_parameters: parameter `useZipToPin`: (split rule UZ) has no effect here:"), "{refused}");
     assert!(retry(&w.ops, &alice(), running, &new(json!({"taskName": "u"}))).await.unwrap_err().to_string().contains("taskName"));
 }
 

@@ -99,9 +99,6 @@ pub async fn change_split_rule(ops: &Ops, who: &Principal, id: TaskId, code: &st
         value => rule.read(value).map_err(OpsError::refused)?.map_or(Value::Null, language::json),
     };
     match rule.here {
-        rules::Here::Later(why) if !new.is_null() => {
-            return Err(not(format!("split rule {code} ({}) has no effect here yet: {why}", rule.name)));
-        }
         rules::Here::No(why) if !new.is_null() => {
             return Err(not(format!("split rule {code} ({}) has no effect here: {why}", rule.name)));
         }

@@ -39,9 +39,9 @@ async fn what_cannot_be_changed_is_refused_with_a_sentence() {
     assert_eq!(code, Some(2));
     let valid = "AI,AV,CC,EC,ES,IL,IM,LC,LI,MF,NF,NG,NI,NJ,NP,OT,TW,UZ";
     assert_eq!(text, format!("split rule `AE` cannot be changed on a live task; these can: {valid}"));
-    let (code, text) = refused("ES", "10").await;
+    let (code, text) = refused("UZ", "1").await;
     assert_eq!(code, Some(2));
-    assert!(text.starts_with("split rule ES (nEventsPerWorker) has no effect here yet: there is no event service"), "{text}");
+    assert!(text.starts_with("split rule UZ (useZipToPin) has no effect here: inputs are not zipped"), "{text}");
     let (_, text) = refused("MF", "many").await;
     assert_eq!(text, "MF=many makes no sense: a whole number between 1 and 1000 is expected");
     change_attribute(&w.ops, &prod(), id, "coreCount", 8).await.unwrap();

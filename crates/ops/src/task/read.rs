@@ -78,7 +78,7 @@ pub async fn details(ops: &Ops, who: &Principal, id: TaskId, parameters: bool, s
     let task = row(ops, who, id).await?;
     let datasets = archive::task::datasets(&ops.store, id).await?;
     let jobs = brief(ops, id).await?;
-    let (merges, runs): (Vec<_>, Vec<_>) = jobs.iter().partition(|j| j.2 == JobKind::Merge);
+    let (merges, runs): (Vec<_>, Vec<_>) = jobs.iter().partition(|j| j.2.is_merge());
     let mut answer = Map::new();
     answer.insert("inDS".into(), names(&datasets, FileRole::Input).into());
     answer.insert("outDS".into(), names(&datasets, FileRole::Output).into());

@@ -12,12 +12,16 @@ use panda_store::query::{archive, job::file::Total, task};
 use crate::{Ops, OpsError};
 
 mod dag;
+mod events;
 
 /// Every counter of a task's data sets that is not what its rows say, as sentences. A task must stand still while it is looked at, or what moves
 /// meanwhile is told, too.
 pub async fn differences(ops: &Ops, id: TaskId) -> Result<Vec<String>, OpsError> {
     let mut wrong = Vec::new();
-    for d in task::dataset::of_task(&ops.store, id).await? {
+    let datasets = task::dataset::of_task(&ops.store, id).await?;
+    let inputs: Vec<_> = datasets.iter().filter(|d| d.is_master).cloned().collect();
+    wrong.extend(events::differences(ops, id, &inputs).await?);
+    for d in datasets {
         let mut say = |what: &str, counted: i64, found: i64| {
             if counted != found {
                 wrong.push(format!("task {id}, {} {}: {what} is {counted}, its rows say {found}", d.role, d.name));

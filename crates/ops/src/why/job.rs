@@ -28,6 +28,7 @@ pub async fn why(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsErro
         _ => by_state(&j, seen, &mut because, &mut frees),
     }
     because.append(&mut said.because);
+    because.extend(super::events::of_job(ops, &j).await?);
     frees.append(&mut said.frees);
     because.extend(j.diag.iter().filter(|_| !failed::is_bad(j.state)).cloned());
     because.extend(records.iter().filter_map(super::sentence));

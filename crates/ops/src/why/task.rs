@@ -22,6 +22,7 @@ pub async fn why(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsErr
     let events = archive::task::events(&ops.store, id).await?;
     let (mut because, mut frees) = states::by_state(&t, &datasets, &counts, &*ops.settings().await?);
     because.extend(super::dag::sentences(ops, &datasets).await?);
+    because.extend(super::events::of_task(ops, id).await?);
     because.extend(records.iter().filter_map(super::sentence));
     if !t.state.is_final() {
         for (queue, n) in job::list::count_queues(&ops.store, id).await? {

@@ -72,6 +72,10 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE INDEX event_range_state ON event_range (file_id, state, n_range)",
     "CREATE INDEX event_range_job ON event_range (job_id, id)",
     "CREATE INDEX event_range_task ON event_range (task_id)",
+    // Jobs that share their files: consumers of the same events, clones. set_id: the first of them.
+    "CREATE TABLE event_job (job_id ID NOT NULL PRIMARY KEY, task_id ID NOT NULL, set_id ID NOT NULL) {table}",
+    "CREATE INDEX event_job_set ON event_job (set_id, job_id)",
+    "CREATE INDEX event_job_task ON event_job (task_id)",
     // The archive of tasks that cannot be taken up again.
     concat!("CREATE TABLE task_archive (", columns!(task), ") {table}"),
     "CREATE INDEX task_archive_state ON task_archive (state, id)",

@@ -65,6 +65,8 @@ pub const WORKER_LOST: i64 = 1_003;
 pub const BUILD_FAILED: i64 = 1_001;
 /// [`Source::Server`]: the job's outputs could not be merged. Our own number.
 pub const MERGE_FAILED: i64 = 1_002;
+/// [`Source::Server`]: another job with the same files was first (`spec/engine.md` section 3.5).
+pub const CLONED: i64 = 200;
 /// [`Source::Server`]: killed (`spec/engine.md` section 3.5).
 pub const KILLED: i64 = 100;
 
@@ -183,6 +185,7 @@ const SERVER: &[Known] = &[
     k(106, "RETRIED", Class::Wanted, Advice::Wait, "another job took its work up"),
     k(107, "RETRIED_BY_PILOT", Class::System, Advice::Wait, "its pilot took its work up again"),
     k(130, "MOVED", Class::System, Advice::Wait, "it was moved away from a congested queue"),
+    k(CLONED, "CLONED", Class::Wanted, Advice::Wait, "another job with the same files was first"),
     k(300, "WORKER_DONE", Class::System, Advice::Wait, "its worker ended without it"),
     k(BUILD_FAILED, "BUILD_FAILED", Class::User, Advice::Payload, "the library that it needs could not be built"),
     k(MERGE_FAILED, "MERGE_FAILED", Class::Data, Advice::Outputs, "its outputs could not be merged"),

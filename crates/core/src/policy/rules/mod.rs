@@ -43,8 +43,6 @@ pub enum Here {
     With(&'static str),
     /// The task is accepted, so that its client goes on, and held: why this system does not do it, and what to do instead.
     Held(&'static str),
-    /// It is refused for now: what is missing, and what to do instead.
-    Later(&'static str),
     /// A part of what the specification says is done: which.
     Partly(&'static str),
     /// It is refused: why this system does not do it, and what to do instead.
@@ -66,7 +64,6 @@ impl Here {
             Self::Held(why) => format!("no: the task is held: {why}"),
             Self::Partly(what) => format!("in part: {what}"),
             Self::No(why) => format!("no: refused at submission: {why}"),
-            Self::Later(why) => format!("second half (issue 4); refused at submission: {why}"),
             Self::Internal(why) => format!("set by the engine: {why}"),
         }
     }

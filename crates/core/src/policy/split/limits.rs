@@ -158,6 +158,8 @@ pub struct Rules {
     pub boundary: Boundary,
     /// Whether a job has rows of one lumiblock only (`respectLB`).
     pub respect_lumiblock: bool,
+    /// Whether rows of one file that follow each other count as one file (DY).
+    pub by_file: bool,
     /// Output for an event, kB.
     pub out_kb_per_event: i64,
     /// Output for a megabyte of input, kB.

@@ -126,7 +126,9 @@ struct Totals {
 impl Totals {
     fn add(&mut self, rows: &[Row], rules: &Rules) {
         for row in rows {
-            let same = rules.boundary == Boundary::Together && self.rows > 0 && row.boundary.is_some() && row.boundary == self.boundary;
+            let same = self.rows > 0
+                && ((rules.boundary == Boundary::Together && row.boundary.is_some() && row.boundary == self.boundary)
+                    || (rules.by_file && row.file != 0 && row.file == self.file));
             self.files += usize::from(!same);
             self.rows += 1;
             self.events = self.events.saturating_add(row.events);

@@ -44,6 +44,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             limits,
             boundary,
             respect_lumiblock,
+            by_file: false,
             out_kb_per_event: 10,
             out_kb_per_mb: 500,
             size: max_mb.map(|mb| Size { max: mb * 1_000_000 + limits::OUTPUT_ALLOWANCE, work: 7 }),

@@ -171,7 +171,7 @@ impl Adjust {
     }
 
     pub(super) fn apply(&self, p: &TaskParameters, plan: &mut Plan) {
-        if let Some(n) = self.default_attempts.filter(|_| p.max_attempt.is_none_or(|n| n <= 0) && !plan.behaviour.no_auto_retry) {
+        if let Some(n) = self.default_attempts.filter(|_| states_no_attempts(p) && !plan.behaviour.no_auto_retry) {
             plan.max_attempt = n;
         }
         if let Some(mb) = self.default_ram_mb.filter(|_| p.ram_count.is_none_or(|n| n <= 0)) {
@@ -208,4 +208,10 @@ impl Adjust {
             plan.limits.bytes = Some(bytes.max(1));
         }
     }
+}
+
+/// Whether the task leaves it to this server how often its files are tried.
+fn states_no_attempts(p: &TaskParameters) -> bool {
+    let none = |n: Option<i64>| n.is_none_or(|n| n <= 0);
+    none(p.max_attempt) && none(p.max_attempt_es_job)
 }

@@ -85,13 +85,15 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError>
         });
     }
     if p.merge_output == Some(true) {
-        plan.merge = Some(read_merge(p, plan)?);
+        plan.merge = Some(merge_of(p, plan, "")?);
     }
     Ok(())
 }
 
-fn read_merge(p: &TaskParameters, plan: &Plan) -> Result<Merge, PlanError> {
-    let text = p.merge_spec.as_ref().and_then(|m| m.job_parameters.clone()).unwrap_or_default();
+/// How outputs are merged; `usual`: the command line when the task gives none.
+pub(super) fn merge_of(p: &TaskParameters, plan: &Plan, usual: &str) -> Result<Merge, PlanError> {
+    let given = p.merge_spec.as_ref().and_then(|m| m.job_parameters.clone());
+    let text = given.filter(|t| !t.is_empty()).unwrap_or_else(|| usual.to_owned());
     if text.is_empty() {
         return Err(wrong("mergeSpec", "has no `jobParameters`, but `mergeOutput` is set; say how outputs are merged"));
     }

@@ -84,7 +84,6 @@ fn verdict(key: &str, here: Here, is_given: bool, word: &str, given: impl Fn(&st
         return Ok(());
     }
     match here {
-        Here::Later(why) => Err(wrong(key, format!("has no effect here yet: {why}"))),
         Here::No(why) => Err(wrong(key, format!("has no effect here: {why}"))),
         Here::HarmlessAs(values, why) if !values.contains(&word) => Err(wrong(key, format!("as `{word}` has no effect here yet: {why}"))),
         Here::With(other) if !given(other) => Err(wrong(key, format!("counts only together with `{other}`; leave it out"))),

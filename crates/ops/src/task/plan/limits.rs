@@ -46,6 +46,8 @@ pub struct Splitting {
     pub sites_per_job: i64,
     /// Most jobs of the task (TJ).
     pub total_jobs: Option<i64>,
+    /// Files are cut into rows of so many events, and a job takes as many rows as fit (DY).
+    pub granularity: Option<i64>,
 }
 
 impl Plan {
@@ -59,7 +61,13 @@ impl Plan {
         let limits = if scouts && !own { Limits { files: Some(1), ..self.limits } } else { self.limits };
         let rules = Rules::of_runs(limits, &self.estimate, site, self.split.max_walltime_s, scouts);
         let output = rules.output.map(|_| Output::Estimated(self.split.max_output_bytes));
-        Rules { boundary: self.split.boundary, respect_lumiblock: self.split.respect_lumiblock, output, ..rules }
+        Rules {
+            boundary: self.split.boundary,
+            respect_lumiblock: self.split.respect_lumiblock,
+            by_file: self.split.granularity.is_some(),
+            output,
+            ..rules
+        }
     }
 
     /// The rules of splitting merge jobs on a queue.
@@ -129,6 +137,19 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError>
         _ => files,
     };
     let events = if files.is_some() { events } else { target.or(events) };
+    if plan.split.granularity.is_some() {
+        let other = [("nEventsPerJob", events.or(target)), ("nFilesPerJob", files), ("noInput", pseudo.then_some(1))];
+        if let Some((key, _)) = other.into_iter().find(|(_, given)| given.is_some()) {
+            return Err(wrong(
+                key,
+                "says how much a job takes, and `minGranularity` leaves that to the time of the queue; leave one of them out",
+            ));
+        }
+    }
+    let events = match plan.split.granularity {
+        Some(_) => positive("maxEventsPerJob", p.max_events_per_job.filter(|n| *n != 0))?,
+        None => events,
+    };
     let no_files = pseudo || !plan.pfns.is_empty();
     plan.limits = Limits {
         files: if pseudo {
@@ -144,7 +165,7 @@ pub(super) fn read(p: &TaskParameters, plan: &mut Plan) -> Result<(), PlanError>
     };
     // Files are cut by events when the number of files is not given.
     let per_row = if files.is_none() && !pseudo { events } else { None };
-    plan.cut = match per_row {
+    plan.cut = match plan.split.granularity.or(per_row) {
         None => Cut::No,
         Some(n) if target.is_some() => Cut::Target(n),
         Some(n) => Cut::Every(n),
@@ -188,6 +209,7 @@ fn splitting(p: &TaskParameters) -> Result<Splitting, PlanError> {
         max_walltime_s: Some(hours.saturating_mul(3_600)).filter(|s| *s > 0),
         sites_per_job: positive("nSitesPerJob", p.n_sites_per_job.filter(|n| *n != 0))?.unwrap_or(1),
         total_jobs: positive("totNumJobs", p.tot_num_jobs.filter(|n| *n != 0))?,
+        granularity: positive("minGranularity", p.min_granularity.or(p.n_events_per_range).filter(|n| *n != 0))?,
     })
 }
 

@@ -6,6 +6,7 @@
 mod adjust;
 mod behaviour;
 mod build_merge;
+mod events;
 mod hardware;
 mod holds;
 mod inputs;
@@ -21,6 +22,7 @@ mod tests;
 pub use adjust::Adjust;
 pub use behaviour::{Behaviour, RetryRam};
 pub use build_merge::{Build, MERGE_RUNNER, Merge};
+pub use events::{Events, Mode};
 pub use hardware::{CpuSpec, GpuSpec, Hardware};
 pub use inputs::{Feed, Input};
 pub use language::Accepted;
@@ -85,6 +87,8 @@ pub struct Plan {
     pub build: Option<Build>,
     /// Merge jobs, if outputs are merged.
     pub merge: Option<Merge>,
+    /// How jobs share events, if they do.
+    pub events: Option<Events>,
     /// Splitting by files, bytes, events.
     pub limits: Limits,
     /// Splitting of merge jobs.
@@ -154,6 +158,7 @@ impl Plan {
         behaviour::read(p, &mut plan)?;
         build_merge::read_runner(p, &mut plan)?;
         build_merge::read(p, &mut plan)?;
+        events::read(p, &mut plan)?;
         holds::read(p, &mut plan);
         placeholders::check(&plan)?;
         Ok(plan)

@@ -288,9 +288,6 @@ fn every_parameter_does_what_its_row_says() {
         for key in rule.parameters {
             let text = accept(&json!({*key: sample})).err().unwrap_or_default();
             match rule.here {
-                Here::Later(why) => {
-                    assert_eq!(text, format!("parameter `{key}`: (split rule {}) has no effect here yet: {why}", rule.code));
-                }
                 Here::No(why) => {
                     assert_eq!(text, format!("parameter `{key}`: (split rule {}) has no effect here: {why}", rule.code));
                 }
@@ -342,6 +339,49 @@ fn the_rules_of_a_task_as_text_and_by_name() {
     };
     let text = panda_core::policy::rules::text(&rules(params, &smaller));
     assert_eq!(text, "AT=2,LI=1,LS=2,MF=10,NF=2,NG=0.5,RM=20:1000000000,RR=1,UB=1");
+}
+
+#[test]
+fn tasks_whose_jobs_share_events() {
+    let of = |params: Value| files(&params).events.unwrap();
+    let refused = |params: Value| plan(over_input(&json!({}), &params)).unwrap_err().to_string();
+    let service = of(json!({"nEventsPerWorker": 50, "nEsConsumers": 3, "maxAttempt": 4, "switchEStoNormal": 9, "notDiscardEvents": true}));
+    assert_eq!((service.mode, service.each, service.sharing, service.sites, service.attempts), (Mode::Service, 50, 3, 1, 4));
+    assert_eq!((service.ordinary_below, service.keeps, service.failed_is_free, service.merge), (9, true, false, None));
+    let clones = of(json!({"useJobCloning": "runonce"}));
+    assert_eq!((clones.mode, clones.sharing, clones.sites), (Mode::Clones { run_once: true }, 2, 2), "5.2: two sites, as many jobs");
+    let clones = of(json!({"useJobCloning": "storeonce", "nSitesPerJob": 4}));
+    assert_eq!((clones.mode, clones.sharing, clones.sites), (Mode::Clones { run_once: false }, 4, 4));
+    assert_eq!(of(json!({"fineGrainedProc": true})).mode, Mode::Fine);
+    let p = files(&json!({"nEventsPerWorker": 1, "maxAttemptEsJob": 7, "maxAttemptES": 2}));
+    assert_eq!((p.max_attempt, p.events.unwrap().attempts), (7, 2));
+    let held = Adjust { default_attempts: Some(5), ..Adjust::default() };
+    let params = over_input(&json!({}), &json!({"nEventsPerWorker": 1, "maxAttemptEsJob": 7}));
+    assert_eq!(Plan::of(&TaskParameters::from_value(params).unwrap(), &held).unwrap().max_attempt, 7);
+    assert_eq!(files(&json!({})).events, None);
+    for (params, start) in [
+        (json!({"nEsConsumers": 2}), "parameter `nEsConsumers`: counts only together with"),
+        (json!({"maxAttemptES": 2}), "parameter `maxAttemptES`: counts only together with"),
+        (
+            json!({"useJobCloning": "runonce", "switchEStoNormal": 3}),
+            "parameter `switchEStoNormal`: counts only together with `nEventsPerWorker`",
+        ),
+        (json!({"nEventsPerWorker": 1, "nEsConsumers": 200}), "parameter `nEsConsumers`: is 200; at most 100"),
+        (json!({"nEventsPerWorker": 1, "maxAttemptES": 99}), "parameter `maxAttemptES`: is 99; give at most 50"),
+        (json!({"minGranularity": 5, "nFilesPerJob": 2}), "parameter `nFilesPerJob`: says how much a job takes"),
+        (json!({"minGranularity": 5, "nEventsPerJob": 2}), "parameter `nEventsPerJob`: says how much a job takes"),
+    ] {
+        let text = refused(params);
+        assert!(text.starts_with(start), "{text}");
+    }
+    let text = plan(with_keys(&base(), &json!({"nEventsPerWorker": 1}))).unwrap_err().to_string();
+    assert!(text.starts_with("parameter `nEventsPerWorker`: needs an input data set"), "{text}");
+}
+
+fn with_keys(task: &Value, more: &Value) -> Value {
+    let mut task = task.clone();
+    task.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    task
 }
 
 /// The rows of `docs/compatibility.md` about split rules and parameters say what the tables say.

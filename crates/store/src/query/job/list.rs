@@ -43,7 +43,8 @@ statements! {
     [hot] read AWAITED = "job.awaited", "SELECT DISTINCT b.id FROM job j JOIN job b ON b.id = j.wait_job WHERE j.state IN ('pending', 'defined', 'waiting') AND b.state IN ('finished', 'failed', 'cancelled', 'closed') AND b.id > :after ORDER BY b.id LIMIT :n";
     // Jobs of a task that may still bring pre-merge files.
     [hot] read MAKING = "job.making", "SELECT COUNT(*) FROM job WHERE task_id = :task AND state IN (:states*) AND kind <> 'merge' LIMIT 1";
-    [hot] read ANY_BUT_MERGE = "job.any_but_merge", "SELECT id FROM job WHERE task_id = :task AND state IN (:states*) AND kind <> 'merge' LIMIT 1";
+    [hot] read ANY_BUT_MERGE = "job.any_but_merge", "SELECT id FROM job WHERE task_id = :task AND state IN (:states*) AND kind NOT IN ('merge', 'es_merge') LIMIT 1";
+    [hot] read OF_KIND = "job.of_kind", concat!("SELECT ", job_columns!(), " FROM job WHERE task_id = :task AND state IN (:states*) AND kind = :kind ORDER BY id LIMIT 1000");
     [hot] read ANY_READY = "job.any_ready", "SELECT id FROM job WHERE ready_lane IN (:lanes*) LIMIT 1";
     // Once at a worker's start: jobs that the database holds for it.
     read HELD = "job.held", "SELECT id, attempt FROM job WHERE state IN (:states*) AND queue_id = :queue AND host = :host ORDER BY id LIMIT :n";
@@ -345,6 +346,11 @@ pub async fn any_ready(store: &Store, lanes: &[LaneId]) -> Result<bool, Error> {
 pub async fn awaited(store: &Store, after: JobId, n: i64) -> Result<Vec<JobId>, Error> {
     let binds = vec![("after", after.into()), ("n", n.min(MAX_PAGE).into())];
     store.fetch(&AWAITED, binds).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+}
+/// Jobs of a task and a kind that have not ended; at most 1,000.
+pub async fn live_of_kind(store: &Store, task: TaskId, kind: JobKind) -> Result<Vec<JobRow>, Error> {
+    let binds = vec![("task", task.into()), ("states", words(JobState::LIVE)), ("kind", kind.as_str().into())];
+    store.fetch(&OF_KIND, binds).await?.iter().map(read).collect()
 }
 /// How many jobs of a task, merge jobs aside, have not come to `merging` or an end.
 pub async fn making(store: &Store, task: TaskId) -> Result<i64, Error> {

@@ -26,6 +26,7 @@ statements! {
     [hot] write MOVE = "job.transition", "UPDATE job SET state = :state, sub_state = :sub, ready_lane = :ready, attempt = :attempt, command = :command, host = :host, batch_id = :batch, trans_exit_code = :trans, pilot_error_code = :pilot, exe_error_code = :exe, ddm_error_code = :ddm, sup_error_code = :sup, dispatcher_error_code = :dispatcher, server_error_code = :server, diag = :diag, modified_us = :now, state_us = :now, started_us = :started, ended_us = :ended, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write SET = "job.set", "UPDATE job SET command = :command, debug = :debug, host = :host, batch_id = :batch, neg_priority = :neg, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :sup, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
+    [hot] write GUARD = "job.guard", "UPDATE job SET modified_us = modified_us WHERE id = :id AND rev = :rev";
     [hot] write PLACE = "job.place", "UPDATE job SET queue_id = :queue, lane_id = :lane WHERE id = :id AND rev = :rev";
     // A job that is not ready has no ready lane, and keeps none.
     [hot] write RELANE = "job.transition_lane", "UPDATE job SET lane_id = :lane, ready_lane = ready_lane + :ready - ready_lane, modified_us = :now, rev = rev + 1 WHERE id IN (:ids*) AND lane_id = :old";
@@ -179,6 +180,11 @@ pub fn set(batch: &mut Batch, before: &JobRow, after: &JobRow, now_us: i64) {
         ],
         1,
     );
+}
+
+/// Makes the batch a conflict when a job has changed since it was read; who changes it at the same time waits.
+pub fn guard(batch: &mut Batch, job: &JobRow) {
+    batch.guard(&GUARD, vec![("id", job.id.into()), ("rev", job.rev.into())], 1);
 }
 
 /// Gives a job that still has `before.rev` a queue and lane; [`move_to`] follows in the same batch.

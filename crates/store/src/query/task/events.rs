@@ -1,4 +1,4 @@
-//! Ranges of events of the event service: of each file how it is cut and how much of it was cut, and the ranges that were.
+//! Ranges of events of the event service: of each file how it is cut and how much of it was cut, and the ranges that were; jobs that share files.
 
 use panda_core::{
     id::{JobId, TaskId},
@@ -72,8 +72,23 @@ statements! {
     [hot] read NAMED = "event_range.named", concat!("SELECT ", range_columns!(), " FROM event_range WHERE file_id = :file AND n_range IN (:numbers*) ORDER BY n_range LIMIT 1000");
     [hot] read OF_JOB = "event_range.of_job", concat!("SELECT ", range_columns!(), " FROM event_range WHERE job_id = :job AND id > :after ORDER BY id LIMIT :n");
     [hot] read COUNT = "event_range.count", "SELECT file_id, state, job_id, COUNT(*) FROM event_range WHERE file_id IN (:files*) GROUP BY file_id, state, job_id ORDER BY file_id, state, job_id LIMIT 20000";
+    read COUNT_TASK = "event_range.count_task", "SELECT state, COUNT(*) FROM event_range WHERE task_id = :task GROUP BY state ORDER BY state LIMIT 100";
     [hot] write HAND = "event_range.hand", "UPDATE event_range SET state = 'sent', job_id = :job, at_us = :now WHERE id IN (:ids*) AND state = 'ready'";
     [hot] write SETTLE = "event_range.settle", "UPDATE event_range SET state = :state, attempt = :attempt, output = :output, store_id = :store, error_code = :error, diag = :diag, at_us = :now WHERE id = :id AND state = :from AND attempt = :was AND job_id = :job";
+    [hot] write GIVE_UP = "event_range.give_up", "UPDATE event_range SET state = 'failed', at_us = :now WHERE job_id = :job AND state IN ('sent', 'running') AND attempt + 1 >= :most";
+    [hot] write FREE = "event_range.free", "UPDATE event_range SET state = 'ready', attempt = attempt + 1, at_us = :now WHERE job_id = :job AND state IN ('sent', 'running')";
+    [hot] write MOVE = "event_range.move", "UPDATE event_range SET state = :to, at_us = :now WHERE file_id IN (:files*) AND state = :from";
+    [hot] read OUTPUTS = "event_range.outputs", "SELECT output, store_id FROM event_range WHERE file_id IN (:files*) AND state IN ('finished', 'done') AND output IS NOT NULL GROUP BY output, store_id ORDER BY output LIMIT :n";
+    [hot] read DONE_BY = "event_range.done_by", "SELECT COUNT(*) FROM event_range WHERE job_id = :job AND state IN ('finished', 'done', 'merged') LIMIT 1";
+    [hot] read HELD_BY = "event_range.held_by", "SELECT COUNT(*) FROM event_range WHERE job_id = :job AND state IN ('sent', 'running') LIMIT 1";
+    [hot] read OF_TASK = "event_file.of_task", "SELECT file_id, task_id, first_event, n_events, n_each, n_cut, max_attempt FROM event_file WHERE task_id = :task AND file_id > :after ORDER BY file_id LIMIT :n";
+    insert JOB_ADD = "event_job.add" => event_job (job_id: Int, task_id: Int, set_id: Int), "";
+    [hot] read SET_OF = "event_job.set", "SELECT m.job_id FROM event_job j JOIN event_job m ON m.set_id = j.set_id WHERE j.job_id = :job ORDER BY m.job_id LIMIT 1000";
+    write UNDO_RANGES = "event_range.undo", "DELETE FROM event_range WHERE task_id = :task AND file_id IN (SELECT id FROM task_file WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged'))";
+    write UNDO_FILES = "event_file.undo", "DELETE FROM event_file WHERE task_id = :task AND file_id IN (SELECT id FROM task_file WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged'))";
+    write ATTEMPTS = "event_file.attempts", "UPDATE event_file SET max_attempt = max_attempt + :more WHERE task_id = :task AND file_id IN (SELECT id FROM task_file WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged'))";
+    write RENEW = "event_range.renew", "UPDATE event_range SET state = 'ready', attempt = attempt + 1, at_us = :now WHERE task_id = :task AND state IN ('failed', 'fatal', 'cancelled', 'discarded', 'corrupted') AND file_id IN (SELECT id FROM task_file WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged'))";
+    [hot] write DROP_JOBS = "event_job.drop", "DELETE FROM event_job WHERE task_id = :task";
     [hot] write DROP_RANGES = "event_range.drop", "DELETE FROM event_range WHERE task_id = :task";
     [hot] write DROP_FILES = "event_file.drop", "DELETE FROM event_file WHERE task_id = :task";
 }
@@ -114,17 +129,21 @@ pub fn add_file(batch: &mut Batch, f: &EventFile) {
 }
 /// How these files (at most 1,000) are cut.
 pub async fn files(store: &Store, ids: &[i64]) -> Result<Vec<EventFile>, Error> {
-    let rows = store.fetch(&FILES, vec![("ids", ids.to_vec().into())]).await?;
-    let one = |r: &Row| {
-        Ok(EventFile {
-            file_id: r.int(0)?,
-            task_id: TaskId(r.int(1)?),
-            slice: Slice { first: r.int(2)?, events: r.int(3)?, each: r.int(4)? },
-            n_cut: r.int(5)?,
-            max_attempt: r.int(6)?,
-        })
-    };
-    rows.iter().map(one).collect()
+    store.fetch(&FILES, vec![("ids", ids.to_vec().into())]).await?.iter().map(read_file).collect()
+}
+/// How the files of a task are cut, above file `after`; at most `n` and 1,000.
+pub async fn of_task(store: &Store, task: TaskId, after: i64, n: i64) -> Result<Vec<EventFile>, Error> {
+    let binds = vec![("task", task.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
+    store.fetch(&OF_TASK, binds).await?.iter().map(read_file).collect()
+}
+fn read_file(r: &Row) -> Result<EventFile, Error> {
+    Ok(EventFile {
+        file_id: r.int(0)?,
+        task_id: TaskId(r.int(1)?),
+        slice: Slice { first: r.int(2)?, events: r.int(3)?, each: r.int(4)? },
+        n_cut: r.int(5)?,
+        max_attempt: r.int(6)?,
+    })
 }
 /// So many ranges of a file are cut now. A conflict when somebody else cut some.
 pub fn cut(batch: &mut Batch, f: &EventFile, to: i64) {
@@ -173,6 +192,12 @@ pub async fn count(store: &Store, files: &[i64]) -> Result<Vec<(i64, RangeState,
     let state = |r: &Row| code("state of an event range", r.text(1)?, RangeState::parse(r.text(1)?).ok());
     rows.iter().map(|r| Ok((r.int(0)?, state(r)?, JobId(r.int(2)?), r.int(3)?))).collect()
 }
+/// Ranges of a task that were cut, by state.
+pub async fn count_task(store: &Store, task: TaskId) -> Result<Vec<(RangeState, i64)>, Error> {
+    let rows = store.fetch(&COUNT_TASK, vec![("task", task.into())]).await?;
+    let state = |r: &Row| code("state of an event range", r.text(0)?, RangeState::parse(r.text(0)?).ok());
+    rows.iter().map(|r| Ok((state(r)?, r.int(1)?))).collect()
+}
 /// Gives ranges (at most 1,000) to a job. A conflict when one is not ready any more.
 pub fn hand(batch: &mut Batch, ids: &[i64], job: JobId, now_us: i64) {
     if !ids.is_empty() {
@@ -196,8 +221,50 @@ pub fn settle(batch: &mut Batch, before: &Range, after: &Range) {
     ];
     batch.guard(&SETTLE, binds, 1);
 }
+/// Takes what a job holds from it: others may try it, unless the attempts (`most`) are used up.
+pub fn free(batch: &mut Batch, job: JobId, most: i64, now_us: i64) {
+    batch.exec(&GIVE_UP, vec![("now", now_us.into()), ("job", job.into()), ("most", most.into())]);
+    batch.exec(&FREE, vec![("now", now_us.into()), ("job", job.into())]);
+}
+/// Moves all ranges of these files (at most 1,000) that are in a state to another.
+pub fn move_all(batch: &mut Batch, files: &[i64], from: RangeState, to: RangeState, now_us: i64) {
+    let binds = vec![("to", to.as_str().into()), ("now", now_us.into()), ("files", files.to_vec().into()), ("from", from.as_str().into())];
+    batch.exec(&MOVE, binds);
+}
+/// Files, each with its object store, that hold the output of done ranges of these files (at most 1,000); at most `n`.
+pub async fn outputs(store: &Store, files: &[i64], n: i64) -> Result<Vec<(String, Option<i64>)>, Error> {
+    let rows = store.fetch(&OUTPUTS, vec![("files", files.to_vec().into()), ("n", n.into())]).await?;
+    rows.iter().map(|r| Ok((r.text(0)?.to_owned(), r.opt_int(1)?))).collect()
+}
+/// How many ranges a job had last that are done.
+pub async fn done_by(store: &Store, job: JobId) -> Result<i64, Error> {
+    store.fetch(&DONE_BY, vec![("job", job.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
+}
+/// How many ranges a job has in its hands.
+pub async fn held_by(store: &Store, job: JobId) -> Result<i64, Error> {
+    store.fetch(&HELD_BY, vec![("job", job.into())]).await?.first().map_or(Ok(0), |r| r.int(0))
+}
+/// Notes that a job shares the files of the first of its set.
+pub fn add_job(batch: &mut Batch, job: JobId, task: TaskId, set: JobId) {
+    batch.insert(&JOB_ADD, vec![job.into(), task.into(), set.into()]);
+}
+/// The jobs that share a job's files, itself included, the first of them first; none when it shares nothing.
+pub async fn set_of(store: &Store, job: JobId) -> Result<Vec<JobId>, Error> {
+    store.fetch(&SET_OF, vec![("job", job.into())]).await?.iter().map(|r| Ok(JobId(r.int(0)?))).collect()
+}
+/// Forgets what was done of files of a data set that are to be tried again; they must not have been made ready yet.
+pub fn undo(batch: &mut Batch, task: TaskId, dataset: i64) {
+    batch.exec(&UNDO_RANGES, vec![("task", task.into()), ("dataset", dataset.into())]);
+    batch.exec(&UNDO_FILES, vec![("task", task.into()), ("dataset", dataset.into())]);
+}
+/// Gives ranges of such files that were given up `more` attempts; what was done of them stays.
+pub fn renew(batch: &mut Batch, task: TaskId, dataset: i64, more: i64, now_us: i64) {
+    batch.exec(&ATTEMPTS, vec![("more", more.into()), ("task", task.into()), ("dataset", dataset.into())]);
+    batch.exec(&RENEW, vec![("now", now_us.into()), ("task", task.into()), ("dataset", dataset.into())]);
+}
 /// Forgets the ranges of a task.
 pub fn forget(batch: &mut Batch, task: TaskId) {
+    batch.exec(&DROP_JOBS, vec![("task", task.into())]);
     batch.exec(&DROP_RANGES, vec![("task", task.into())]);
     batch.exec(&DROP_FILES, vec![("task", task.into())]);
 }

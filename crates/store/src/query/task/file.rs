@@ -119,6 +119,7 @@ pub(crate) use file_columns;
 statements! {
     insert ADD = "task_file.add" => task_file (id: Int, task_id: Int, dataset_id: Int, seq: Int, lfn: Text, scope: Text, guid: Text, fsize: Int, checksum: Text, n_events: Int, first_event: Int, last_event: Int, surl: Text, state: Text, attempt: Int, max_attempt: Int, failed: Int, job_id: Int, file_no: Int, max_failure: Int, ram_mb: Int, boundary: Int, lumiblock: Int, prev_job: Int, event_no: Int, n_wait: Int, blame: Int), "";
     [hot] read NEXT = "task_file.next", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND state = 'ready' AND seq > :after ORDER BY seq LIMIT :n");
+    [hot] read MANY = "task_file.many", concat!("SELECT ", file_columns!(), " FROM task_file WHERE id IN (:ids*) ORDER BY dataset_id, seq LIMIT 1000");
     [hot] read OF_JOBS = "task_file.of_jobs", concat!("SELECT ", file_columns!(), " FROM task_file WHERE job_id IN (:ids*) ORDER BY job_id, dataset_id, seq LIMIT 20000");
     [hot] read PAGE = "task_file.page", concat!("SELECT ", file_columns!(), " FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n");
     [hot] read NAMES = "task_file.names", "SELECT seq, id, lfn, state, first_event, last_event FROM task_file WHERE dataset_id = :dataset AND seq > :after ORDER BY seq LIMIT :n";
@@ -131,6 +132,7 @@ statements! {
     read MOST_ATTEMPTS = "task_file.most_attempts", "SELECT MAX(attempt) FROM task_file WHERE dataset_id = :dataset LIMIT 1";
     [hot] write SETTLE = "task_file.settle", "UPDATE task_file SET state = :state, attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
     [hot] write RELEASE = "task_file.release", "UPDATE task_file SET state = 'ready', attempt = :attempt, failed = :failed, max_attempt = :max, max_failure = :maxf, job_id = NULL, prev_job = :job WHERE id IN (:ids*) AND job_id = :job AND attempt = :was AND state = 'running'";
+    [hot] write HAND_OVER = "task_file.hand_over", "UPDATE task_file SET job_id = :to WHERE id IN (:ids*) AND job_id = :from AND state = 'running'";
     [hot] write RAISE = "task_file.raise", "UPDATE task_file SET ram_mb = :ram WHERE id IN (:ids*) AND ram_mb < :ram";
     [hot] read RAISED = "task_file.raised", "SELECT COUNT(*) FROM task_file WHERE dataset_id = :dataset AND ram_mb > 0 AND ram_mb > :ram LIMIT 1";
     [hot] write REVIVE = "task_file.revive", "UPDATE task_file SET state = 'ready', max_attempt = attempt + :more, max_failure = CASE WHEN max_failure IS NULL THEN NULL ELSE failed + :more END WHERE dataset_id = :dataset AND state IN ('failed', 'cancelled', 'skipped', 'notmerged')";
@@ -211,6 +213,10 @@ pub async fn ready(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Ve
     let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
     store.fetch(&NEXT, binds).await?.iter().map(read).collect()
 }
+/// Files by their rows (at most 1,000).
+pub async fn many(store: &Store, ids: &[i64]) -> Result<Vec<TaskFile>, Error> {
+    store.fetch(&MANY, vec![("ids", ids.to_vec().into())]).await?.iter().map(read).collect()
+}
 /// Files that these jobs (at most 1,000) are in charge of, by job; at most 20,000.
 pub async fn of_jobs(store: &Store, jobs: &[JobId]) -> Result<Vec<TaskFile>, Error> {
     let ids: Vec<i64> = jobs.iter().map(|j| j.0).collect();
@@ -220,6 +226,11 @@ pub async fn of_jobs(store: &Store, jobs: &[JobId]) -> Result<Vec<TaskFile>, Err
 pub async fn page(store: &Store, dataset: i64, after: i64, n: i64) -> Result<Vec<TaskFile>, Error> {
     let binds = vec![("dataset", dataset.into()), ("after", after.into()), ("n", n.min(crate::query::MAX_PAGE).into())];
     store.fetch(&PAGE, binds).await?.iter().map(read).collect()
+}
+/// Puts another job in charge of files (at most 1,000). A conflict when one is in other hands.
+pub fn hand_over(batch: &mut Batch, ids: &[i64], from: JobId, to: JobId) {
+    let binds = vec![("to", to.into()), ("ids", ids.to_vec().into()), ("from", from.into())];
+    batch.guard(&HAND_OVER, binds, ids.len() as u64);
 }
 /// Files of a data set by state.
 pub async fn count(store: &Store, dataset: i64) -> Result<Vec<(String, i64)>, Error> {
