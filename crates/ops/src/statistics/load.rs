@@ -1,13 +1,14 @@
 //! The load that decisions are taken on: counted by one loop of the engine, published as one snapshot, read by every process, which adds
 //! what it did itself since (docs/adr, "Dispatch": counts that are only stale break a share's target of 2%).
 
+mod ended;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use panda_core::{
     id::{LaneId, QueueId},
     job::state::JobState,
     policy::load::{Line, Load},
-    setting::broker::FAILURE_WINDOW_S,
     time::Micros,
 };
 use panda_store::{
@@ -26,8 +27,6 @@ const LOOK_EVERY_US: i64 = 1_000_000;
 const STALE_US: i64 = 30_000_000;
 /// How often a process that counts for itself does so.
 const OWN_EVERY_US: i64 = 10_000_000;
-/// Jobs that ended are counted anew when the last count is older than this: the window is hours long.
-const ENDED_EVERY_US: i64 = 60_000_000;
 /// Changes of this process that are older than this are in every snapshot that is used.
 const KEEP_S: i64 = STALE_US / 1_000_000 * 2;
 
@@ -202,7 +201,7 @@ pub async fn publish(ops: &Ops) -> Result<(), OpsError> {
 }
 
 /// The counts as JSON: `{"at", "lanes": [[queue, share, type, vo, label, state, n, cores]], "people": [[queue, person, state, n, cores]],
-/// "ended_at", "ended": [[queue, person, finished, failed]], "pilots": [[queue, at]], "starts": [[queue, at]]}`; a queue of 0 means none.
+/// "ended_at", "ended_anew", "ended_from", "ended": [[queue, person, finished, failed]], "pilots": [[queue, at]], "starts": [[queue, at]]}`; a queue of 0 means none.
 async fn document(ops: &Ops, now: i64, before: Option<&str>) -> Result<String, OpsError> {
     let counted = count::live(&ops.store).await?;
     if counted.len() >= count::MAX_LINES {
@@ -230,34 +229,14 @@ async fn document(ops: &Ops, now: i64, before: Option<&str>) -> Result<String, O
     let mut pilots = noted(snapshot::kind(&ops.store, super::SEEN).await?);
     pilots.extend(worker::latest_all(&ops.store).await?.into_iter().map(|(q, at)| (q.0, at)));
     let starts = noted(snapshot::kind(&ops.store, super::STARTED).await?);
-    let (ended_at, ended) = ended(ops, now, before).await?;
+    let [ended, ended_at, ended_anew, ended_from] = ended::since(ops, now, before).await?;
     let doc = json!({
         "at": now,
         "lanes": lanes.into_iter().map(|((q, [s, t, vo, label], state), (n, c))| json!([q, s, t, vo, label, state.as_str(), n, c])).collect::<Vec<_>>(),
         "people": people.into_iter().map(|((q, p, state), (n, c))| json!([q, p, state.as_str(), n, c])).collect::<Vec<_>>(),
-        "ended_at": ended_at, "ended": ended, "pilots": pairs(pilots), "starts": pairs(starts),
+        "ended_at": ended_at, "ended_anew": ended_anew, "ended_from": ended_from, "ended": ended, "pilots": pairs(pilots), "starts": pairs(starts),
     });
     Ok(doc.to_string())
-}
-
-/// Jobs that ended in the window, from the last count when that is young enough.
-async fn ended(ops: &Ops, now: i64, before: Option<&str>) -> Result<(i64, Value), OpsError> {
-    if let Some(mut old) = before.and_then(|b| serde_json::from_str::<Value>(b).ok())
-        && let Some(at) = old["ended_at"].as_i64().filter(|at| (0..ENDED_EVERY_US).contains(&(now - at)))
-    {
-        return Ok((at, old["ended"].take()));
-    }
-    let window = ops.settings().await?.int(&FAILURE_WINDOW_S, "*", "*").saturating_mul(1_000_000);
-    let mut lines: BTreeMap<(i64, i64), (i64, i64)> = BTreeMap::new();
-    let mut queues: Vec<QueueId> = ops.queues().await?.by_id.keys().copied().collect();
-    queues.sort_unstable();
-    for chunk in queues.chunks(panda_store::MAX_IN_LIST) {
-        for (queue, person, state, n) in count::ended(&ops.store, chunk, now - window).await? {
-            let at = lines.entry((queue.0, person)).or_default();
-            if state == JobState::Finished { at.0 += n } else { at.1 += n }
-        }
-    }
-    Ok((now, lines.into_iter().map(|((q, p), (good, bad))| json!([q, p, good, bad])).collect()))
 }
 
 fn read(doc: &str) -> Result<Load, OpsError> {
@@ -367,6 +346,19 @@ mod tests {
         assert_eq!((at.pilot_seen, at.last_start), (Some(w.ops.now()), Some(w.ops.now())));
         let (a, b) = (w.ops.person(&alice()).await.unwrap().id, w.ops.person(&bob()).await.unwrap().id);
         assert_eq!((at.ended[&a].failed, at.ended[&b].finished), (1, 1));
+        w.pass(3_600);
+        w.job(&alice(), None, q, JobState::Failed).await;
+        publish(&w.ops).await.unwrap();
+        let seen = load(&w.ops).await.unwrap();
+        assert_eq!((seen.queue(q).ended[&a].failed, seen.queue(q).ended[&b].finished), (2, 1), "what came is added");
+        // The window of six hours moves on in steps shorter than what is counted anew.
+        for _ in 0..3 {
+            w.pass(2 * 3_600 - 1_000);
+            publish(&w.ops).await.unwrap();
+        }
+        let seen = load(&w.ops).await.unwrap();
+        assert_eq!(seen.queue(q).ended.len(), 1, "bob's has left the window");
+        assert_eq!(seen.queue(q).ended[&a].failed, 1, "of alice's the older has");
         w.pass(7 * 3_600);
         publish(&w.ops).await.unwrap();
         assert!(load(&w.ops).await.unwrap().queue(q).ended.is_empty(), "out of the window");

@@ -12,15 +12,21 @@ use super::Session;
 use crate::error::Error;
 
 /// Units of one transaction: enough that hot pages are written once for many of them.
-const UNITS: u32 = 2_000;
+const UNITS: usize = 2_000;
 
 /// Statements whose time is told.
 const SHOWN: usize = 40;
 
+/// A unit that took effect, to be done again.
+type Done = Box<dyn Fn(&Session) -> Result<(), Error> + Send>;
+
 struct State {
     session: Session,
-    /// Units of the open transaction; 0 = there is none.
-    units: u32,
+    /// What the open transaction holds; empty = there is none. A unit has no savepoint of its own, which would copy each page that it touches: one that
+    /// fails takes the transaction with it, and those before it are done again. They find what they found before, so they do the same.
+    done: Vec<Done>,
+    /// Units that failed.
+    undone: u64,
     _lock: File,
 }
 
@@ -29,32 +35,30 @@ pub(super) struct Alone(Mutex<Option<State>>);
 
 impl Alone {
     pub(super) fn new(session: Session, lock: File) -> Self {
-        Self(Mutex::new(Some(State { session, units: 0, _lock: lock })))
+        Self(Mutex::new(Some(State { session, done: Vec::new(), undone: 0, _lock: lock })))
     }
 
     /// Runs a unit; an error or a panic undoes it.
-    pub(super) fn write<T>(&self, unit: impl FnOnce(&Session) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn write<T>(&self, unit: impl Fn(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let mut held = self.0.lock();
         let state = held.as_mut().ok_or(Error::Closed)?;
         let s = &state.session;
-        if state.units == 0 {
+        if state.done.is_empty() {
             s.control("BEGIN IMMEDIATE")?;
         }
-        state.units += 1;
-        s.control("SAVEPOINT unit")?;
         let outcome = catch_unwind(AssertUnwindSafe(|| unit(s)));
         let outcome = outcome.unwrap_or_else(|_| Err(Error::backend("unit of work", "it panicked and was undone")));
         if s.conn.is_autocommit() {
-            state.units = 0;
+            state.done.clear();
             return Err(Error::backend("unit of work", "the database rolled back the whole transaction (disk full or I/O error)"));
         }
         if outcome.is_err() {
-            s.control("ROLLBACK TO unit")?;
+            state.undo()?;
+            return outcome;
         }
-        s.control("RELEASE unit")?;
-        if state.units >= UNITS {
-            state.units = 0;
-            s.control("COMMIT")?;
+        state.done.push(Box::new(move |s| unit(s).map(drop)));
+        if state.done.len() >= UNITS {
+            state.commit()?;
         }
         outcome
     }
@@ -66,14 +70,35 @@ impl Alone {
 
     /// Writes what is open and closes.
     pub(super) fn close(&self) {
-        let Some(state) = self.0.lock().take() else { return };
+        let Some(mut state) = self.0.lock().take() else { return };
         for (name, runs, took) in state.session.spent().iter().take(SHOWN) {
             tracing::debug!("{name}: {runs} runs, {:.3} s, {} µs each", took.as_secs_f64(), took.as_micros() / u128::from(*runs));
         }
-        if state.units > 0
-            && let Err(e) = state.session.control("COMMIT")
-        {
+        tracing::debug!("{} units of work were undone", state.undone);
+        if let Err(e) = state.commit() {
             tracing::error!("closing: {e}");
         }
+    }
+}
+
+impl State {
+    fn commit(&mut self) -> Result<(), Error> {
+        if self.done.is_empty() {
+            return Ok(());
+        }
+        self.done.clear();
+        self.session.control("COMMIT")
+    }
+
+    /// Takes the transaction back and does again what it held.
+    fn undo(&mut self) -> Result<(), Error> {
+        self.undone += 1;
+        let s = &self.session;
+        s.control("ROLLBACK")?;
+        if self.done.is_empty() {
+            return Ok(());
+        }
+        s.control("BEGIN IMMEDIATE")?;
+        self.done.iter().try_for_each(|unit| unit(s))
     }
 }
