@@ -108,11 +108,12 @@ impl Session {
         Ok(Self::new(conn, texts))
     }
 
-    /// The only connection of a simulation: quick, and without any safety from crashes.
+    /// The only connection of a simulation: quick, and without any safety from crashes. The journal is a file that stays, which nobody syncs: one in
+    /// memory is thousands of small allocations for each transaction.
     pub(super) fn scratch(url: &str, path: &Path, texts: Arc<Texts>) -> Result<Self, OpenError> {
         let session = Self::writer(url, path, texts)?;
         let pragmas = format!(
-            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -{SCRATCH_CACHE_KB};"
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = PERSIST; PRAGMA synchronous = OFF; PRAGMA cache_size = -{SCRATCH_CACHE_KB};"
         );
         session.conn.execute_batch(&pragmas).map_err(|e| open_failure(url, path, &e))?;
         let spent = tracing::enabled!(tracing::Level::DEBUG).then(RefCell::default);
