@@ -53,7 +53,7 @@ const SLOW: &[JobState] = &[JobState::Activated, JobState::Throttled, JobState::
 /// How often, seconds; a tenth of the shortest of those limits.
 const SLOW_EVERY_S: i64 = 600;
 /// How long it is believed from when on a job of a state can be overdue, seconds: limits that count from the making of a job may be met so much later.
-const WALK_EVERY_S: i64 = 3_600;
+const WALK_EVERY_S: i64 = 1_800;
 /// Remembers when that was.
 const SLOW_NAME: &str = "watch:slow";
 /// The engine's name in texts.
