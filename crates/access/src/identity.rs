@@ -1,7 +1,9 @@
 //! Owns: the door through which every identity comes, and its refusals. Must not know: any one provider.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::jws::Jws;
 use crate::principal::Principal;
 
 /// Longest `Authorization` header that is decoded; tokens of real issuers stay under 4 kB, and hashing must stay cheap.
@@ -26,6 +28,12 @@ pub trait Identity: Send + Sync {
     /// An [`AccessError`] when an identity was claimed and does not hold. The server answers it with HTTP 403 and the text
     /// `ERROR : Token authentication failed. <error>`.
     fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError>;
+
+    /// Tries to learn what [`AccessError::UnknownKey`] or [`AccessError::NoKeys`] says is missing, within seconds. True when there is something new, so
+    /// that asking again may succeed.
+    fn learn<'a>(&'a self, _issuer: &'a str) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// Why a claimed identity does not hold. The texts follow upstream's where it has one.
@@ -40,6 +48,12 @@ pub enum AccessError {
     /// The VO is not configured here.
     #[error("Unknown vo : {0}")]
     UnknownVo(String),
+    /// The issuer has no such key as far as it is known here: it may be a new one.
+    #[error("Invalid token. it is signed with a key that its issuer {0} does not list")]
+    UnknownKey(String),
+    /// The keys of the issuer were never learned.
+    #[error("Invalid token. the keys of its issuer {0} are not known here, it did not answer; try again later")]
+    NoKeys(String),
     /// `Authorization` is not `Bearer <token>`.
     #[error("unsupported authorization scheme; send `Authorization: Bearer <token>`")]
     UnsupportedScheme,
@@ -66,6 +80,13 @@ pub fn bearer(authorization: Option<&str>) -> Result<Option<&str>, AccessError> 
         return Err(AccessError::InvalidToken("the authorization header has more than two words"));
     }
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token)) } else { Err(AccessError::UnsupportedScheme) }
+}
+
+/// The issuer that a request's token names, unverified: only to find out who is to verify it.
+#[must_use]
+pub fn issuer_of(request: &RequestIdentity<'_>) -> Option<String> {
+    let token = bearer(request.authorization).ok().flatten()?;
+    Jws::parse(token).ok()?.issuer()
 }
 
 /// Knows nobody: every request is anonymous, and a token is refused. What a listener without provider uses.

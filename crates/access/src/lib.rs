@@ -10,13 +10,16 @@
 //! To add an identity provider: implement [`Identity`] in a file of its own beside `dev/`; nothing else changes, since
 //! everything behind the door sees only [`Principal`].
 
+mod cache;
 pub mod dev;
 mod identity;
+mod jws;
+pub mod oidc;
 mod origin;
 mod principal;
 pub mod table;
 
-pub use identity::{AccessError, Identity, MAX_AUTHORIZATION_BYTES, Nobody, RequestIdentity, bearer};
+pub use identity::{AccessError, Identity, MAX_AUTHORIZATION_BYTES, Nobody, RequestIdentity, bearer, issuer_of};
 pub use origin::{MAX_ORIGIN_BYTES, Origin};
 pub use principal::{Principal, Role, clean_name};
 pub use table::{Denied, Owner, Right};

@@ -57,11 +57,12 @@ pub enum Right {
     Credentials,
     DatasetAdd,
     QueueChange,
+    VoChange,
 }
 
 impl Right {
     /// Every right, for pages and tests that walk the table.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::ReadOpen,
         Self::Read,
         Self::TaskSubmit,
@@ -92,6 +93,7 @@ impl Right {
         Self::Credentials,
         Self::DatasetAdd,
         Self::QueueChange,
+        Self::VoChange,
     ];
 
     /// The table.
@@ -128,7 +130,8 @@ impl Right {
             // get_proxy, get_key_pair, get_access_token: upstream keeps a flag per user; the roles replace it
             Self::Credentials => Demand::PilotOrProduction,
             Self::DatasetAdd => Demand::Identity,
-            Self::QueueChange => Demand::Production,
+            // queues, storage, shares, settings, rules; VOs and whom they trust
+            Self::QueueChange | Self::VoChange => Demand::Production,
         }
     }
 }

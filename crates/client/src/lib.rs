@@ -9,6 +9,7 @@ mod base;
 mod client;
 mod envelope;
 mod error;
+pub mod idp;
 mod retry;
 mod tls;
 mod transfer;

@@ -32,6 +32,7 @@ pub mod storage;
 pub mod task;
 #[cfg(test)]
 mod testing;
+pub mod vo;
 pub mod why;
 
 use std::{path::PathBuf, sync::Arc};
@@ -100,6 +101,8 @@ pub struct Ops {
     pub shares: share::Shares,
     /// Resource types.
     pub resource_types: resource::Table,
+    /// VOs that were added at run time.
+    pub vo_cache: vo::Cache,
     /// How outputs on storages are looked at.
     pub disk: Arc<dyn storage::Look>,
     /// What experiments bring in place of the neutral built-ins, by name; settings `plugin.…` choose.
@@ -132,6 +135,7 @@ impl Ops {
             rules: rule::Cache::default(),
             shares: share::Shares::default(),
             resource_types: resource::Table::default(),
+            vo_cache: vo::Cache::default(),
             disk: Arc::new(storage::Disk),
             plugins: panda_plugin::Registry::default(),
             process: uuid::Uuid::new_v4().simple().to_string(),

@@ -47,15 +47,22 @@ impl Session {
         let config = &context.config;
         let base = BaseUrl::parse(&server_address(config))?;
         let vo = vo.map_or_else(|| config.default_vo(), str::to_owned);
+        let mut origin = vo.clone();
         let token = match std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty()) {
-            Some(token) => Some(token.trim().to_owned()),
+            Some(token) => {
+                // A role of one's own token is asked for; a token that is made here has it.
+                if let Some(role) = &role {
+                    origin = format!("{vo}:{role}");
+                }
+                Some(token.trim().to_owned())
+            }
             None if base.is_loopback() => local_token(config, role, &vo)?,
             None => None,
         };
         let nickname = token.as_deref().and_then(nickname);
         // A server that is not there should be said at once, not after a minute of tries.
         let retry = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
-        let mut builder = Client::builder(base.root()).retry(retry).origin(&vo);
+        let mut builder = Client::builder(base.root()).retry(retry).origin(&origin);
         if let Some(token) = &token {
             builder = builder.token(token.clone());
         }

@@ -17,7 +17,7 @@ use axum::body::Body;
 use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
-use panda_access::{Principal, RequestIdentity, table};
+use panda_access::{AccessError, Principal, RequestIdentity, table};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ async fn answer_method(state: Arc<ServerState>, peer: SocketAddr, request: Reque
 /// Everything that comes before the handler.
 async fn call(state: Arc<ServerState>, peer: SocketAddr, request: Request<Body>, method: &'static Method) -> Result<(Ctx, Args), Refusal> {
     let (parts, body) = request.into_parts();
-    let principal = authenticate(&state, peer, &parts.headers)?;
+    let principal = authenticate(&state, peer, &parts.headers).await?;
     let ctx = Ctx { principal, state, headers: parts.headers, verb: parts.method, peer };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let is_get = ctx.verb == http::Method::GET || ctx.verb == http::Method::HEAD;
@@ -162,8 +162,8 @@ fn admit(method: &Method, ctx: &Ctx) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::new(format!("expecting {}, received {}", method.verb.name(), ctx.verb))) }
 }
 
-/// Who asks; a failed claim and a ban are 403.
-fn authenticate(state: &ServerState, peer: SocketAddr, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
+/// Who asks; a failed claim and a ban are 403. A key that is not known yet is asked for once.
+async fn authenticate(state: &ServerState, peer: SocketAddr, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
     let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("\u{fffd}"));
     let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
     let request = RequestIdentity {
@@ -172,8 +172,13 @@ fn authenticate(state: &ServerState, peer: SocketAddr, headers: &HeaderMap) -> R
         // What a proxy passes on comes from elsewhere, wherever the proxy runs.
         peer_is_loopback: peer.ip().to_canonical().is_loopback() && !is_forwarded,
     };
-    let principal =
-        state.identity.authenticate(&request).map_err(|why| Rejection::forbidden(format!("Token authentication failed. {why}")))?;
+    let mut outcome = state.identity.authenticate(&request);
+    if let Err(AccessError::UnknownKey(issuer) | AccessError::NoKeys(issuer)) = &outcome
+        && state.identity.learn(issuer).await
+    {
+        outcome = state.identity.authenticate(&request);
+    }
+    let principal = outcome.map_err(|why| Rejection::forbidden(format!("Token authentication failed. {why}")))?;
     match principal {
         Some(who) if state.bans.is_banned(&who) => Err(Rejection::forbidden(format!("{} is banned", who.name))),
         principal => Ok(principal),
@@ -194,7 +199,7 @@ async fn call_legacy(
     old: &'static legacy::Old,
 ) -> Result<Answer, Rejection> {
     let (parts, body) = request.into_parts();
-    let principal = authenticate(&state, peer, &parts.headers)?;
+    let principal = authenticate(&state, peer, &parts.headers).await?;
     let ctx = Ctx { principal, state, headers: parts.headers, verb: parts.method, peer };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let given = match ctx.verb {

@@ -42,4 +42,8 @@ pub mod storage_unlink;
 pub mod task_output;
 pub mod task_outputs;
 pub mod task_why;
+pub mod vo_list;
+pub mod vo_remove;
+pub mod vo_set;
+pub mod vo_show;
 pub mod whoami;

@@ -27,6 +27,8 @@ pub enum Topic {
     Effects,
     /// A queue that was held or drained is free again.
     Holds,
+    /// A VO was added, changed or taken out.
+    Vos,
 }
 
 impl Topic {
@@ -43,6 +45,7 @@ impl Topic {
             Self::Ready(q) => format!("ready:{}", q.0),
             Self::Effects => "effects".into(),
             Self::Holds => "holds".into(),
+            Self::Vos => "vos".into(),
         }
     }
     /// Reads [`Self::encode`]'s text; None for a text of a newer program.
@@ -57,6 +60,7 @@ impl Topic {
             "ended" => Self::Ended,
             "effects" => Self::Effects,
             "holds" => Self::Holds,
+            "vos" => Self::Vos,
             _ => Self::Ready(QueueId(text.strip_prefix("ready:")?.parse().ok()?)),
         })
     }

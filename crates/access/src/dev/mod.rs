@@ -4,7 +4,6 @@
 //! discovery, the client's auth configuration). Must not know: listeners, HTTP, the store. It is an [`Identity`] only for a
 //! loopback listener ([`Issuer::for_listener`]): whoever can read its key file is everybody.
 
-mod cache;
 mod claims;
 mod documents;
 mod jws;
@@ -15,10 +14,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cache::{self, Verified};
 use crate::identity::{AccessError, Identity, RequestIdentity, bearer};
 use crate::origin::{MAX_ORIGIN_BYTES, Origin};
 use crate::principal::{Principal, Role, clean_name};
-use cache::Verified;
 use claims::Claims;
 use key::Key;
 

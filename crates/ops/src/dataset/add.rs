@@ -55,7 +55,7 @@ pub struct Added {
 pub async fn add(ops: &Ops, who: &Principal, name: &str, source: Source, queue: Option<&str>) -> Result<Added, OpsError> {
     table::allowed(Right::DatasetAdd, Some(who), None)?;
     let name = Name::parse(name)?;
-    let vo = super::vo_of(ops, who)?;
+    let vo = super::vo_of(ops, who).await?;
     let person = ops.person(who).await?.id;
     let entries = entries(ops, who, source).await?;
     if entries.is_empty() {

@@ -47,11 +47,15 @@ impl Name {
 }
 
 /// The VO whose catalogue the caller works with: its own, else the only configured one.
-pub fn vo_of(ops: &Ops, who: &Principal) -> Result<String, OpsError> {
-    match (&who.vo, ops.options.vos.as_slice()) {
-        (Some(vo), _) => Ok(vo.clone()),
-        (None, [only]) => Ok(only.clone()),
-        (None, _) => Err(OpsError::refused("your identity names no VO; send one in `Origin` or use a token that has one")),
+pub async fn vo_of(ops: &Ops, who: &Principal) -> Result<String, OpsError> {
+    if let Some(vo) = &who.vo {
+        return Ok(vo.clone());
+    }
+    let vos = ops.vos().await?;
+    let mut names = vos.names();
+    match (names.next(), names.next()) {
+        (Some(only), None) => Ok(only.to_owned()),
+        _ => Err(OpsError::refused("your identity names no VO; send one in `Origin` or use a token that has one")),
     }
 }
 

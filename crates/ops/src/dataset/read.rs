@@ -16,7 +16,7 @@ const MAX_SCANNED: usize = 50_000;
 /// `pattern` may hold `*`. `next` is null on the last page.
 pub async fn list(ops: &Ops, who: &Principal, pattern: Option<&str>, after: &str, limit: usize) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    let vo = vo_of(ops, who)?;
+    let vo = vo_of(ops, who).await?;
     let limit = limit.clamp(1, MAX_LINES);
     let fits = |name: &str| pattern.filter(|p| !p.is_empty()).is_none_or(|p| wildcard(p, name));
     let (mut found, mut scanned, mut next) = (Vec::new(), 0, after.to_owned());
@@ -46,7 +46,7 @@ pub async fn list(ops: &Ops, who: &Principal, pattern: Option<&str>, after: &str
 /// [`list`]'s line, with `"files": [{"lfn", "scope", "guid", "size", "checksum", "events", "surl", "rse"}]` by name above `after`, and `next`.
 pub async fn show(ops: &Ops, who: &Principal, name: &str, after: &str, limit: usize) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
-    let (vo, name) = (vo_of(ops, who)?, Name::parse(name)?);
+    let (vo, name) = (vo_of(ops, who).await?, Name::parse(name)?);
     let missing = || OpsError::NotFound(format!("data set {} of VO {vo} not found; `panda dataset list` shows what there is", name.name));
     let row = dataset::by_name(&ops.store, &vo, &name.name).await?.ok_or_else(missing)?;
     let limit = limit.clamp(1, MAX_LINES);

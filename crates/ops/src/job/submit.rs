@@ -93,7 +93,7 @@ pub async fn submit_specs(ops: &Ops, who: &Principal, specs: &[JobSpec]) -> Resu
     let person = ops.person(who).await?;
     let mut sub = Submission {
         ops,
-        vo: vo(ops, who, &specs[0])?,
+        vo: vo(ops, who, &specs[0]).await?,
         broker: Broker::new(ops).await?,
         catalogue: Catalogue::new(ops, person.id),
         owner: person,
@@ -117,16 +117,16 @@ fn at(index: usize, e: OpsError) -> OpsError {
 }
 
 /// The caller's VO; without one the configured one that the first job names.
-fn vo(ops: &Ops, who: &Principal, spec: &JobSpec) -> Result<String, OpsError> {
+async fn vo(ops: &Ops, who: &Principal, spec: &JobSpec) -> Result<String, OpsError> {
     if let Some(vo) = &who.vo {
         return Ok(vo.clone());
     }
     let asked = string(&spec.attributes, "VO").to_lowercase();
-    let known = ops.options.vos.contains(&asked);
-    let choices = || ops.options.vos.join(", ");
-    known
-        .then_some(asked)
-        .ok_or_else(|| OpsError::refused(format!("your identity names no VO and VO of the job is none of: {}", choices())))
+    let vos = ops.vos().await?;
+    if vos.contains(&asked) {
+        return Ok(asked);
+    }
+    Err(OpsError::refused(format!("your identity names no VO and VO of the job is none of: {}", vos.list())))
 }
 
 struct Submission<'a> {

@@ -23,7 +23,7 @@ use super::{
     plan::{Adjust, Plan},
     rank,
 };
-use crate::{MAX_CONFLICTS, Ops, OpsError, broker, retention, share};
+use crate::{MAX_CONFLICTS, Ops, OpsError, broker, retention, share, vo::Vos};
 
 /// Upstream's result codes (`spec/client.md` section 4.3).
 pub mod code {
@@ -59,7 +59,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     table::allowed(Right::TaskSubmit, Some(who), None)?;
     let faulty = |what: String| OpsError::coded(code::FAULTY, format!("failed to register task: {what}"));
     let mut typed = TaskParameters::from_value(params.clone()).map_err(|e| faulty(e.to_string()))?;
-    let (vo, note) = choose_vo(ops, who, typed.vo.as_deref())?;
+    let (vo, note) = choose_vo(&*ops.vos().await?, who, typed.vo.as_deref())?;
     if let Value::Object(map) = &mut params {
         map.insert("vo".into(), vo.clone().into());
     }
@@ -157,20 +157,17 @@ fn finish(ops: &Ops, mut submitted: Submitted, note: &str) -> Submitted {
 }
 
 /// The VO of the task, and what the answer says about it: the one asked for when it is configured (or the caller's), else the caller's.
-fn choose_vo(ops: &Ops, who: &Principal, asked: Option<&str>) -> Result<(String, String), OpsError> {
+fn choose_vo(vos: &Vos, who: &Principal, asked: Option<&str>) -> Result<(String, String), OpsError> {
     let asked = asked.map(str::to_lowercase).filter(|v| !v.is_empty());
     let own = who.vo.as_deref();
-    let known = |vo: &str| own == Some(vo) || ops.options.vos.iter().any(|v| v == vo);
+    let known = |vo: &str| own == Some(vo) || vos.contains(vo);
     match (asked, own) {
         (Some(vo), _) if known(&vo) => Ok((vo, String::new())),
         (Some(vo), Some(own)) => Ok((own.to_owned(), format!(" (VO `{vo}` is not configured here, the task is of your VO `{own}`)"))),
         (None, Some(own)) => Ok((own.to_owned(), String::new())),
         (Some(vo), None) => Err(OpsError::coded(
             code::FAULTY,
-            format!(
-                "failed to register task: VO `{vo}` is not configured here and your identity names none; configured: {}",
-                ops.options.vos.join(", ")
-            ),
+            format!("failed to register task: VO `{vo}` is not configured here and your identity names none; configured: {}", vos.list()),
         )),
         (None, None) => {
             Err(OpsError::coded(code::FAULTY, "failed to register task: parameter `vo` is missing and your identity names none"))

@@ -10,6 +10,7 @@ mod share;
 mod sim;
 mod storage;
 mod submit;
+mod vo;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ pub use share::ShareVerb;
 pub use sim::SimArgs;
 pub use storage::StorageVerb;
 pub use submit::{SubmitArgs, WaitArgs};
+pub use vo::{VoOptions, VoVerb};
 
 use crate::context::Context;
 use crate::failure::{Failure, exit};
@@ -86,6 +88,9 @@ enum Verb {
     /// Add, show and change storage endpoints and the ways between them
     #[command(subcommand)]
     Storage(StorageVerb),
+    /// Add, show, check and change VOs and the identity provider of each
+    #[command(subcommand)]
+    Vo(Box<VoVerb>),
     /// Stop handing out jobs; running ones go on
     Drain(DrainArgs),
     /// Hand out jobs again
@@ -187,6 +192,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Setting(args) => call(verb::setting::run(&context, &args)),
         Verb::Share(args) => call(verb::share::run(&context, &args)),
         Verb::Storage(args) => call(verb::storage::run(&context, &args)),
+        Verb::Vo(args) => call(verb::vo::run(&context, &args)),
         Verb::RetryRule(args) => call(verb::retry_rule::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),

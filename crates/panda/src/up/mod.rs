@@ -2,6 +2,7 @@
 //!
 //! Owns the order of starting and ending. What ends first is what depends on the rest: worker, loops, API, database. Must not know any verb.
 
+mod idp;
 mod listen;
 mod pages;
 pub(crate) mod plugin;
@@ -23,6 +24,7 @@ use panda_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::idp::Providers;
 use crate::builder::Builder;
 use crate::config::Config;
 use crate::failure::{Failure, io};
@@ -52,23 +54,40 @@ pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
     let listener = listen::bind(config.server.listen, builder.free_port).await?;
     let address = listener.local_addr().map_err(|error| Failure::new(format!("the listener has no address: {error}")))?;
     let issuer = session::issuer(&config)?;
-    let identity = match builder.identity.take() {
-        Some(identity) => identity,
-        None => Arc::new(issuer.for_listener(address).map_err(|error| Failure::usage(error.to_string()))?) as Arc<dyn Identity>,
-    };
     let ops = open_ops(&builder, address).await?;
+    let providers = Arc::new(providers(&builder, &ops, &issuer, address).await?);
+    let identity = builder.identity.take().unwrap_or_else(|| providers.clone());
     if roles.server || roles.worker {
         queue::ensure(&ops, &config).await?;
     }
     let engine = roles.engine.then(|| Arc::new(Engine::start(ops.clone(), engine_options(&config))));
     let pages = pages::state(&ops, engine.as_ref());
-    let routes = routes(&mut builder, &ops, identity, &issuer, address, pages)?;
+    let routes = routes(&mut builder, &ops, identity, providers.clone(), address, pages)?;
     let (stop, stopped) = watch::channel(false);
+    if roles.server {
+        tokio::spawn(providers.follow(stopped.clone()));
+    }
     let server = tokio::spawn(serve::serve(listener, routes, stopped));
     let url = format!("http://{address}");
     let worker = if roles.worker { Some(worker::start(&config, &url, issuer)?) } else { None };
     listen::announce(&config, &url)?;
     Ok(Running { url, address, ops, config, engine, worker, server, stop })
+}
+
+/// Who callers are. A listener that others reach needs an identity provider, unless the program brings its own.
+async fn providers(builder: &Builder, ops: &Arc<Ops>, issuer: &Arc<Issuer>, address: SocketAddr) -> Result<Providers, Failure> {
+    let (dev, refusal) = match issuer.for_listener(address) {
+        Ok(dev) => (Some(dev), None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let failed = |e: panda_ops::OpsError| Failure::from(anyhow::Error::new(e));
+    let providers = Providers::new(ops.clone(), issuer.clone(), dev).await.map_err(failed)?;
+    match refusal {
+        Some(refusal) if builder.identity.is_none() && providers.is_empty() => {
+            Err(Failure::usage(refusal.to_string()).hint("`panda vo add NAME --idp URL --client-id ID` while it listens on 127.0.0.1"))
+        }
+        _ => Ok(providers),
+    }
 }
 
 /// The database and what works on it.
@@ -95,7 +114,7 @@ fn routes(
     builder: &mut Builder,
     ops: &Arc<Ops>,
     identity: Arc<dyn Identity>,
-    issuer: &Arc<Issuer>,
+    auth: Arc<Providers>,
     address: SocketAddr,
     pages: panda_monitor::MonitorState,
 ) -> Result<Router, Failure> {
@@ -106,7 +125,7 @@ fn routes(
         identity,
         bans: panda_server::bans::of(ops),
         files: file_server::store(ops),
-        auth: issuer.clone(),
+        auth,
         observer: Arc::new(ctx::NoObserver),
         options: ctx::Options {
             listen: address,

@@ -34,5 +34,6 @@ pub mod tasks;
 pub mod token;
 pub mod up;
 pub mod view;
+pub mod vo;
 pub mod whoami;
 pub mod why;

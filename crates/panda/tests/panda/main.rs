@@ -10,3 +10,4 @@ mod payloads;
 mod plugins;
 mod program;
 mod up;
+mod vo;

@@ -249,4 +249,14 @@ pub(super) const ROWS: &[Method] = &[
     Method::post("storage", "unlink", Right::QueueChange, &[FROM, TO], handler!(own::storage_unlink::handle))
         .own()
         .about("Nothing", "Takes a way between two storage endpoints out."),
+    Method::get("vo", "list", Right::Read, &[], handler!(own::vo_list::handle))
+        .own()
+        .about("Vos", "The VOs that are served here, with the identity provider of each."),
+    Method::get("vo", "show", Right::Read, &[NAME], handler!(own::vo_show::handle)).own().about("Vo", "One VO."),
+    Method::post("vo", "set", Right::VoChange, &[NAME, optional("values", Kind::Dict)], handler!(own::vo_set::handle))
+        .own()
+        .about("Vo", "Adds a VO, or changes its identity provider; null forgets."),
+    Method::post("vo", "remove", Right::VoChange, &[NAME], handler!(own::vo_remove::handle))
+        .own()
+        .about("Nothing", "Takes out a VO that was added at run time."),
 ];

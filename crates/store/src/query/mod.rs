@@ -23,6 +23,7 @@ pub mod setting;
 pub mod share;
 pub mod snapshot;
 pub mod task;
+pub mod vo;
 pub mod worker;
 
 /// Most rows a page of any list may hold.
@@ -69,6 +70,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         task::moved::ALL,
         task::page::ALL,
         task::transition::ALL,
+        vo::ALL,
         worker::ALL,
     ]
     .into_iter()

@@ -15,6 +15,8 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE person (id ID NOT NULL PRIMARY KEY, issuer NAME(200) NOT NULL, subject NAME(200) NOT NULL, name NAME(200) NOT NULL, nickname NAME(100), email NAME(200), state NAME(12) NOT NULL, created_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX person_key ON person (issuer, subject)",
     "CREATE INDEX person_name ON person (name)",
+    // Experiments that are served beside the configured ones. doc: what is known of them (JSON), their identity provider among it.
+    "CREATE TABLE vo (name NAME(40) NOT NULL PRIMARY KEY, doc DOC NOT NULL, created_us MICROS NOT NULL, modified_us MICROS NOT NULL) {table}",
     "CREATE TABLE secret (person_id ID NOT NULL, name NAME(200) NOT NULL, content DOC NOT NULL, PRIMARY KEY (person_id, name)) {table}",
     // doc: what is known of it besides (JSON): whether it may be read and written, free space, tape, nucleus.
     "CREATE TABLE rse (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, root NAME(700) NOT NULL, state NAME(12) NOT NULL, doc DOC) {table}",

@@ -12,9 +12,9 @@ use crate::principal::Principal;
 const GENERATION: usize = 4096;
 
 /// SHA-256 of token and `Origin`.
-pub(super) type Digest = [u8; 32];
+pub(crate) type Digest = [u8; 32];
 
-pub(super) fn digest(token: &str, origin: &str) -> Digest {
+pub(crate) fn digest(token: &str, origin: &str) -> Digest {
     let mut context = Context::new(&SHA256);
     context.update(token.as_bytes());
     // no token holds this byte, so (token, origin) cannot be cut in two ways
@@ -40,18 +40,18 @@ struct Generations {
 /// holds without bookkeeping on the hot path, which is one look-up under a shared lock. What is used again after a change of
 /// generation is verified again: a signature check every few thousand other callers.
 #[derive(Default)]
-pub(super) struct Verified(RwLock<Generations>);
+pub(crate) struct Verified(RwLock<Generations>);
 
 impl Verified {
     /// The principal of a token verified before and not yet expired at `now` (microseconds).
-    pub(super) fn get(&self, digest: &Digest, now: i64) -> Option<Arc<Principal>> {
+    pub(crate) fn get(&self, digest: &Digest, now: i64) -> Option<Arc<Principal>> {
         let generations = self.0.read();
         let entry = generations.young.get(digest).or_else(|| generations.old.get(digest))?;
         (now < entry.until).then(|| Arc::clone(&entry.principal))
     }
 
     /// Remembers a verified token until `until` (microseconds).
-    pub(super) fn put(&self, digest: Digest, until: i64, principal: Arc<Principal>) {
+    pub(crate) fn put(&self, digest: Digest, until: i64, principal: Arc<Principal>) {
         let mut generations = self.0.write();
         if generations.young.len() >= GENERATION {
             generations.old = std::mem::take(&mut generations.young);
@@ -60,7 +60,7 @@ impl Verified {
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let generations = self.0.read();
         generations.young.len() + generations.old.len()
     }
