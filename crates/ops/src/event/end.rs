@@ -35,10 +35,13 @@ use crate::{
     task::plan::{Events, Mode, Plan},
 };
 
+/// Files whose ranges are counted together: by state and job, an answer has room for two hundred lines a file.
+const COUNTED_TOGETHER: usize = 100;
+
 /// How the ranges of these files stand, by file.
 pub async fn tallies(ops: &Ops, files: &[i64]) -> Result<BTreeMap<i64, (EventFile, Tally)>, OpsError> {
     let mut all = BTreeMap::new();
-    for chunk in files.chunks(panda_store::MAX_IN_LIST) {
+    for chunk in files.chunks(COUNTED_TOGETHER) {
         for f in events::files(&ops.store, chunk).await? {
             let tally = Tally { ranges: f.slice.ranges(), ..Tally::default() };
             all.insert(f.file_id, (f, tally));

@@ -14,8 +14,8 @@ use panda_store::query::{
 
 use crate::{Ops, OpsError};
 
-/// Files looked at together.
-const PAGE: i64 = 500;
+/// Files looked at together: by state and job, a count has room for two hundred lines a file.
+const PAGE: i64 = 100;
 
 /// What is wrong with the ranges of a task, as sentences: all that were cut are there, a live job has those that are held, and a file of the event
 /// service is done only when its ranges are.
