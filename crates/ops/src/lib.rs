@@ -13,6 +13,7 @@ pub mod endpoint;
 mod error;
 pub mod event;
 pub mod file;
+pub mod held;
 pub mod hold;
 pub mod job;
 pub mod json;

@@ -2,21 +2,14 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use panda_access::{Principal, Right, table};
 use panda_core::setting::{self, ANY, Setting, Values, dispatch};
 use panda_store::{Batch, query::setting as rows};
 
-use crate::{Ops, OpsError};
-
-/// How old the cache may be before it is reread; a change by another process shows after this time.
-const MAX_AGE_US: i64 = 1_000_000;
+use crate::{Ops, OpsError, held::Held};
 
 /// The cache.
-#[derive(Debug, Default)]
-pub struct Settings {
-    now: ArcSwapOption<(i64, Arc<Values>)>,
-}
+pub type Settings = Held<Values>;
 
 /// A setting with a value, for people.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +23,10 @@ pub struct Shown {
 impl Ops {
     /// The values of all settings, at most a second old.
     pub async fn settings(&self) -> Result<Arc<Values>, OpsError> {
-        let now = self.now().0;
-        if let Some(held) = self.settings.now.load_full()
-            && (0..MAX_AGE_US).contains(&(now - held.0))
-        {
-            return Ok(held.1.clone());
+        match self.settings.fresh(self.now().0) {
+            Some(held) => Ok(held),
+            None => self.reread_settings().await,
         }
-        self.reread_settings().await
     }
     async fn reread_settings(&self) -> Result<Arc<Values>, OpsError> {
         let now = self.now().0;
@@ -44,9 +34,7 @@ impl Ops {
         for problem in problems {
             tracing::warn!("setting left at its default: {problem}; `panda setting unset` removes it");
         }
-        let values = Arc::new(values);
-        self.settings.now.store(Some(Arc::new((now, values.clone()))));
-        Ok(values)
+        Ok(self.settings.keep(now, values))
     }
 }
 

@@ -2,16 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arc_swap::ArcSwapOption;
 use panda_access::{Principal, Right, oidc::Rules, table};
 use panda_store::{Batch, Topic, query::vo as rows};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Ops, OpsError};
+use crate::{Ops, OpsError, held::Held};
 
-/// How old the cache may be before it is reread; a change by another process shows after this time.
-const MAX_AGE_US: i64 = 1_000_000;
 /// Longest name of a VO.
 const MAX_NAME: usize = 40;
 /// Longest document of a VO.
@@ -53,21 +50,15 @@ impl Vos {
 }
 
 /// The cache.
-#[derive(Debug, Default)]
-pub struct Cache {
-    now: ArcSwapOption<(i64, Arc<Vos>)>,
-}
+pub type Cache = Held<Vos>;
 
 impl Ops {
     /// The VOs, at most a second old.
     pub async fn vos(&self) -> Result<Arc<Vos>, OpsError> {
-        let now = self.now().0;
-        if let Some(held) = self.vo_cache.now.load_full()
-            && (0..MAX_AGE_US).contains(&(now - held.0))
-        {
-            return Ok(held.1.clone());
+        match self.vo_cache.fresh(self.now().0) {
+            Some(held) => Ok(held),
+            None => self.reread_vos().await,
         }
-        self.reread_vos().await
     }
     /// The VOs as they are stored now.
     pub async fn reread_vos(&self) -> Result<Arc<Vos>, OpsError> {
@@ -80,9 +71,7 @@ impl Ops {
                 Err(e) => tracing::error!("VO `{}` cannot be read and is left out: {e}; `panda vo set` mends it", row.name),
             }
         }
-        let vos = Arc::new(Vos(all));
-        self.vo_cache.now.store(Some(Arc::new((now, vos.clone()))));
-        Ok(vos)
+        Ok(self.vo_cache.keep(now, Vos(all)))
     }
 }
 

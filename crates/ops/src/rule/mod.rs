@@ -6,7 +6,6 @@ pub mod trial;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arc_swap::ArcSwapOption;
 use panda_core::policy::retry::{
     rule::{Error, Rule},
     shipped,
@@ -15,10 +14,8 @@ use panda_store::query::retry_rule as rows;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::{Ops, OpsError};
+use crate::{Ops, OpsError, held::Held};
 
-/// How old the cache may be before it is reread; a change by another process shows after this time.
-const MAX_AGE_US: i64 = 1_000_000;
 /// Memory that a compiled expression may take.
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
@@ -85,21 +82,15 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 /// The cache.
-#[derive(Debug, Default)]
-pub struct Cache {
-    now: ArcSwapOption<(i64, Arc<Rules>)>,
-}
+pub type Cache = Held<Rules>;
 
 impl Ops {
     /// The retry rules, at most a second old.
     pub async fn retry_rules(&self) -> Result<Arc<Rules>, OpsError> {
-        let now = self.now().0;
-        if let Some(held) = self.rules.now.load_full()
-            && (0..MAX_AGE_US).contains(&(now - held.0))
-        {
-            return Ok(held.1.clone());
+        match self.rules.fresh(self.now().0) {
+            Some(held) => Ok(held),
+            None => self.reread_retry_rules().await,
         }
-        self.reread_retry_rules().await
     }
     pub(crate) async fn reread_retry_rules(&self) -> Result<Arc<Rules>, OpsError> {
         let now = self.now().0;
@@ -107,9 +98,7 @@ impl Ops {
         for problem in problems {
             tracing::warn!("retry rule left out: {problem}; `panda retry-rule set` mends it");
         }
-        let rules = Arc::new(rules);
-        self.rules.now.store(Some(Arc::new((now, rules.clone()))));
-        Ok(rules)
+        Ok(self.rules.keep(now, rules))
     }
 }
 
