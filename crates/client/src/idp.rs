@@ -68,9 +68,9 @@ pub async fn fetch(issuer: &str) -> Result<Published, String> {
 }
 
 fn is_safe(url: &str) -> bool {
-    let host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    url.starts_with("https://") || matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let here = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    url.scheme() == "https" || (url.scheme() == "http" && here)
 }
 
 async fn document(url: &str) -> Result<Value, String> {
