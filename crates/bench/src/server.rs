@@ -53,8 +53,11 @@ impl Server {
     fn run(dir: tempfile::TempDir, url: Option<&str>, arguments: &[&str]) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
+        let settings = dir.path().join("panda.toml");
+        // A load generator submits more than a person may.
+        std::fs::write(&settings, "[limits]\nactive_tasks = 10000000\n").context("writing panda.toml")?;
         let mut command = Command::new(program()?);
-        command.args(arguments).args(["--listen", &address, "--data"]).arg(dir.path());
+        command.args(arguments).args(["--listen", &address, "--config"]).arg(settings).arg("--data").arg(dir.path());
         if let Some(url) = url {
             command.args(["--db", url]);
         }

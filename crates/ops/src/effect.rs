@@ -6,6 +6,7 @@
 //! is the data set with its scope).
 
 use panda_core::{
+    id::TaskId,
     machine::Actor,
     setting::{Values, notify, plugin},
     task::{notice, state::TaskState},
@@ -115,11 +116,16 @@ async fn add(
 
 /// An effect of a task's next move, to be done at once; `name` tells it from the others of that move.
 async fn waiting(ops: &Ops, t: &TaskRow, kind: &str, name: &str, until_us: i64, doc: &Value, now_us: i64) -> Result<Effect, OpsError> {
+    new(ops, t.id, kind, format!("task/{}/{}/{name}", t.id, t.rev + 1), until_us, doc, now_us).await
+}
+
+/// An effect to be done at once.
+async fn new(ops: &Ops, task: TaskId, kind: &str, key: String, until_us: i64, doc: &Value, now_us: i64) -> Result<Effect, OpsError> {
     Ok(Effect {
         id: ops.store.id(IdKind::Row).await?,
-        key: format!("task/{}/{}/{name}", t.id, t.rev + 1),
+        key,
         kind: kind.to_owned(),
-        subject: t.id.0,
+        subject: task.0,
         state: WAITING.to_owned(),
         attempts: 0,
         created_us: now_us,
@@ -155,19 +161,8 @@ pub(crate) async fn outputs_removed(ops: &Ops, batch: &mut Batch, o: &old::Outpu
         return Ok(());
     }
     let now_us = ops.now().0;
-    let row = Effect {
-        id: ops.store.id(IdKind::Row).await?,
-        key: format!("task/{}/delete/{}", o.task, o.dataset),
-        kind: DELETE.to_owned(),
-        subject: o.task.0,
-        state: WAITING.to_owned(),
-        attempts: 0,
-        created_us: now_us,
-        next_us: now_us,
-        until_us: i64::MAX,
-        reason: None,
-        doc: Some(json!({"vo": o.vo, "label": o.label, "plugin": plugin, "name": name}).to_string()),
-    };
+    let doc = json!({"vo": o.vo, "label": o.label, "plugin": plugin, "name": name});
+    let row = new(ops, o.task, DELETE, format!("task/{}/delete/{}", o.task, o.dataset), i64::MAX, &doc, now_us).await?;
     effect::add(batch, &row);
     Ok(())
 }

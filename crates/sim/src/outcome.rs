@@ -20,6 +20,8 @@ pub struct Counts {
     pub refused: u64,
     /// Jobs handed out, attempts counted.
     pub dispatched: u64,
+    /// Canary jobs among them, which test queues that are held.
+    pub canaries: u64,
     /// Jobs that ended at their pilots.
     pub ended: u64,
     /// Reports sent.
@@ -157,7 +159,11 @@ impl fmt::Display for Outcome {
             )?;
         }
         let c = &self.counts;
-        writeln!(f, "faults         {} lost answers, {} repeated reports, {} others", c.lost_answers, c.repeated, c.faults)?;
+        writeln!(
+            f,
+            "faults         {} lost answers, {} repeated reports, {} others; {} canary jobs",
+            c.lost_answers, c.repeated, c.faults, c.canaries
+        )?;
         match self.violations.len() {
             0 => write!(f, "invariants     hold"),
             n => {

@@ -58,7 +58,8 @@ pub(crate) struct Held {
     pub id: i64,
     pub attempt: i64,
     pub site: u32,
-    pub task: u32,
+    /// Its kind of work.
+    pub kind: usize,
     pub outs: Box<str>,
     /// Whether it takes events in ranges.
     pub ranges: bool,
@@ -73,8 +74,9 @@ pub(crate) struct Held {
 struct Dictionary<'a> {
     #[serde(rename = "PandaID")]
     id: i64,
+    /// A number, or the text `NULL` when it is of no task.
     #[serde(rename = "taskID")]
-    task: i64,
+    task: Value,
     #[serde(rename = "attemptNr")]
     attempt: i64,
     #[serde(rename = "outFiles", borrow)]
@@ -157,26 +159,36 @@ impl World {
         let d: Dictionary<'_> =
             serde_json::from_str(job).map_err(|e| SimError::Ops(OpsError::Internal(format!("a job's document: {e}"))))?;
         let now = self.now_us();
-        let Some(&task) = self.by_id.get(&d.task) else {
-            self.violation(format!("job {} belongs to task {}, which nobody submitted", d.id, d.task));
-            return Ok(());
+        let task = match d.task.as_i64() {
+            None => None,
+            Some(id) => match self.by_id.get(&id) {
+                Some(task) => Some(*task as usize),
+                None => {
+                    self.violation(format!("job {} belongs to task {id}, which nobody submitted", d.id));
+                    return Ok(());
+                }
+            },
         };
+        // Of no task: the canary job of a queue that is held.
+        let kind = task.map_or(self.canary, |task| self.tasks[task].kind);
+        self.counts.canaries += u64::from(task.is_none());
         let group = &self.scenario.queues[self.sites[at].group];
-        let kind = &self.kinds[self.tasks[task as usize].kind];
-        let mut fate = fate::of(self.scenario.seed, d.id, kind, group, self.scenario.faults.repeated_percent);
+        let mut fate = fate::of(self.scenario.seed, d.id, &self.kinds[kind], group, self.scenario.faults.repeated_percent);
         if self.draining() {
             fate = Fate { end: End::Well, repeats: false, ..fate };
         }
         #[expect(clippy::cast_possible_truncation, reason = "seconds of a stage-in")]
         let staged = now + (group.stage_s * 1e6) as i64;
         self.sites[at].busy += 1;
-        self.tasks[task as usize].first_us.get_or_insert(now);
-        self.trace(&[1, d.id, i64::from(task), at as i64]);
+        if let Some(task) = task {
+            self.tasks[task].first_us.get_or_insert(now);
+        }
+        self.trace(&[1, d.id, task.map_or(-1, |task| task as i64), at as i64]);
         let held = Held {
             id: d.id,
             attempt: d.attempt,
             site: u32::try_from(at).unwrap_or(u32::MAX),
-            task,
+            kind,
             outs: d.outs.into(),
             ranges: d.ranges.is_some(),
             fate,
@@ -225,7 +237,7 @@ impl World {
         }
         let well = !stopped && held.fate.end != End::Fails;
         let mut update = blank(&held, if well { Reported::Finished } else { Reported::Failed });
-        let kind = &self.kinds[self.tasks[held.task as usize].kind];
+        let kind = &self.kinds[held.kind];
         let cpu_s = held.fate.work_s * kind.cores as f64;
         let mb = kind.ram_mb;
         let measured = json!({

@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub jobs: Vec<Option<Held>>,
     pub freed: Vec<u32>,
     pub kinds: Vec<Kind>,
+    /// Which of them is the work of canary jobs.
+    pub canary: usize,
     pub tasks: Vec<Submitted>,
     pub by_id: BTreeMap<i64, u32>,
     pub stored: BTreeMap<String, u32>,
@@ -117,7 +119,9 @@ impl World {
         ops.blobs.create().map_err(|e| SimError::File("the data folder".into(), e))?;
         let sites = furnish(&ops, &scenario).await?;
         let from_us = BEGIN_US + hours(scenario.measure_from_hour);
-        let kinds = scenario.work.iter().map(|w| w.kind.clone()).chain(scenario.tasks.iter().map(|t| t.kind.clone())).collect();
+        let mut kinds: Vec<_> = scenario.work.iter().map(|w| w.kind.clone()).chain(scenario.tasks.iter().map(|t| t.kind.clone())).collect();
+        let canary = kinds.len();
+        kinds.push(Kind { minutes: 1.0, ..Kind::default() });
         let mut world = Self {
             pilot: site::pilot(),
             root: options.data_dir.join("storage"),
@@ -126,6 +130,7 @@ impl World {
             jobs: Vec::new(),
             freed: Vec::new(),
             kinds,
+            canary,
             tasks: Vec::new(),
             by_id: BTreeMap::new(),
             stored: BTreeMap::new(),

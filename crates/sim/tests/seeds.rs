@@ -40,6 +40,20 @@ fn equal_seeds_give_equal_worlds() {
     assert_ne!(a.fingerprint, other.fingerprint);
 }
 
+/// A queue that fails everything is held; a canary job that ends well there frees it again, so that nothing waits for ever.
+#[test]
+fn canary_jobs_free_a_queue_that_is_held() {
+    let mut text = "hours = 6.0\ndrain_hours = 48.0\ntick_s = 30\n[[queue]]\nslots = 20\nfail_percent = 97.0\n".to_owned();
+    for user in ["ann", "ben", "cai", "dan", "eva", "fay"] {
+        text += &format!("[[work]]\nuser = \"{user}\"\njobs = 6\nevery_s = 3600.0\nminutes = 5.0\n");
+    }
+    let scenario = Scenario::parse(&text).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(run_alone(&scenario, &mut |_| ())).unwrap();
+    assert!(outcome.counts.canaries > 0, "{outcome}");
+    assert!(outcome.violations.is_empty(), "{outcome}");
+}
+
 /// A system that loses outputs is found out: the checks can fail.
 #[test]
 fn what_does_not_hold_is_told() {

@@ -1,10 +1,7 @@
 //! What this process knows of the lanes: which hold jobs, and the best job of each. All of it may be wrong for a second, and may vanish: whoever
 //! finds nothing asks the database.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
 
 use panda_core::id::LaneId;
 use parking_lot::Mutex;
@@ -15,8 +12,8 @@ use crate::{
     value::Value,
 };
 
-/// How long something is believed: other processes activate jobs too.
-const MEMORY: Duration = Duration::from_secs(1);
+/// How long something is believed, microseconds of the caller's clock: other processes activate jobs too.
+const MEMORY_US: i64 = 1_000_000;
 
 /// Key of a job in its lane: negated priority and id.
 pub type Key = (i64, i64);
@@ -28,7 +25,7 @@ pub(crate) type Touched = Vec<(LaneId, Option<Key>)>;
 struct Head {
     /// No job of the lane comes before it; None = there is no job.
     first: Option<Key>,
-    at: Instant,
+    at_us: i64,
 }
 
 #[derive(Debug, Default)]
@@ -79,27 +76,25 @@ impl Heads {
         self.0.lock().generation
     }
     /// What is known of these lanes (empty ones are left out), which of them are not known, and the generation.
-    pub(crate) fn known(&self, lanes: &[LaneId]) -> (Vec<(LaneId, Key)>, Vec<LaneId>, u64) {
+    pub(crate) fn known(&self, lanes: &[LaneId], now_us: i64) -> (Vec<(LaneId, Key)>, Vec<LaneId>, u64) {
         let inner = self.0.lock();
         let (mut known, mut stale) = (Vec::with_capacity(lanes.len()), vec![]);
-        let now = Instant::now();
         for lane in lanes {
             match inner.lanes.get(lane) {
-                Some(head) if now.duration_since(head.at) < MEMORY => known.extend(head.first.map(|key| (*lane, key))),
+                Some(head) if now_us - head.at_us < MEMORY_US => known.extend(head.first.map(|key| (*lane, key))),
                 _ => stale.push(*lane),
             }
         }
         (known, stale, inner.generation)
     }
     /// Keeps what was read, unless jobs were activated meanwhile.
-    pub(crate) fn learn(&self, found: &[(LaneId, Option<Key>)], generation: u64) {
+    pub(crate) fn learn(&self, found: &[(LaneId, Option<Key>)], generation: u64, now_us: i64) {
         let mut inner = self.0.lock();
         if inner.generation != generation {
             return;
         }
-        let at = Instant::now();
         for (lane, first) in found {
-            inner.lanes.insert(*lane, Head { first: *first, at });
+            inner.lanes.insert(*lane, Head { first: *first, at_us: now_us });
         }
     }
     /// Notes activations, after their commit.
@@ -121,7 +116,7 @@ impl Heads {
     }
     /// Notes what a claim took of `lanes`, in their order. `whole`: it had no limits, so that lanes before the last one it took from are empty, and
     /// that one too when fewer than it wanted were there.
-    pub(crate) fn taken(&self, lanes: &[LaneId], taken: &[Claimed], whole: bool, want: usize, generation: u64) {
+    pub(crate) fn taken(&self, (lanes, want): (&[LaneId], usize), taken: &[Claimed], whole: bool, generation: u64, now_us: i64) {
         let mut inner = self.0.lock();
         let mut last = None;
         for job in taken {
@@ -140,10 +135,9 @@ impl Heads {
             Some(at) if taken.len() < want => &lanes[..=at],
             Some(at) => &lanes[..at],
         };
-        let now = Instant::now();
         for lane in empty {
             if taken.iter().all(|job| job.lane_id != *lane) || taken.len() < want {
-                inner.lanes.insert(*lane, Head { first: None, at: now });
+                inner.lanes.insert(*lane, Head { first: None, at_us: now_us });
             }
         }
     }
@@ -175,29 +169,31 @@ mod tests {
     #[test]
     fn what_is_read_is_known_until_something_is_activated() {
         let heads = Heads::default();
-        let (known, stale, generation) = heads.known(&LANES);
+        let (known, stale, generation) = heads.known(&LANES, 0);
         assert_eq!((known.len(), stale.len()), (0, 3));
-        heads.learn(&[(LANES[0], Some((-5, 10))), (LANES[1], None), (LANES[2], Some((-7, 11)))], generation);
-        assert_eq!(heads.known(&LANES).0, [(LANES[0], (-5, 10)), (LANES[2], (-7, 11))]);
+        heads.learn(&[(LANES[0], Some((-5, 10))), (LANES[1], None), (LANES[2], Some((-7, 11)))], generation, 0);
+        assert_eq!(heads.known(&LANES, 0).0, [(LANES[0], (-5, 10)), (LANES[2], (-7, 11))]);
         heads.note(&vec![(LANES[1], Some((-9, 12)))]);
-        assert_eq!(heads.known(&LANES).0[1], (LANES[1], (-9, 12)));
+        assert_eq!(heads.known(&LANES, 0).0[1], (LANES[1], (-9, 12)));
         heads.note(&vec![(LANES[0], None)]);
-        assert_eq!(heads.known(&LANES).1, [LANES[0]], "a lane of which nothing better is known is read again");
+        assert_eq!(heads.known(&LANES, 0).1, [LANES[0]], "a lane of which nothing better is known is read again");
         // Read before the activation, learnt after it: not believed.
-        heads.learn(&[(LANES[0], None)], generation);
-        assert_eq!(heads.known(&LANES).1, [LANES[0]]);
+        heads.learn(&[(LANES[0], None)], generation, 0);
+        assert_eq!(heads.known(&LANES, 0).1, [LANES[0]]);
     }
 
     #[test]
     fn claims_move_heads() {
         let heads = Heads::default();
         let read: Vec<_> = LANES.iter().map(|l| (*l, Some((-9, 1)))).collect();
-        heads.learn(&read, 0);
-        heads.taken(&LANES, &[job(2, 5, 20)], true, 1, 0);
-        assert_eq!(heads.known(&LANES).0, [(LANES[1], (-5, 20)), (LANES[2], (-9, 1))], "the lane before it was empty");
-        heads.taken(&LANES[2..], &[job(3, 4, 30)], false, 1, 0);
-        assert_eq!(heads.known(&LANES[2..]).0, [(LANES[2], (-9, 1))], "limits may have left better ones");
-        heads.taken(&LANES[1..], &[], true, 1, 0);
-        assert_eq!(heads.known(&LANES).0, []);
+        heads.learn(&read, 0, 0);
+        heads.taken((&LANES, 1), &[job(2, 5, 20)], true, 0, 0);
+        assert_eq!(heads.known(&LANES, 0).0, [(LANES[1], (-5, 20)), (LANES[2], (-9, 1))], "the lane before it was empty");
+        heads.taken((&LANES[2..], 1), &[job(3, 4, 30)], false, 0, 0);
+        assert_eq!(heads.known(&LANES[2..], 0).0, [(LANES[2], (-9, 1))], "limits may have left better ones");
+        heads.taken((&LANES[1..], 1), &[], true, 0, 0);
+        assert_eq!(heads.known(&LANES, 0).0, []);
+        assert_eq!(heads.known(&LANES, MEMORY_US - 1).1, []);
+        assert_eq!(heads.known(&LANES, MEMORY_US).1, LANES, "after a second nothing is believed");
     }
 }

@@ -130,10 +130,10 @@ impl Store {
         applied
     }
     /// Those of these lanes that seem to hold jobs, with the key of their first one (negated priority and id) or less: what this process knows,
-    /// at most a second old. `fresh` asks the database.
-    pub async fn heads(&self, lanes: &[LaneId], fresh: bool) -> Result<Vec<(LaneId, Key)>, Error> {
+    /// at most a second old at `now_us`. `fresh` asks the database.
+    pub async fn heads(&self, lanes: &[LaneId], fresh: bool, now_us: i64) -> Result<Vec<(LaneId, Key)>, Error> {
         let (mut known, stale, generation) =
-            if fresh { (vec![], lanes.to_vec(), self.heads.generation()) } else { self.heads.known(lanes) };
+            if fresh { (vec![], lanes.to_vec(), self.heads.generation()) } else { self.heads.known(lanes, now_us) };
         for part in stale.chunks(crate::MAX_IN_LIST) {
             let ids: Vec<i64> = part.iter().map(|l| l.0).collect();
             let rows = self.fetch(&texts::HEADS, vec![("lanes", ids.into())]).await?;
@@ -145,7 +145,7 @@ impl Store {
                 };
                 found.push((LaneId(r.int(0)?), key));
             }
-            self.heads.learn(&found, generation);
+            self.heads.learn(&found, generation, now_us);
             known.extend(found.into_iter().filter_map(|(lane, key)| Some((lane, key?))));
         }
         Ok(known)
@@ -179,9 +179,9 @@ impl Store {
             && claim.person_id.is_none()
             && claim.task_id.is_none()
             && claim.ids.is_empty();
-        let (lanes, want) = (claim.lanes.clone(), claim.n.max(1) as usize);
+        let (lanes, want, now_us) = (claim.lanes.clone(), claim.n.max(1) as usize, claim.now_us);
         let taken = self.driver.claim(claim).await?;
-        self.heads.taken(&lanes, &taken, whole, want, generation);
+        self.heads.taken((&lanes, want), &taken, whole, generation, now_us);
         Ok(taken)
     }
     /// A pure heartbeat; see [`Beat`].

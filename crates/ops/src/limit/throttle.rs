@@ -95,7 +95,7 @@ pub(super) async fn weigh(ops: &Ops, a: &Asked<'_>) -> Result<(Jobs, Limits, Ver
         if matches!(row, Row::NoRunning | Row::Ratio) {
             jobs.walltime_s = walltime(ops, &lanes).await?;
         }
-        jobs.top_priority = ops.store.heads(&lanes, false).await?.iter().map(|(_, (neg, _))| -neg).max();
+        jobs.top_priority = ops.store.heads(&lanes, false, ops.now().0).await?.iter().map(|(_, (neg, _))| -neg).max();
         verdict = throttle::verdict(&jobs, &limits, a.priority, a.user);
     }
     Ok((jobs, limits, verdict))

@@ -167,7 +167,7 @@ async fn claim_in_order(
         if ids.is_empty() {
             break;
         }
-        let heads = ops.store.heads(&ids, fresh).await?;
+        let heads = ops.store.heads(&ids, fresh, claim.now_us).await?;
         if heads.is_empty() {
             continue;
         }

@@ -22,7 +22,7 @@ pub async fn targets(ops: &Ops, who: &Principal, name: &str) -> Result<Value, Op
     let at = load.queue(queue.id);
     let lanes: Vec<&LaneRow> = queues.lanes.get(&queue.id).into_iter().flatten().map(AsRef::as_ref).collect();
     let ids: Vec<LaneId> = lanes.iter().map(|l| l.id).collect();
-    let heads = ops.store.heads(&ids, true).await?;
+    let heads = ops.store.heads(&ids, true, ops.now().0).await?;
     // Types in the order in which their first jobs would be handed out.
     let mut types: Vec<&str> = Vec::new();
     for lane in order::peek(ops, queue.id, &lanes, &heads).await? {

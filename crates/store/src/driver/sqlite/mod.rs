@@ -78,7 +78,7 @@ pub(super) fn admin(url: &str, path: &Path, statements: &[String]) -> Result<(),
     Ok(())
 }
 
-/// Applies the statements of a batch; the caller holds a savepoint.
+/// Applies the statements of a batch; the caller undoes them when one fails.
 fn apply(s: &Session, batch: &Batch) -> Result<(), Error> {
     for op in &batch.ops {
         match op {

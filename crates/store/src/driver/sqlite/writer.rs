@@ -1,5 +1,4 @@
-//! The writing thread: units of many callers share one transaction and one sync of the disk. Savepoints, which copy each page that a unit touches, are
-//! made only where units fail.
+//! The writing thread: units of many callers share one transaction and one sync of the disk; each unit has its own savepoint.
 
 use std::{
     fs::File,
@@ -33,41 +32,10 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(100);
 /// bare background checkpointer let the log grow to 1.5 GB in 6 s.
 const MAX_LOG_PAGES: i64 = 8_000;
 
-/// Groups after one in which a unit failed whose units have savepoints: failures come together, and each without savepoint makes its group run twice.
-const CAREFUL_GROUPS: u32 = 16;
-
-/// A unit of work with its caller.
-trait Unit: Send {
-    /// Runs in the transaction; may be run again after the transaction was taken back. Answers whether it is to take effect.
-    fn run(&mut self, s: &Session) -> bool;
-    /// Tells the caller the outcome, or the commit's error.
-    fn reply(self: Box<Self>, commit: Option<&Error>);
-}
-
-struct Work<T, F> {
-    work: F,
-    /// None when it panicked.
-    outcome: Option<Result<T, Error>>,
-    caller: oneshot::Sender<Result<T, Error>>,
-}
-
-impl<T: Send, F: Fn(&Session) -> Result<T, Error> + Send> Unit for Work<T, F> {
-    fn run(&mut self, s: &Session) -> bool {
-        self.outcome = None;
-        // The session holds only caches besides the connection, and what the unit has written is undone.
-        match catch_unwind(AssertUnwindSafe(|| (self.work)(s))) {
-            Ok(outcome) => self.outcome.insert(outcome).is_ok(),
-            Err(_) => {
-                tracing::error!("a unit of work panicked and was undone");
-                false
-            }
-        }
-    }
-    fn reply(self: Box<Self>, commit: Option<&Error>) {
-        let own = self.outcome.unwrap_or_else(|| Err(Error::backend("unit of work", "it panicked and was undone")));
-        let _ = self.caller.send(commit.map_or(own, |e| Err(e.clone())));
-    }
-}
+/// Runs in the transaction and answers what to tell the caller once it is known whether the commit succeeded.
+type Unit = Box<dyn FnOnce(&Session) -> Result<Reply, Reply> + Send>;
+/// Gets the commit's error, if any.
+type Reply = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 /// Who writes.
 pub(super) enum Writer {
@@ -79,7 +47,7 @@ pub(super) enum Writer {
 
 /// The thread's handle.
 pub(super) struct Thread {
-    units: Mutex<Option<mpsc::Sender<Box<dyn Unit>>>>,
+    units: Mutex<Option<mpsc::Sender<Unit>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -125,12 +93,20 @@ impl Thread {
         Ok(Self { units: Mutex::new(Some(tx)), threads: Mutex::new(vec![thread]) })
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl Fn(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(&self, unit: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
         let units = self.units.lock().clone().ok_or(Error::Closed)?;
-        let (caller, answer) = oneshot::channel();
-        units.send(Box::new(Work { work, outcome: None, caller })).await.map_err(|_| Error::Closed)?;
+        let (tx, rx) = oneshot::channel();
+        let unit: Unit = Box::new(move |s| {
+            let result = unit(s);
+            let failed = result.is_err();
+            let reply: Reply = Box::new(move |commit| {
+                let _ = tx.send(commit.map_or(result, |e| Err(e.clone())));
+            });
+            if failed { Err(reply) } else { Ok(reply) }
+        });
+        units.send(unit).await.map_err(|_| Error::Closed)?;
         drop(units);
-        answer.await.unwrap_or(Err(Error::Closed))
+        rx.await.unwrap_or(Err(Error::backend("unit of work", "it panicked and was undone")))
     }
 
     async fn close(&self) {
@@ -149,10 +125,9 @@ impl Drop for Thread {
     }
 }
 
-fn work(session: &Session, mut units: mpsc::Receiver<Box<dyn Unit>>, kick: &SyncSender<()>, pages: &AtomicI64) {
-    let mut careful = 0;
+fn work(session: &Session, mut units: mpsc::Receiver<Unit>, kick: &SyncSender<()>, pages: &AtomicI64) {
     while let Some(first) = units.blocking_recv() {
-        group(session, first, &mut units, &mut careful);
+        group(session, first, &mut units);
         if let Err(TrySendError::Disconnected(())) = kick.try_send(()) {
             tracing::error!("the checkpointer has ended; the log is checkpointed by the writer");
         }
@@ -162,72 +137,64 @@ fn work(session: &Session, mut units: mpsc::Receiver<Box<dyn Unit>>, kick: &Sync
     }
 }
 
-/// One transaction. `careful`: groups, this one included, whose units have savepoints.
-fn group(session: &Session, first: Box<dyn Unit>, units: &mut mpsc::Receiver<Box<dyn Unit>>, careful: &mut u32) {
+/// One transaction.
+fn group(session: &Session, first: Unit, units: &mut mpsc::Receiver<Unit>) {
     let since = Instant::now();
-    let mut group: Vec<Box<dyn Unit>> = Vec::new();
-    let mut outcome = session.control("BEGIN IMMEDIATE");
+    let mut replies = Vec::new();
+    let mut failure = session.control("BEGIN IMMEDIATE").err();
     let mut next = Some(first);
     while let Some(unit) = next.take() {
-        group.push(unit);
-        if outcome.is_ok() {
-            outcome = run_last(session, &mut group, careful);
-            if outcome.is_ok() && group.len() < MAX_GROUP && since.elapsed() < MAX_GROUP_TIME {
-                next = units.try_recv().ok();
-            }
+        if failure.is_none() {
+            failure = run_unit(session, unit, &mut replies).err();
+        } else {
+            // There is no transaction. Dropping the unit would say "panicked", so it is run to its reply without effect.
+            drop_unit(unit, &mut replies, session);
+        }
+        if failure.is_none() && replies.len() < MAX_GROUP && since.elapsed() < MAX_GROUP_TIME {
+            next = units.try_recv().ok();
         }
     }
-    *careful = careful.saturating_sub(1);
-    if outcome.is_ok() {
-        outcome = session.control("COMMIT");
+    if failure.is_none() {
+        failure = session.control("COMMIT").err();
     }
-    let failure = outcome.err();
     if let Some(e) = &failure {
-        tracing::error!(error = %e, units = group.len(), "a commit failed; every unit of the group is refused");
+        tracing::error!(error = %e, units = replies.len(), "a commit failed; every unit of the group is refused");
         if !session.conn.is_autocommit() {
             let _ = session.control("ROLLBACK");
         }
     }
-    for unit in group {
-        unit.reply(failure.as_ref());
+    for reply in replies {
+        reply(failure.as_ref());
     }
 }
 
-/// Runs the last unit of a group. When it fails and has no savepoint, the transaction is taken back and the whole group runs again, with savepoints.
-/// An error means that the whole transaction is gone.
-fn run_last(session: &Session, group: &mut [Box<dyn Unit>], careful: &mut u32) -> Result<(), Error> {
-    let Some((last, before)) = group.split_last_mut() else { return Ok(()) };
-    if *careful > 0 {
-        return run_safe(session, last.as_mut());
-    }
-    let took = last.run(session);
-    alive(session)?;
-    if took {
-        return Ok(());
-    }
-    *careful = CAREFUL_GROUPS;
-    session.control("ROLLBACK")?;
-    session.control("BEGIN IMMEDIATE")?;
-    before.iter_mut().try_for_each(|unit| run_safe(session, unit.as_mut()))
-}
-
-/// Runs one unit in its savepoint.
-fn run_safe(session: &Session, unit: &mut dyn Unit) -> Result<(), Error> {
+/// Runs one unit in its savepoint. An error means that the whole transaction is gone.
+fn run_unit(session: &Session, unit: Unit, replies: &mut Vec<Reply>) -> Result<(), Error> {
     session.control("SAVEPOINT unit")?;
-    let took = unit.run(session);
-    alive(session)?;
-    if !took {
+    // The session holds only caches besides the connection, and the savepoint undoes what the unit has written.
+    let outcome = catch_unwind(AssertUnwindSafe(|| unit(session)));
+    let undo = !matches!(outcome, Ok(Ok(_)));
+    match outcome {
+        Ok(Ok(reply) | Err(reply)) => replies.push(reply),
+        Err(_) => tracing::error!("a unit of work panicked and was undone"),
+    }
+    if session.conn.is_autocommit() {
+        // A full disk or an I/O error makes SQLite itself roll back everything.
+        return Err(Error::backend("unit of work", "the database rolled back the whole transaction (disk full or I/O error)"));
+    }
+    if undo {
         session.control("ROLLBACK TO unit")?;
     }
     session.control("RELEASE unit")
 }
 
-/// A full disk or an I/O error makes SQLite itself roll back everything.
-fn alive(session: &Session) -> Result<(), Error> {
-    if session.conn.is_autocommit() {
-        return Err(Error::backend("unit of work", "the database rolled back the whole transaction (disk full or I/O error)"));
+/// Gets the reply of a unit that must not take effect: outside a transaction, on a connection that refuses to write.
+fn drop_unit(unit: Unit, replies: &mut Vec<Reply>, session: &Session) {
+    let _ = session.conn.execute_batch("PRAGMA query_only = ON");
+    if let Ok(Ok(reply) | Err(reply)) = catch_unwind(AssertUnwindSafe(|| unit(session))) {
+        replies.push(reply);
     }
-    Ok(())
+    let _ = session.conn.execute_batch("PRAGMA query_only = OFF");
 }
 
 /// One passive checkpoint; answers the number of pages in the log.
