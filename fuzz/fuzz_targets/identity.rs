@@ -16,7 +16,7 @@ static IDENTITY: LazyLock<DevIdentity> = LazyLock::new(|| {
 fuzz_target!(|headers: (&str, &str)| {
     let (token, origin) = headers;
     for authorization in [token.to_owned(), format!("Bearer {token}")] {
-        let request = RequestIdentity { authorization: Some(&authorization), origin: Some(origin), peer_is_loopback: true };
+        let request = RequestIdentity { authorization: Some(&authorization), origin: Some(origin), peer_is_loopback: true, ..RequestIdentity::default() };
         assert!(!matches!(IDENTITY.authenticate(&request), Ok(Some(_))), "let in: {authorization:?} {origin:?}");
     }
 });

@@ -53,6 +53,16 @@ pub(crate) fn chromium() -> Outcome<PathBuf> {
     find().map_or_else(|| fail("the package chromium was installed but has no program of that name"), Ok)
 }
 
+/// Programs that make certificates and VOMS proxies: those that are there, or Debian's.
+pub(crate) fn certificates() -> Outcome {
+    for (program, package) in [("openssl", "openssl"), ("voms-proxy-fake", "voms-clients")] {
+        if which(program).is_none() {
+            apt_install(&[package], "testing client certificates")?;
+        }
+    }
+    Ok(())
+}
+
 /// Does the work unless a stamp in the folder says that it was done for the same version; half-done work is thrown away.
 fn once(folder: &Path, version: &str, work: impl FnOnce() -> Outcome) -> Outcome {
     let stamp = folder.join(".panda-ready");

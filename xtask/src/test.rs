@@ -159,6 +159,7 @@ fn ready(needs: impl Fn(&str) -> bool) -> Outcome<Vec<(&'static str, String)>> {
         variables.extend(databases::ensure()?);
     }
     if needs("peer_") {
+        peers::certificates()?;
         variables.push(("PANDA_TEST_CLIENT_VENV", peers::client()?.display().to_string()));
         variables.push(("PANDA_TEST_PILOT_DIR", peers::pilot()?.display().to_string()));
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::jws::Jws;
 use crate::principal::Principal;
+use crate::x509::Shown;
 
 /// Longest `Authorization` header that is decoded; tokens of real issuers stay under 4 kB, and hashing must stay cheap.
 pub const MAX_AUTHORIZATION_BYTES: usize = 16 * 1024;
@@ -18,6 +19,10 @@ pub struct RequestIdentity<'a> {
     pub origin: Option<&'a str>,
     /// True when the peer's address is a loopback address. Development tokens are honoured only then.
     pub peer_is_loopback: bool,
+    /// The certificate that the sender showed when the connection was made, and whose key he proved to have.
+    pub certificate: Option<&'a Shown>,
+    /// The subject of his certificate, where a trusted reverse proxy tells no more than that.
+    pub certificate_name: Option<&'a str>,
 }
 
 /// Turns what a request tells about its sender into a principal.
@@ -60,6 +65,9 @@ pub enum AccessError {
     /// `Authorization` is longer than [`MAX_AUTHORIZATION_BYTES`].
     #[error("the authorization header is longer than {MAX_AUTHORIZATION_BYTES} bytes")]
     TooLong,
+    /// The certificate does not hold, or gives no rights here.
+    #[error("Invalid certificate. {0}")]
+    Certificate(String),
     /// A development token came from another machine.
     #[error("development tokens are honoured on loopback connections only; configure an identity provider for other machines")]
     NotLoopback,

@@ -18,6 +18,7 @@ pub mod oidc;
 mod origin;
 mod principal;
 pub mod table;
+pub mod x509;
 
 pub use identity::{AccessError, Identity, MAX_AUTHORIZATION_BYTES, Nobody, RequestIdentity, bearer, issuer_of};
 pub use origin::{MAX_ORIGIN_BYTES, Origin};

@@ -118,9 +118,14 @@ impl Principal {
 /// when nothing would be left.
 #[must_use]
 pub fn clean_name(raw: &str) -> String {
+    tidy_name(raw, capitalise)
+}
+
+/// The same with each word as `spell` has it: names of certificates keep their letters.
+pub(crate) fn tidy_name(raw: &str, spell: impl FnMut(&str) -> String) -> String {
     let base = raw.split("/CN=").next().unwrap_or(raw);
     let kept: String = base.chars().filter(|c| !matches!(c, '(' | ')' | '\'' | '/') && !c.is_control()).collect();
-    let mut words: Vec<String> = kept.split_whitespace().map(capitalise).collect();
+    let mut words: Vec<String> = kept.split_whitespace().map(spell).collect();
     while words.len() > 1 {
         let is_tail = words.last().is_some_and(|w| w.contains('@') || w.bytes().all(|b| b.is_ascii_digit()));
         if !is_tail {

@@ -4,8 +4,10 @@
 //! plug in. Must not know any method.
 
 use crate::file_server::BlobStore;
+use crate::forwarded::Forwarded;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, Method};
+use panda_access::x509::Shown;
 use panda_access::{Identity, Principal};
 use panda_ops::Ops;
 use serde_json::Value;
@@ -29,8 +31,26 @@ pub struct Ctx {
     pub headers: HeaderMap,
     /// Verb of the request.
     pub verb: Method,
-    /// Address of the peer.
-    pub peer: SocketAddr,
+    /// Who the request came from.
+    pub peer: Peer,
+}
+
+/// The other end of a connection, which the accept loop puts into every request.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Whether the connection is over TLS.
+    pub is_tls: bool,
+    /// The certificate that was shown in the handshake.
+    pub certificate: Option<Arc<Shown>>,
+}
+
+impl Default for Peer {
+    /// Nobody known: no address of this machine.
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([0, 0, 0, 0], 0)), is_tls: false, certificate: None }
+    }
 }
 
 impl Ctx {
@@ -52,7 +72,7 @@ impl Ctx {
     pub fn base_url(&self) -> String {
         match (&self.state.options.public_url, self.header(HOST)) {
             (Some(url), _) => url.trim_end_matches('/').to_owned(),
-            (None, Some(host)) if is_host(host) => format!("http://{host}"),
+            (None, Some(host)) if is_host(host) => format!("{}://{host}", if self.peer.is_tls { "https" } else { "http" }),
             (None, _) => format!("http://{}", self.state.options.listen),
         }
     }
@@ -116,6 +136,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Folder of temporary uploads, on the file system of the blob store.
     pub upload_folder: PathBuf,
+    /// What reverse proxies may tell of callers.
+    pub forwarded: Forwarded,
     /// The program that is served under `/trf/user/<runner>`.
     pub runner: Option<PathBuf>,
 }

@@ -7,7 +7,8 @@
 use crate::answer::{self, Answer, Refusal, Rejection};
 use crate::args::{self, Args, Given};
 use crate::body;
-use crate::ctx::{Ctx, ServerState};
+use crate::ctx::{Ctx, Peer, ServerState};
+use crate::forwarded::Told;
 use crate::legacy;
 use crate::methods::{self, Intake, Method, Space, Verb};
 use crate::query;
@@ -18,7 +19,6 @@ use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use panda_access::{AccessError, Principal, RequestIdentity, table};
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +28,7 @@ use std::time::Instant;
 const DRAIN_BYTES: usize = 1 << 20;
 
 /// Answers any request of ours; a panic becomes a 500 and ends nothing.
-pub async fn dispatch(state: Arc<ServerState>, peer: SocketAddr, request: Request<Body>) -> Response<Body> {
+pub async fn dispatch(state: Arc<ServerState>, peer: Peer, request: Request<Body>) -> Response<Body> {
     let started = Instant::now();
     let observer = state.observer.clone();
     let mut what = "unknown";
@@ -44,7 +44,7 @@ pub async fn dispatch(state: Arc<ServerState>, peer: SocketAddr, request: Reques
     response
 }
 
-async fn route(state: Arc<ServerState>, peer: SocketAddr, request: Request<Body>, what: &mut &'static str) -> Response<Body> {
+async fn route(state: Arc<ServerState>, peer: Peer, request: Request<Body>, what: &mut &'static str) -> Response<Body> {
     let path = request.uri().path();
     let found = if let Some(rest) = path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/api/latest/")) {
         methods::find(Space::V1, rest)
@@ -75,7 +75,7 @@ fn forbidden(path: &str) -> Rejection {
     Rejection::forbidden(format!("method {shown} is forbidden"))
 }
 
-async fn answer_method(state: Arc<ServerState>, peer: SocketAddr, request: Request<Body>, method: &'static Method) -> Response<Body> {
+async fn answer_method(state: Arc<ServerState>, peer: Peer, request: Request<Body>, method: &'static Method) -> Response<Body> {
     match call(state, peer, request, method).await {
         Ok((ctx, args)) => answer::into_response((method.handler)(ctx, args).await).await,
         Err(refusal) => answer::into_response(Err(refusal)).await,
@@ -83,9 +83,9 @@ async fn answer_method(state: Arc<ServerState>, peer: SocketAddr, request: Reque
 }
 
 /// Everything that comes before the handler.
-async fn call(state: Arc<ServerState>, peer: SocketAddr, request: Request<Body>, method: &'static Method) -> Result<(Ctx, Args), Refusal> {
+async fn call(state: Arc<ServerState>, peer: Peer, request: Request<Body>, method: &'static Method) -> Result<(Ctx, Args), Refusal> {
     let (parts, body) = request.into_parts();
-    let principal = authenticate(&state, peer, &parts.headers).await?;
+    let principal = authenticate(&state, &peer, &parts.headers).await?;
     let ctx = Ctx { principal, state, headers: parts.headers, verb: parts.method, peer };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let is_get = ctx.verb == http::Method::GET || ctx.verb == http::Method::HEAD;
@@ -163,14 +163,23 @@ fn admit(method: &Method, ctx: &Ctx) -> Result<(), Refusal> {
 }
 
 /// Who asks; a failed claim and a ban are 403. A key that is not known yet is asked for once.
-async fn authenticate(state: &ServerState, peer: SocketAddr, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
+async fn authenticate(state: &ServerState, peer: &Peer, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
     let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("\u{fffd}"));
     let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+    let forwarded = state.options.forwarded.read(peer.address.ip(), headers).map_err(Rejection::forbidden)?;
     let request = RequestIdentity {
         authorization: text("authorization"),
         origin: text("origin"),
         // What a proxy passes on comes from elsewhere, wherever the proxy runs.
-        peer_is_loopback: peer.ip().to_canonical().is_loopback() && !is_forwarded,
+        peer_is_loopback: peer.address.ip().to_canonical().is_loopback() && !is_forwarded && forwarded == Told::Nothing,
+        certificate: match &forwarded {
+            Told::Certificate(shown) => Some(shown),
+            _ => peer.certificate.as_deref(),
+        },
+        certificate_name: match &forwarded {
+            Told::Name(name) => Some(name),
+            _ => None,
+        },
     };
     let mut outcome = state.identity.authenticate(&request);
     if let Err(AccessError::UnknownKey(issuer) | AccessError::NoKeys(issuer)) = &outcome
@@ -178,28 +187,26 @@ async fn authenticate(state: &ServerState, peer: SocketAddr, headers: &HeaderMap
     {
         outcome = state.identity.authenticate(&request);
     }
-    let principal = outcome.map_err(|why| Rejection::forbidden(format!("Token authentication failed. {why}")))?;
+    let principal = outcome.map_err(|why| {
+        let what = if matches!(why, AccessError::Certificate(_)) { "Certificate" } else { "Token" };
+        Rejection::forbidden(format!("{what} authentication failed. {why}"))
+    })?;
     match principal {
         Some(who) if state.bans.is_banned(&who) => Err(Rejection::forbidden(format!("{} is banned", who.name))),
         principal => Ok(principal),
     }
 }
 
-async fn answer_legacy(state: Arc<ServerState>, peer: SocketAddr, request: Request<Body>, old: &'static legacy::Old) -> Response<Body> {
+async fn answer_legacy(state: Arc<ServerState>, peer: Peer, request: Request<Body>, old: &'static legacy::Old) -> Response<Body> {
     match call_legacy(state, peer, request, old).await {
         Ok(answer) => answer::into_response(Ok(answer)).await,
         Err(rejection) => rejection.into_response(),
     }
 }
 
-async fn call_legacy(
-    state: Arc<ServerState>,
-    peer: SocketAddr,
-    request: Request<Body>,
-    old: &'static legacy::Old,
-) -> Result<Answer, Rejection> {
+async fn call_legacy(state: Arc<ServerState>, peer: Peer, request: Request<Body>, old: &'static legacy::Old) -> Result<Answer, Rejection> {
     let (parts, body) = request.into_parts();
-    let principal = authenticate(&state, peer, &parts.headers).await?;
+    let principal = authenticate(&state, &peer, &parts.headers).await?;
     let ctx = Ctx { principal, state, headers: parts.headers, verb: parts.method, peer };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let given = match ctx.verb {

@@ -16,6 +16,7 @@ pub mod ctx;
 pub mod dispatch;
 pub mod event;
 pub mod file_server;
+pub mod forwarded;
 pub mod job;
 pub mod legacy;
 pub mod metaconfig;
@@ -30,6 +31,7 @@ pub mod statics;
 pub mod statistics;
 pub mod system;
 pub mod task;
+pub mod tls;
 pub mod upload;
 
 pub use answer::{Answer, Data, Refusal, Rejection};

@@ -40,7 +40,7 @@ fn alice() -> TokenRequest {
 impl Bench {
     fn ask(&self, token: &str, origin: Option<&str>) -> Result<Arc<Principal>, AccessError> {
         let authorization = format!("Bearer {token}");
-        let request = RequestIdentity { authorization: Some(&authorization), origin, peer_is_loopback: true };
+        let request = RequestIdentity { authorization: Some(&authorization), origin, peer_is_loopback: true, ..RequestIdentity::default() };
         self.identity.authenticate(&request).map(|p| p.expect("a token never means anonymous"))
     }
 
@@ -213,7 +213,7 @@ fn it_stays_on_loopback() {
         assert!(error.contains("listen on 127.0.0.1"), "{error}");
     }
     let token = format!("Bearer {}", bench.issuer.sign(&alice()).unwrap());
-    let request = RequestIdentity { authorization: Some(&token), origin: None, peer_is_loopback: false };
+    let request = RequestIdentity { authorization: Some(&token), origin: None, peer_is_loopback: false, ..RequestIdentity::default() };
     assert_eq!(bench.identity.authenticate(&request), Err(AccessError::NotLoopback));
     let anonymous = RequestIdentity { authorization: Some("Bearer"), ..request };
     assert_eq!(bench.identity.authenticate(&anonymous), Ok(None));

@@ -64,7 +64,8 @@ fn alice() -> Value {
 impl Bench {
     fn ask(&self, token: &str, origin: Option<&str>) -> Result<Arc<Principal>, String> {
         let authorization = format!("Bearer {token}");
-        let request = RequestIdentity { authorization: Some(&authorization), origin, peer_is_loopback: false };
+        let request =
+            RequestIdentity { authorization: Some(&authorization), origin, peer_is_loopback: false, ..RequestIdentity::default() };
         self.oidc.authenticate(&request).map(|p| p.expect("a token never means anonymous")).map_err(|e| e.to_string())
     }
     fn with(&self, origin: Option<&str>, change: impl FnOnce(&mut Value)) -> Result<Arc<Principal>, String> {

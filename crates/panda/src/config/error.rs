@@ -62,6 +62,16 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
+    /// A key that needs another one.
+    #[error("{origin}: `{other}` needs `{key}` beside it")]
+    Half {
+        /// The key that is missing.
+        key: &'static str,
+        /// Where the other one stands.
+        origin: Origin,
+        /// The key that is set.
+        other: &'static str,
+    },
     /// There is no place for the data folder.
     #[error("no data folder: neither `--data`, `data` in the configuration, `XDG_DATA_HOME` nor `HOME` is set")]
     NoData,
@@ -80,6 +90,7 @@ impl ConfigError {
         match self {
             Self::Unknown { hint, .. } => Some(hint),
             Self::Plugin { .. } => Some("a plug-in needs `kind` and `command`; docs/plugins.md has an example"),
+            Self::Half { .. } => Some("docs/tls.md says which settings belong together"),
             _ => None,
         }
     }

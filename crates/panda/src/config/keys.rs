@@ -4,7 +4,7 @@
 
 /// Port of the API without encryption, as the original's.
 pub const HTTP_PORT: u16 = 25080;
-/// Port of the API with TLS, as the original's; a listener there comes with the identity providers.
+/// Port of the API with TLS, as the original's.
 pub const HTTPS_PORT: u16 = 25443;
 /// The VO of development tokens when none is configured: of no experiment.
 pub const DEFAULT_VO: &str = "local";
@@ -82,6 +82,39 @@ pub const KEYS: &[Key] = &[
     key("vos", Kind::Texts, &[], "", "the experiments served here; with none, any VO that a development token names"),
     key("server.listen", Kind::Address, &["PANDA_LISTEN"], "127.0.0.1:25080", "address and port of the API and the monitor"),
     key("server.public_url", Kind::Text, &[], "", "address under which others reach the server, if not that of the listener"),
+    key("server.tls_listen", Kind::Address, &[], "", "address and port of the API and the monitor over TLS, such as \"0.0.0.0:25443\""),
+    key(
+        "server.tls_certificate",
+        Kind::Path,
+        &[],
+        "",
+        "certificate of this host and those that vouch for it, PEM; taken anew when it changes",
+    ),
+    key("server.tls_key", Kind::Path, &[], "", "key of the certificate, PEM; default: in the certificate's file"),
+    key(
+        "x509.ca_dir",
+        Kind::Path,
+        &[],
+        "",
+        "directory with the CAs whose client certificates count, their lists and signing policies; none: no client certificates",
+    ),
+    key(
+        "x509.voms_dir",
+        Kind::Path,
+        &[],
+        "",
+        "directory with the VOMS servers that speak for VOs, VO/HOST.lsc; none: VOMS attributes are not looked at",
+    ),
+    key("x509.map_file", Kind::Path, &[], "", "file that gives names of certificates a short name, VOs and roles (grid-mapfile)"),
+    key("x509.trusted_proxies", Kind::Texts, &[], "", "addresses or networks of reverse proxies that may tell who a caller is"),
+    key("x509.certificate_header", Kind::Text, &[], "", "header in which they pass the caller's certificate on, such as \"Client-Cert\""),
+    key(
+        "x509.name_header",
+        Kind::Text,
+        &[],
+        "",
+        "header in which they tell the subject of a certificate they have verified, such as \"SSL_CLIENT_S_DN\"",
+    ),
     key("worker.enabled", Kind::Bool, &[], "true", "whether `panda up` runs jobs itself"),
     key("worker.queue", Kind::Text, &[], DEFAULT_QUEUE, "the queue the local worker serves"),
     key("worker.slots", Kind::Int(1, MAX_SLOTS), &[], "", "jobs at a time; default: the number of cores"),

@@ -7,6 +7,7 @@ mod error;
 pub mod keys;
 mod load;
 mod origin;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub use load::{Given, load};
 pub use origin::{Origin, Setting, Settings};
+pub use tls::{TlsConfig, X509Config};
 
 /// Everything that can be configured, read and checked.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct Config {
     pub vos: Vec<String>,
     /// What is listened on.
     pub server: ServerConfig,
+    /// Callers by certificate.
+    pub x509: X509Config,
     /// The local worker of `up` and `demo`.
     pub worker: WorkerConfig,
     /// The loops.
@@ -50,6 +54,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Address under which others reach the server; the listener's own when absent.
     pub public_url: Option<String>,
+    /// The listener with TLS, if there is one.
+    pub tls: Option<TlsConfig>,
 }
 
 /// `[worker]`
@@ -159,7 +165,9 @@ impl Config {
             server: ServerConfig {
                 listen: s.address("server.listen")?,
                 public_url: s.optional("server.public_url").map(|url| url.trim_end_matches('/').to_owned()),
+                tls: TlsConfig::of(s)?,
             },
+            x509: X509Config::of(s)?,
             worker: WorkerConfig {
                 enabled: s.bool("worker.enabled"),
                 queue: s.text("worker.queue"),

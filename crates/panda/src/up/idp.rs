@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use panda_access::dev::{self, DevIdentity, Issuer};
 use panda_access::oidc::{KeySet, Oidc, Rules};
-use panda_access::{AccessError, Identity, Origin, Principal, RequestIdentity, issuer_of};
+use panda_access::x509::Certificates;
+use panda_access::{AccessError, Identity, Origin, Principal, RequestIdentity, bearer, issuer_of};
 use panda_client::idp;
 use panda_ops::{Ops, OpsError};
 use panda_server::ctx::AuthDocuments;
@@ -33,6 +34,8 @@ pub(super) struct Providers {
     /// On loopback listeners only.
     dev: Option<DevIdentity>,
     oidc: Oidc,
+    /// Callers by certificate.
+    certificates: Option<Arc<Certificates>>,
     /// When each issuer was asked last, and when it answered last; held while it is asked, so that one that is slow keeps nobody else waiting.
     asked: Mutex<BTreeMap<String, Arc<Mutex<Asked>>>>,
 }
@@ -45,10 +48,15 @@ struct Asked {
 
 impl Providers {
     /// Reads the VOs and the keys that were learned before; asks no one.
-    pub async fn new(ops: Arc<Ops>, issuer: Arc<Issuer>, dev: Option<DevIdentity>) -> Result<Self, OpsError> {
+    pub async fn new(
+        ops: Arc<Ops>,
+        issuer: Arc<Issuer>,
+        dev: Option<DevIdentity>,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Result<Self, OpsError> {
         let clock = ops.clone();
         let oidc = Oidc::new(Arc::new(move || clock.now().0));
-        let all = Self { ops, issuer, dev, oidc, asked: Mutex::default() };
+        let all = Self { ops, issuer, dev, oidc, certificates, asked: Mutex::default() };
         let rules = all.ops.reread_vos().await?.rules();
         all.take(rules).await;
         Ok(all)
@@ -56,7 +64,7 @@ impl Providers {
 
     /// Whether anybody could be identified by a listener that others reach.
     pub fn is_empty(&self) -> bool {
-        self.oidc.issuers().is_empty()
+        self.oidc.issuers().is_empty() && self.certificates.is_none()
     }
 
     /// Takes new rules, and the stored keys of issuers that come with them.
@@ -169,8 +177,16 @@ fn name(issuer: &str) -> String {
 
 impl Identity for Providers {
     fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError> {
+        // A token wins: who shows one says as whom he acts, while programs show certificates to everybody.
+        if let Some(certificates) = &self.certificates
+            && bearer(request.authorization)?.is_none()
+        {
+            return certificates.authenticate(request);
+        }
         match &self.dev {
-            Some(dev) if self.is_empty() || issuer_of(request).is_none_or(|iss| iss == dev::ISSUER) => dev.authenticate(request),
+            Some(dev) if self.oidc.issuers().is_empty() || issuer_of(request).is_none_or(|iss| iss == dev::ISSUER) => {
+                dev.authenticate(request)
+            }
             _ => self.oidc.authenticate(request),
         }
     }

@@ -8,6 +8,7 @@ mod pages;
 pub(crate) mod plugin;
 mod queue;
 mod signal;
+mod tls;
 mod worker;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use panda_access::x509::Certificates;
 use panda_access::{Identity, dev::Issuer};
 use panda_engine::{Engine, EngineOptions};
 use panda_ops::Ops;
@@ -53,9 +55,11 @@ pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
     // First the port: it is the commonest obstacle, and nothing is to be undone when it is there.
     let listener = listen::bind(config.server.listen, builder.free_port).await?;
     let address = listener.local_addr().map_err(|error| Failure::new(format!("the listener has no address: {error}")))?;
+    let certificates = tls::certificates(&config)?;
+    let secure = tls::TlsListener::open(&config, certificates.clone()).await?;
     let issuer = session::issuer(&config)?;
     let ops = open_ops(&builder, address).await?;
-    let providers = Arc::new(providers(&builder, &ops, &issuer, address).await?);
+    let providers = Arc::new(providers(&builder, &ops, &issuer, address, certificates.clone()).await?);
     let identity = builder.identity.take().unwrap_or_else(|| providers.clone());
     if roles.server || roles.worker {
         queue::ensure(&ops, &config).await?;
@@ -66,8 +70,9 @@ pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
     let (stop, stopped) = watch::channel(false);
     if roles.server {
         tokio::spawn(providers.follow(stopped.clone()));
+        certificates.map(|certificates| tokio::spawn(tls::follow(certificates, stopped.clone())));
     }
-    let server = tokio::spawn(serve::serve(listener, routes, stopped));
+    let server = tokio::spawn(tls::serve(listener, secure, routes, stopped));
     let url = format!("http://{address}");
     let worker = if roles.worker { Some(worker::start(&config, &url, issuer)?) } else { None };
     listen::announce(&config, &url)?;
@@ -75,13 +80,19 @@ pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
 }
 
 /// Who callers are. A listener that others reach needs an identity provider, unless the program brings its own.
-async fn providers(builder: &Builder, ops: &Arc<Ops>, issuer: &Arc<Issuer>, address: SocketAddr) -> Result<Providers, Failure> {
+async fn providers(
+    builder: &Builder,
+    ops: &Arc<Ops>,
+    issuer: &Arc<Issuer>,
+    address: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+) -> Result<Providers, Failure> {
     let (dev, refusal) = match issuer.for_listener(address) {
         Ok(dev) => (Some(dev), None),
         Err(refusal) => (None, Some(refusal)),
     };
     let failed = |e: panda_ops::OpsError| Failure::from(anyhow::Error::new(e));
-    let providers = Providers::new(ops.clone(), issuer.clone(), dev).await.map_err(failed)?;
+    let providers = Providers::new(ops.clone(), issuer.clone(), dev, certificates).await.map_err(failed)?;
     match refusal {
         Some(refusal) if builder.identity.is_none() && providers.is_empty() => {
             Err(Failure::usage(refusal.to_string()).hint("`panda vo add NAME --idp URL --client-id ID` while it listens on 127.0.0.1"))
@@ -130,6 +141,7 @@ fn routes(
         options: ctx::Options {
             listen: address,
             public_url: config.server.public_url.clone(),
+            forwarded: config.x509.forwarded.clone(),
             upload_folder: ops.blobs.incoming(),
             runner: Some(runner),
         },

@@ -33,7 +33,7 @@ pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
 fn environment(ctx: &Ctx) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("REQUEST_METHOD".into(), ctx.verb.as_str().into());
-    map.insert("REMOTE_ADDR".into(), ctx.peer.ip().to_string().into());
+    map.insert("REMOTE_ADDR".into(), ctx.peer.address.ip().to_string().into());
     for (header, name) in SHOWN {
         if let Some(value) = ctx.header(header) {
             map.insert(name.into(), value.into());

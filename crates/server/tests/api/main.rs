@@ -12,3 +12,4 @@ mod sockets;
 mod storage;
 mod support;
 mod tasks;
+mod tls;

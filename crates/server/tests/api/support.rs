@@ -134,6 +134,7 @@ pub async fn server() -> Server {
             listen: "127.0.0.1:25080".parse().unwrap(),
             public_url: None,
             upload_folder: ops.blobs.incoming(),
+            forwarded: panda_server::forwarded::Forwarded::default(),
             runner: Some(runner),
         },
     };
