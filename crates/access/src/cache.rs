@@ -80,6 +80,7 @@ mod tests {
             roles: std::collections::BTreeSet::new(),
             groups: Vec::new(),
             email: None,
+            standing: crate::Standing::default(),
         })
     }
 

@@ -50,6 +50,9 @@ pub enum AccessError {
     /// The caller is not in the group that the VO or role asks for.
     #[error("Not a member of the {0} group")]
     NotMember(String),
+    /// A role that reaches further than a VO was asked for in one.
+    #[error("the role {0} is not of a VO: it is granted with `panda user grant`, and needs not be asked for")]
+    NotOfAVo(String),
     /// The VO is not configured here.
     #[error("Unknown vo : {0}")]
     UnknownVo(String),
@@ -59,6 +62,9 @@ pub enum AccessError {
     /// The keys of the issuer were never learned.
     #[error("Invalid token. the keys of its issuer {0} are not known here, it did not answer; try again later")]
     NoKeys(String),
+    /// An API token that is not known here.
+    #[error("Invalid token. it is revoked, or was not made by this server")]
+    UnknownToken,
     /// `Authorization` is not `Bearer <token>`.
     #[error("unsupported authorization scheme; send `Authorization: Bearer <token>`")]
     UnsupportedScheme,

@@ -12,15 +12,18 @@
 
 mod cache;
 pub mod dev;
+mod grants;
 mod identity;
 mod jws;
 pub mod oidc;
 mod origin;
 mod principal;
 pub mod table;
+pub mod tokens;
 pub mod x509;
 
+pub use grants::{Grant, Grants, Reach};
 pub use identity::{AccessError, Identity, MAX_AUTHORIZATION_BYTES, Nobody, RequestIdentity, bearer, issuer_of};
 pub use origin::{MAX_ORIGIN_BYTES, Origin};
-pub use principal::{Principal, Role, clean_name};
-pub use table::{Denied, Owner, Right};
+pub use principal::{Principal, Role, Standing, clean_name};
+pub use table::{Denied, Ground, Object, Owner, Right, Scope};

@@ -3,27 +3,36 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A role that a caller acts in. Only [`Role::Production`] and [`Role::Pilot`] open doors; any other name is carried along
-/// so that it can be shown and sent.
+use crate::table::Scope;
+
+/// A role that a caller acts in; the [`table`](crate::table) says which door each opens. Any other name is carried along so that it can be shown and sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Acts on everything of everybody (`/<vo>/Role=production`).
+    /// Acts on everything of the VO (`/<vo>/Role=production`).
     Production,
     /// Takes and reports jobs (`/<vo>/Role=pilot`).
     Pilot,
+    /// Submits and watches workers, and does what pilots do.
+    Harvester,
+    /// Administers a VO: its people, its settings, its identity provider.
+    VoAdmin,
+    /// Administers the queues of the sites that are named with the role.
+    SiteAdmin,
+    /// Administers the whole system.
+    Operator,
     /// A role of the experiment's own that this system gives no right to.
     Named(String),
 }
 
 impl Role {
+    /// The roles that open doors.
+    pub const KNOWN: [Self; 6] = [Self::Production, Self::Pilot, Self::Harvester, Self::VoAdmin, Self::SiteAdmin, Self::Operator];
+
     /// The role of this name; names are compared without case, as in `Origin`.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
-        match name.to_ascii_lowercase().as_str() {
-            "production" => Self::Production,
-            "pilot" => Self::Pilot,
-            other => Self::Named(other.to_owned()),
-        }
+        let name = name.to_ascii_lowercase();
+        Self::KNOWN.into_iter().find(|role| role.as_str() == name).unwrap_or(Self::Named(name))
     }
 
     /// The lower-case name as it stands in group names and FQANs.
@@ -32,8 +41,18 @@ impl Role {
         match self {
             Self::Production => "production",
             Self::Pilot => "pilot",
+            Self::Harvester => "harvester",
+            Self::VoAdmin => "vo-admin",
+            Self::SiteAdmin => "site-admin",
+            Self::Operator => "operator",
             Self::Named(name) => name,
         }
+    }
+
+    /// Whether a VO may say by itself who has it: those that reach no further than the VO.
+    #[must_use]
+    pub const fn is_of_a_vo(&self) -> bool {
+        !matches!(self, Self::SiteAdmin | Self::Operator)
     }
 }
 
@@ -41,6 +60,17 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What a caller holds beside the roles in a VO.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Roles that reach every VO: of operators, and of pilots and agents that serve a whole site.
+    pub roles: BTreeSet<Role>,
+    /// Sites that the caller administers.
+    pub sites: BTreeSet<String>,
+    /// What the token was made for; None = everything that its holder may do.
+    pub scopes: Option<BTreeSet<Scope>>,
 }
 
 /// An identified caller. Ownership is keyed on ([`issuer`](Self::issuer), [`subject`](Self::subject)); every other text is
@@ -63,19 +93,34 @@ pub struct Principal {
     pub groups: Vec<String>,
     /// Mail address, if the issuer tells one.
     pub email: Option<String>,
+    /// What is held beside the roles in the VO.
+    pub standing: Standing,
 }
 
 impl Principal {
-    /// True in the production role, which passes every owner check.
+    /// True in the production role of its VO.
     #[must_use]
     pub fn is_production(&self) -> bool {
         self.roles.contains(&Role::Production)
     }
 
-    /// True in the pilot role. Production counts as pilot where [`table`](crate::table) says so, not here.
+    /// Whether the caller has a role for things of this VO; None = for things of no VO in particular.
     #[must_use]
-    pub fn is_pilot(&self) -> bool {
-        self.roles.contains(&Role::Pilot)
+    pub fn acts(&self, role: &Role, vo: Option<&str>) -> bool {
+        self.standing.roles.contains(role) || (self.roles.contains(role) && self.is_of(vo))
+    }
+
+    /// Whether something of this VO is of the caller's own, or of no VO.
+    #[must_use]
+    pub fn is_of(&self, vo: Option<&str>) -> bool {
+        vo.is_none_or(|vo| self.vo.as_deref() == Some(vo))
+    }
+
+    /// The one VO whose jobs a worker in this identity may have; None = all.
+    #[must_use]
+    pub fn worker_vo(&self) -> Option<&str> {
+        let reaches_all = [Role::Pilot, Role::Harvester, Role::Operator].iter().any(|role| self.standing.roles.contains(role));
+        if reaches_all { None } else { self.vo.as_deref() }
     }
 
     /// Working groups that the caller may produce for: `wg` of the groups `vo/wg/production` (`spec/engine.md` section 14.4).
@@ -168,6 +213,7 @@ mod tests {
             roles: BTreeSet::new(),
             groups: groups.map(str::to_owned).to_vec(),
             email: None,
+            standing: Standing::default(),
         };
         assert_eq!(p.production_groups().collect::<Vec<_>>(), ["higgs"]);
     }
@@ -195,5 +241,8 @@ mod tests {
         assert_eq!(Role::from_name("PRODUCTION"), Role::Production);
         assert_eq!(Role::from_name("pilot"), Role::Pilot);
         assert_eq!(Role::from_name("Analysis").as_str(), "analysis");
+        for role in Role::KNOWN {
+            assert_eq!(Role::from_name(role.as_str()), role);
+        }
     }
 }

@@ -1,142 +1,290 @@
 //! The one table of who may do what.
 //!
-//! Owns: every class of operation and what it demands of a caller (`spec/api_v1.md`, the auth column and section 17.2's
-//! missing checks; `spec/client.md` section 8.4). Must not know: how a caller is identified or how an owner is looked up.
+//! Owns: every class of operation and the grounds on which a caller may do it (`spec/api_v1.md`, the auth column and section 17.2's missing checks;
+//! `spec/client.md` section 8.4). The server, `docs/roles.md` and the tests read it. Must not know: how a caller is identified or how an owner is looked up.
 
-use crate::principal::Principal;
+use crate::principal::{Principal, Role};
 
 /// The owner of a task or job: (issuer, subject).
 pub type Owner<'a> = (&'a str, &'a str);
 
-/// What a right demands of the caller.
+/// What is to be touched, as far as it counts here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Object<'a> {
+    /// Who owns it; None is nobody.
+    pub owner: Option<Owner<'a>>,
+    /// The VO that it belongs to; None is no VO in particular.
+    pub vo: Option<&'a str>,
+    /// The site that it belongs to.
+    pub site: Option<&'a str>,
+}
+
+impl<'a> Object<'a> {
+    /// Something of a VO.
+    #[must_use]
+    pub const fn of_vo(vo: &'a str) -> Self {
+        Self { owner: None, vo: Some(vo), site: None }
+    }
+
+    /// A task, a job or a file of a VO with its owner.
+    #[must_use]
+    pub const fn owned(owner: Option<Owner<'a>>, vo: &'a str) -> Self {
+        Self { owner, vo: Some(vo), site: None }
+    }
+
+    /// A queue of a site.
+    #[must_use]
+    pub const fn of_site(site: &'a str) -> Self {
+        Self { owner: None, vo: None, site: Some(site) }
+    }
+}
+
+/// A reason for which a caller may do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand {
-    /// Nothing: anonymous callers may.
-    Nothing,
+pub enum Ground {
+    /// None is needed: anonymous callers may.
+    Anyone,
     /// An identity, whichever.
     Identity,
-    /// The production role, or the pilot role where pilots work.
-    PilotOrProduction,
-    /// The production role.
-    Production,
-    /// To own the task or job, or the production role.
+    /// To be of the VO that it belongs to.
+    Member,
+    /// To own it.
     Owner,
-}
-
-/// A class of operation. Each API method, page and command names exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each right is explained beside its demand in `Right::demand`")]
-pub enum Right {
-    ReadOpen,
-    Read,
-    TaskSubmit,
-    TaskKill,
-    TaskFinish,
-    TaskRetry,
-    TaskPause,
-    TaskResume,
-    TaskReloadInput,
-    TaskReassign,
-    TaskSteer,
-    JobSubmit,
-    JobSubmitManaged,
-    JobKill,
-    JobReassign,
-    JobDebug,
-    JobCommand,
-    PilotAcquire,
-    PilotAcquireOwn,
-    PilotReport,
+    /// The production role of its VO.
+    Production,
+    /// The pilot role of its VO, or of the whole site.
+    Pilot,
+    /// The harvester role, likewise.
     Harvester,
-    HarvesterCommand,
-    CacheUse,
-    CacheRegister,
-    LogUpload,
-    FileRecovery,
-    SecretsOwn,
-    Credentials,
-    DatasetAdd,
-    QueueChange,
-    VoChange,
+    /// To administer its VO.
+    VoAdmin,
+    /// To administer its site.
+    SiteAdmin,
+    /// To administer the system.
+    Operator,
 }
 
-impl Right {
-    /// Every right, for pages and tests that walk the table.
-    pub const ALL: [Self; 31] = [
-        Self::ReadOpen,
-        Self::Read,
-        Self::TaskSubmit,
-        Self::TaskKill,
-        Self::TaskFinish,
-        Self::TaskRetry,
-        Self::TaskPause,
-        Self::TaskResume,
-        Self::TaskReloadInput,
-        Self::TaskReassign,
-        Self::TaskSteer,
-        Self::JobSubmit,
-        Self::JobSubmitManaged,
-        Self::JobKill,
-        Self::JobReassign,
-        Self::JobDebug,
-        Self::JobCommand,
-        Self::PilotAcquire,
-        Self::PilotAcquireOwn,
-        Self::PilotReport,
-        Self::Harvester,
-        Self::HarvesterCommand,
-        Self::CacheUse,
-        Self::CacheRegister,
-        Self::LogUpload,
-        Self::FileRecovery,
-        Self::SecretsOwn,
-        Self::Credentials,
-        Self::DatasetAdd,
-        Self::QueueChange,
-        Self::VoChange,
-    ];
-
-    /// The table.
+impl Ground {
+    /// Its name in the documentation.
     #[must_use]
-    pub const fn demand(self) -> Demand {
+    pub const fn name(self) -> &'static str {
         match self {
-            // is_alive, statistics, site and resource types, static files: nothing personal, and callers send no identity
-            Self::ReadOpen => Demand::Nothing,
-            // status, details, parameters, files of any task or job: readable by every identified caller, as upstream
-            Self::Read => Demand::Identity,
-            Self::TaskSubmit | Self::JobSubmit => Demand::Identity,
-            // job/submit with the label `managed`
-            Self::JobSubmitManaged => Demand::Production,
-            Self::TaskKill | Self::TaskFinish | Self::TaskRetry | Self::JobKill => Demand::Owner,
-            // upstream checks no owner here (api_v1.md section 17.2: to be mended)
-            Self::TaskReloadInput | Self::TaskReassign | Self::JobReassign | Self::FileRecovery => Demand::Owner,
-            // upstream asks for production; here the owner may also steer what is his own
-            Self::TaskPause | Self::TaskResume | Self::JobDebug => Demand::Owner,
-            // release, reactivate, avalanche, increase_attempts, change_*, shares, cloning, jumbo jobs
-            Self::TaskSteer | Self::JobCommand => Demand::Production,
-            Self::PilotAcquire | Self::PilotReport => Demand::PilotOrProduction,
-            // acquire_jobs with prod_source_label=user: only the caller's own jobs are handed out
-            Self::PilotAcquireOwn => Demand::Identity,
-            // harvester/*: upstream takes any identity (section 17.2: to be mended)
-            Self::Harvester => Demand::PilotOrProduction,
-            Self::HarvesterCommand => Demand::Production,
-            // sandbox upload, touch, validate, delete
-            Self::CacheUse => Demand::Identity,
-            Self::CacheRegister => Demand::Production,
-            // upload_jedi_log, update_jedi_log: workers deliver logs, too
-            Self::LogUpload => Demand::PilotOrProduction,
-            // set_user_secrets, get_user_secrets: keyed by the caller, so nobody reaches another's
-            Self::SecretsOwn => Demand::Identity,
-            // get_proxy, get_key_pair, get_access_token: upstream keeps a flag per user; the roles replace it
-            Self::Credentials => Demand::PilotOrProduction,
-            Self::DatasetAdd => Demand::Identity,
-            // queues, storage, shares, settings, rules; VOs and whom they trust
-            Self::QueueChange | Self::VoChange => Demand::Production,
+            Self::Anyone => "anyone",
+            Self::Identity => "any identity",
+            Self::Member => "member of its VO",
+            Self::Owner => "owner",
+            Self::Production => "production",
+            Self::Pilot => "pilot",
+            Self::Harvester => "harvester",
+            Self::VoAdmin => "vo-admin",
+            Self::SiteAdmin => "site-admin",
+            Self::Operator => "operator",
+        }
+    }
+
+    const fn role(self) -> Option<Role> {
+        match self {
+            Self::Production => Some(Role::Production),
+            Self::Pilot => Some(Role::Pilot),
+            Self::Harvester => Some(Role::Harvester),
+            Self::VoAdmin => Some(Role::VoAdmin),
+            Self::SiteAdmin => Some(Role::SiteAdmin),
+            Self::Operator => Some(Role::Operator),
+            Self::Anyone | Self::Identity | Self::Member | Self::Owner => None,
+        }
+    }
+
+    /// Whether it holds for this caller and that object.
+    fn holds(self, who: &Principal, object: Object<'_>) -> bool {
+        match self {
+            Self::Anyone | Self::Identity => true,
+            Self::Member => who.is_of(object.vo),
+            Self::Owner => object.owner.is_some_and(|owner| who.owns(owner)),
+            Self::SiteAdmin => object.site.is_some_and(|site| who.standing.sites.contains(site)),
+            role => role.role().is_some_and(|role| who.acts(&role, object.vo)),
+        }
+    }
+
+    /// Whether it may hold, as far as can be told before the object is known.
+    fn may_hold(self, who: &Principal) -> bool {
+        match self {
+            Self::Anyone | Self::Identity | Self::Member | Self::Owner => true,
+            Self::SiteAdmin => !who.standing.sites.is_empty(),
+            role => role.role().is_some_and(|role| who.acts(&role, None)),
         }
     }
 }
 
-/// Why a caller may not. The texts are upstream's, since clients print and compare them.
+/// What an API token can be made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// To look.
+    Read,
+    /// To submit tasks and jobs, with their sandboxes and data sets.
+    Submit,
+    /// To kill, retry, pause and change what is there.
+    Control,
+    /// To take and report jobs.
+    Pilot,
+    /// To submit and report workers.
+    Harvester,
+    /// To administer.
+    Admin,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Read, Self::Submit, Self::Control, Self::Pilot, Self::Harvester, Self::Admin];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Submit => "submit",
+            Self::Control => "control",
+            Self::Pilot => "pilot",
+            Self::Harvester => "harvester",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The scope of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+/// One row: the right's name, grounds and scope, what is written of it in the journal, and what it is.
+macro_rules! rights {
+    ($($(#[doc = $about:literal])+ $name:ident: $scope:ident, $grounds:ident;)+) => {
+        /// A class of operation. Each API method, page and command names exactly one.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Right {
+            $($(#[doc = $about])+ $name,)+
+        }
+
+        impl Right {
+            /// Every right, for pages and tests that walk the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The grounds of which one suffices.
+            #[must_use]
+            pub const fn grounds(self) -> &'static [Ground] {
+                match self { $(Self::$name => $grounds,)+ }
+            }
+
+            /// What a token must be made for.
+            #[must_use]
+            pub const fn scope(self) -> Scope {
+                match self { $(Self::$name => Scope::$scope,)+ }
+            }
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What it is, a sentence or two.
+            #[must_use]
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$name => concat!($($about),+),)+ }
+            }
+        }
+    };
+}
+
+const ANYONE: &[Ground] = &[Ground::Anyone];
+const IDENTITY: &[Ground] = &[Ground::Identity];
+const READERS: &[Ground] = &[Ground::Member, Ground::Owner, Ground::Pilot, Ground::Harvester, Ground::Operator];
+const OWNERS: &[Ground] = &[Ground::Owner, Ground::Production, Ground::VoAdmin, Ground::Operator];
+const PRODUCERS: &[Ground] = &[Ground::Production, Ground::VoAdmin, Ground::Operator];
+const WORKERS: &[Ground] = &[Ground::Pilot, Ground::Harvester, Ground::Production, Ground::Operator];
+const SITES: &[Ground] = &[Ground::Production, Ground::SiteAdmin, Ground::Operator];
+const QUEUES: &[Ground] = &[Ground::SiteAdmin, Ground::Operator];
+const VOS: &[Ground] = &[Ground::VoAdmin, Ground::Operator];
+const OPERATORS: &[Ground] = &[Ground::Operator];
+
+rights! {
+    /// is_alive, statistics, site and resource types, static files: nothing personal, and callers send no identity.
+    ReadOpen: Read, ANYONE;
+    /// Status, details, parameters and files of tasks and jobs; queues, shares and settings, which are of no VO.
+    Read: Read, READERS;
+    /// Submit a task.
+    TaskSubmit: Submit, IDENTITY;
+    /// Kill a task.
+    TaskKill: Control, OWNERS;
+    /// Finish a task.
+    TaskFinish: Control, OWNERS;
+    /// Retry a task.
+    TaskRetry: Control, OWNERS;
+    /// Pause a task. The original asks for production; here the owner may steer what is his own.
+    TaskPause: Control, OWNERS;
+    /// Resume a task.
+    TaskResume: Control, OWNERS;
+    /// Look for new inputs of a task. The original checks no owner.
+    TaskReloadInput: Control, OWNERS;
+    /// Send a task elsewhere. The original checks no owner.
+    TaskReassign: Control, OWNERS;
+    /// Release, reactivate, avalanche, change attributes, shares, attempts; cloning and jumbo jobs.
+    TaskSteer: Control, PRODUCERS;
+    /// Submit jobs without a task.
+    JobSubmit: Submit, IDENTITY;
+    /// Submit for production: `managed` tasks and jobs.
+    JobSubmitManaged: Submit, PRODUCERS;
+    /// Kill jobs.
+    JobKill: Control, OWNERS;
+    /// Send jobs elsewhere. The original checks no owner.
+    JobReassign: Control, OWNERS;
+    /// See what a running job writes.
+    JobDebug: Control, OWNERS;
+    /// Commands to jobs.
+    JobCommand: Control, PRODUCERS;
+    /// Take jobs of others: of the VO of the role, or of all VOs with a pilot role of the whole site.
+    PilotAcquire: Pilot, WORKERS;
+    /// Take jobs of one's own with the label `user`.
+    PilotAcquireOwn: Pilot, IDENTITY;
+    /// Report jobs, workers and their nodes.
+    PilotReport: Pilot, WORKERS;
+    /// Report workers and take commands. The original takes any identity.
+    Harvester: Harvester, WORKERS;
+    /// Give commands to a Harvester.
+    HarvesterCommand: Control, SITES;
+    /// Upload, validate and delete one's own sandboxes.
+    CacheUse: Submit, IDENTITY;
+    /// Register a cached file that is kept elsewhere.
+    CacheRegister: Submit, PRODUCERS;
+    /// Upload logs of tasks and workers.
+    LogUpload: Pilot, WORKERS;
+    /// Have lost files made again.
+    FileRecovery: Control, OWNERS;
+    /// Set and get one's own secrets: nobody reaches another's.
+    SecretsOwn: Submit, IDENTITY;
+    /// Get proxies, keys and tokens for jobs.
+    Credentials: Pilot, WORKERS;
+    /// Make data sets and register files.
+    DatasetAdd: Submit, IDENTITY;
+    /// Change queues, holds and drains of a site.
+    QueueChange: Admin, QUEUES;
+    /// Change settings and retry rules of a VO.
+    VoSettings: Admin, VOS;
+    /// Change shares, storages and settings that are of all VOs.
+    SystemChange: Admin, OPERATORS;
+    /// Change what is known of a VO and whom it trusts.
+    VoChange: Admin, VOS;
+    /// Grant and take roles of a VO, ban people from it.
+    UserChange: Admin, VOS;
+    /// See the journal of what was done.
+    JournalRead: Admin, VOS;
+    /// Make, see and revoke one's own API tokens.
+    TokenOwn: Admin, IDENTITY;
+    /// Make, see and revoke tokens of robots of a VO.
+    TokenRobot: Admin, VOS;
+}
+
+/// Why a caller may not. The first four texts are upstream's, since clients print and compare them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No identity where one is needed.
@@ -151,109 +299,76 @@ pub enum Denied {
     /// Neither owner nor production.
     #[error("not the task owner or no production role")]
     NotOwner,
+    /// It belongs to another VO.
+    #[error("it belongs to another VO")]
+    OtherVo,
+    /// A right of operators.
+    #[error("the role operator is required; an operator grants it with `panda user grant`")]
+    NotOperator,
+    /// A right of those who administer the site.
+    #[error("neither administrator of this site (role site-admin) nor operator; an operator grants both with `panda user grant`")]
+    NotSiteAdmin,
+    /// A right of those who administer the VO.
+    #[error("neither administrator of this VO (role vo-admin) nor operator; an operator grants both with `panda user grant`")]
+    NotVoAdmin,
+    /// The token was made for less.
+    #[error("this token was not made for `{0}`; make one that has this scope")]
+    Scope(&'static str),
+}
+
+/// What is said to a caller who has none of the grounds.
+fn refusal(right: Right, who: &Principal, object: Object<'_>) -> Denied {
+    let grounds = right.grounds();
+    let has = |ground| grounds.contains(&ground);
+    if right == Right::PilotAcquire {
+        Denied::NotPilot
+    } else if has(Ground::Owner) && has(Ground::Production) {
+        Denied::NotOwner
+    } else if has(Ground::Member) {
+        Denied::OtherVo
+    } else if has(Ground::Production) || has(Ground::Pilot) {
+        let has_role = grounds.iter().any(|g| g.may_hold(who));
+        if has_role && !who.is_of(object.vo) { Denied::OtherVo } else { Denied::NoRole }
+    } else if has(Ground::SiteAdmin) {
+        Denied::NotSiteAdmin
+    } else if has(Ground::VoAdmin) {
+        Denied::NotVoAdmin
+    } else {
+        Denied::NotOperator
+    }
+}
+
+fn identified(right: Right, principal: Option<&Principal>) -> Result<Option<&Principal>, Denied> {
+    if right.grounds().contains(&Ground::Anyone) {
+        return Ok(None);
+    }
+    let who = principal.ok_or(Denied::NoIdentity)?;
+    match &who.standing.scopes {
+        Some(scopes) if !scopes.contains(&right.scope()) => Err(Denied::Scope(right.scope().as_str())),
+        _ => Ok(Some(who)),
+    }
 }
 
 /// What can be told before the request is read: identity and role (upstream's checks 1 and 2). A right that depends on the
-/// owner passes here for every identified caller; [`allowed`] decides it later.
+/// object passes here for every caller for whom it may hold; [`allowed`] decides it later.
 ///
 /// # Errors
 /// [`Denied`] with upstream's message.
 pub fn admit(right: Right, principal: Option<&Principal>) -> Result<(), Denied> {
-    let demand = right.demand();
-    if demand == Demand::Nothing {
-        return Ok(());
-    }
-    let principal = principal.ok_or(Denied::NoIdentity)?;
-    let holds = match demand {
-        Demand::Nothing | Demand::Identity | Demand::Owner => true,
-        Demand::PilotOrProduction => principal.is_pilot() || principal.is_production(),
-        Demand::Production => principal.is_production(),
-    };
-    match (holds, right) {
-        (true, _) => Ok(()),
-        (false, Right::PilotAcquire) => Err(Denied::NotPilot),
-        (false, _) => Err(Denied::NoRole),
-    }
+    let Some(who) = identified(right, principal)? else { return Ok(()) };
+    if right.grounds().iter().any(|g| g.may_hold(who)) { Ok(()) } else { Err(refusal(right, who, Object::default())) }
 }
 
-/// The whole question: may this caller do that to something of this owner? An owner of None (an unknown task, or a thing
-/// without owner) is nobody's, so only production passes where ownership counts.
+/// The whole question: may this caller do that to this object? An object of None is of nobody, of no VO and no site.
 ///
 /// # Errors
 /// [`Denied`] with upstream's message.
-pub fn allowed(right: Right, principal: Option<&Principal>, owner: Option<Owner<'_>>) -> Result<(), Denied> {
-    admit(right, principal)?;
-    let (Demand::Owner, Some(principal)) = (right.demand(), principal) else { return Ok(()) };
-    let is_owner = owner.is_some_and(|owner| principal.owns(owner));
-    if is_owner || principal.is_production() { Ok(()) } else { Err(Denied::NotOwner) }
+pub fn allowed(right: Right, principal: Option<&Principal>, object: Option<Object<'_>>) -> Result<(), Denied> {
+    let Some(who) = identified(right, principal)? else { return Ok(()) };
+    let object = object.unwrap_or_default();
+    if right.grounds().iter().any(|g| g.holds(who, object)) { Ok(()) } else { Err(refusal(right, who, object)) }
 }
 
+pub mod page;
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-    use crate::principal::Role;
-
-    fn who(subject: &str, roles: &[Role]) -> Principal {
-        Principal {
-            issuer: "i".into(),
-            subject: subject.into(),
-            name: subject.into(),
-            nickname: subject.into(),
-            vo: Some("amber".into()),
-            roles: roles.iter().cloned().collect(),
-            groups: vec!["amber".into()],
-            email: None,
-        }
-    }
-
-    #[test]
-    fn the_matrix() {
-        let alice = who("alice", &[]);
-        let bob = who("bob", &[]);
-        let prod = who("prod", &[Role::Production]);
-        let pilot = who("pilot", &[Role::Pilot]);
-        let odd = who("odd", &[Role::Named("analysis".into())]);
-        let of_alice = Some(("i", "alice"));
-        for right in Right::ALL {
-            let ask = |p: Option<&Principal>| allowed(right, p, of_alice);
-            let (no_role, pilot_role) = match right {
-                Right::PilotAcquire => (Err(Denied::NotPilot), Ok(())),
-                _ => (Err(Denied::NoRole), Ok(())),
-            };
-            let want = match right.demand() {
-                Demand::Nothing => [Ok(()); 6],
-                Demand::Identity => [Err(Denied::NoIdentity), Ok(()), Ok(()), Ok(()), Ok(()), Ok(())],
-                Demand::PilotOrProduction => [Err(Denied::NoIdentity), no_role, no_role, Ok(()), pilot_role, no_role],
-                Demand::Production => [Err(Denied::NoIdentity), no_role, no_role, Ok(()), Err(Denied::NoRole), no_role],
-                Demand::Owner => {
-                    let no = Err(Denied::NotOwner);
-                    [Err(Denied::NoIdentity), Ok(()), no, Ok(()), no, no]
-                }
-            };
-            let got = [ask(None), ask(Some(&alice)), ask(Some(&bob)), ask(Some(&prod)), ask(Some(&pilot)), ask(Some(&odd))];
-            assert_eq!(got, want, "{right:?}");
-        }
-    }
-
-    #[test]
-    fn what_nobody_owns_needs_production_and_the_issuer_counts() {
-        let alice = who("alice", &[]);
-        assert_eq!(allowed(Right::TaskKill, Some(&alice), None), Err(Denied::NotOwner));
-        assert_eq!(allowed(Right::TaskKill, Some(&alice), Some(("elsewhere", "alice"))), Err(Denied::NotOwner));
-        assert_eq!(allowed(Right::TaskKill, Some(&who("p", &[Role::Production])), None), Ok(()));
-    }
-
-    #[test]
-    fn every_right_stands_once_in_the_list() {
-        let seen: std::collections::HashSet<_> = Right::ALL.into_iter().collect();
-        assert_eq!(seen.len(), Right::ALL.len());
-    }
-
-    #[test]
-    fn messages_are_upstreams() {
-        assert_eq!(Denied::NoIdentity.to_string(), "SSL secure connection is required");
-        assert_eq!(Denied::NoRole.to_string(), "production or pilot role required");
-        assert_eq!(Denied::NotOwner.to_string(), "not the task owner or no production role");
-    }
-}
+mod tests;

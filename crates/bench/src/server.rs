@@ -55,7 +55,7 @@ impl Server {
         let address = format!("127.0.0.1:{port}");
         let settings = dir.path().join("panda.toml");
         // A load generator submits more than a person may.
-        std::fs::write(&settings, "[limits]\nactive_tasks = 10000000\n").context("writing panda.toml")?;
+        std::fs::write(&settings, "[limits]\nactive_tasks = 10000000\nrequests_per_minute = 0\n").context("writing panda.toml")?;
         let mut command = Command::new(program()?);
         command.args(arguments).args(["--listen", &address, "--config"]).arg(settings).arg("--data").arg(dir.path());
         if let Some(url) = url {

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, Query as AxumQuery},
     http::{header, request::Parts},
 };
-use panda_access::Principal;
+use panda_access::{Principal, Role, Scope, Standing};
 use panda_core::id::QueueId;
 use panda_ops::{Ops, queue::Snapshot};
 
@@ -18,7 +18,7 @@ pub(crate) struct App {
     pub ops: Arc<Ops>,
     /// See [`MonitorState`].
     pub state: MonitorState,
-    /// Whom operations see reading: pages have no log-in yet, and reading needs an identity, not a right.
+    /// Whom operations see reading, of every VO, and nothing else: pages have no log-in yet.
     pub reader: Principal,
 }
 
@@ -37,6 +37,7 @@ impl App {
             roles: Default::default(),
             groups: Vec::new(),
             email: None,
+            standing: Standing { roles: [Role::Operator].into(), scopes: Some([Scope::Read].into()), ..Standing::default() },
         };
         Self { ops: state.ops.clone(), state, reader }
     }

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Denied, Principal, Right, table};
 use panda_store::{Batch, query::person};
 use serde_json::{Map, Value};
 
@@ -54,9 +54,16 @@ pub async fn secrets(ops: &Ops, who: &Principal, keys: Option<&[String]>) -> Res
     Ok(Value::Object(map).to_string())
 }
 
+/// What is kept for the whole installation is not for workers of one of several VOs.
+async fn whole(ops: &Ops, who: &Principal) -> Result<(), OpsError> {
+    table::allowed(Right::Credentials, Some(who), None)?;
+    let is_of_one = who.worker_vo().is_some() && ops.vos().await?.0.len() > 1;
+    if is_of_one { Err(Denied::OtherVo.into()) } else { Ok(()) }
+}
+
 /// A key pair of the installation: (public, private).
 pub async fn key_pair(ops: &Ops, who: &Principal, public: &str, private: &str) -> Result<(String, String), OpsError> {
-    table::allowed(Right::Credentials, Some(who), None)?;
+    whole(ops, who).await?;
     let keys = dir(ops).join("keys");
     let missing = |name: &str| OpsError::NotFound(format!("key `{name}` not found"));
     let public = read(&keys, public).await?.ok_or_else(|| missing(public))?;
@@ -68,6 +75,9 @@ pub async fn key_pair(ops: &Ops, who: &Principal, public: &str, private: &str) -
 pub async fn proxy(ops: &Ops, who: &Principal, role: Option<&str>, name: Option<&str>) -> Result<String, OpsError> {
     table::allowed(Right::Credentials, Some(who), None)?;
     let name = name.filter(|n| !n.is_empty()).unwrap_or(&who.name);
+    if name != who.name {
+        whole(ops, who).await?;
+    }
     let file = match role.filter(|r| !r.is_empty()) {
         Some(role) => format!("{}.{}.pem", file_name(name), file_name(role)),
         None => format!("{}.pem", file_name(name)),
@@ -77,7 +87,7 @@ pub async fn proxy(ops: &Ops, who: &Principal, role: Option<&str>, name: Option<
 
 /// An access token that the installation keeps for `client`; where a key is set, the caller must send it.
 pub async fn access_token(ops: &Ops, who: &Principal, client: &str, key: Option<&str>) -> Result<String, OpsError> {
-    table::allowed(Right::Credentials, Some(who), None)?;
+    whole(ops, who).await?;
     let tokens = dir(ops).join("tokens");
     let missing = || OpsError::NotFound(format!("'token' not found for {client}"));
     let wanted = read(&tokens, &format!("{client}.key")).await?;

@@ -77,9 +77,9 @@ fn missing(name: &str) -> OpsError {
     OpsError::NotFound(format!("storage endpoint `{name}` does not exist; `panda storage list` shows those that do"))
 }
 
-/// Makes an endpoint in `root`, an absolute directory; `values` as for [`set`]. Production role.
+/// Makes an endpoint in `root`, an absolute directory; `values` as for [`set`]. Operators.
 pub async fn add(ops: &Ops, who: &Principal, name: &str, root: &str, values: &Map<String, Value>) -> Result<Value, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::allowed(Right::SystemChange, Some(who), None)?;
     let queues = ops.queues_changed().await?;
     if queues.rses.values().any(|r| r.name == name) {
         return Err(OpsError::refused(format!("storage endpoint `{name}` exists; `panda storage set {name} KEY=VALUE` changes it")));
@@ -106,9 +106,9 @@ pub async fn add(ops: &Ops, who: &Principal, name: &str, root: &str, values: &Ma
     Ok(shown(&row))
 }
 
-/// Takes an endpoint out that nothing uses: no queue, no way, no live task, no file of a data set. Its directory stays. Production role.
+/// Takes an endpoint out that nothing uses: no queue, no way, no live task, no file of a data set. Its directory stays. Operators.
 pub async fn remove(ops: &Ops, who: &Principal, name: &str) -> Result<(), OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::allowed(Right::SystemChange, Some(who), None)?;
     let queues = ops.queues_changed().await?;
     let row = queues.rses.values().find(|r| r.name == name).ok_or_else(|| missing(name))?;
     if let Some(used) = used(ops, row).await? {
@@ -151,9 +151,9 @@ async fn used(ops: &Ops, row: &RseRow) -> Result<Option<String>, OpsError> {
 }
 
 /// Changes what is known of an endpoint: `state` (`active`, `offline`), `read`, `write`, `space_free_gb`, `is_tape`, `nucleus`; null forgets.
-/// An endpoint that does not exist is made when `root`, its absolute directory, is given. Production role.
+/// An endpoint that does not exist is made when `root`, its absolute directory, is given. Operators.
 pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Value>) -> Result<Value, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::allowed(Right::SystemChange, Some(who), None)?;
     for _ in 0..MAX_CONFLICTS {
         let queues = ops.queues_changed().await?;
         let known = queues.rses.values().find(|r| r.name == name).map(|r| RseRow::clone(r));
@@ -229,7 +229,7 @@ fn apply(row: &mut RseRow, values: &Map<String, Value>) -> Result<(), OpsError> 
     Ok(())
 }
 
-/// Tells of a way between two endpoints, or takes it out (`cost` none). Production role.
+/// Tells of a way between two endpoints, or takes it out (`cost` none). Operators.
 pub async fn link(
     ops: &Ops,
     who: &Principal,
@@ -239,7 +239,7 @@ pub async fn link(
     mbps: Option<i64>,
     queued: i64,
 ) -> Result<(), OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::allowed(Right::SystemChange, Some(who), None)?;
     let queues = ops.queues_changed().await?;
     for name in [src, dst] {
         if !queues.rses.values().any(|r| r.name == name) {
@@ -267,7 +267,7 @@ mod tests {
     use panda_store::query::task::{self, TaskRow};
 
     use super::*;
-    use crate::testing::{World, alice, prod};
+    use crate::testing::{World, alice, operator};
 
     fn values(v: &Value) -> Map<String, Value> {
         v.as_object().cloned().unwrap()
@@ -278,19 +278,21 @@ mod tests {
         let w = World::new().await;
         w.queue("A").await;
         assert!(set(&w.ops, &alice(), "A_DISK", &Map::new()).await.is_err());
-        let got = set(&w.ops, &prod(), "A_DISK", &values(&json!({"write": "false", "space_free_gb": 7, "nucleus": true}))).await.unwrap();
+        let got =
+            set(&w.ops, &operator(), "A_DISK", &values(&json!({"write": "false", "space_free_gb": 7, "nucleus": true}))).await.unwrap();
         assert_eq!((got["write"].as_bool(), got["space_free_gb"].as_i64(), got["read"].as_bool()), (Some(false), Some(7), Some(true)));
         let root = w.path("far").display().to_string();
-        set(&w.ops, &prod(), "FAR", &values(&json!({ "root": root }))).await.unwrap();
-        link(&w.ops, &prod(), "FAR", "A_DISK", Some(3), Some(100), 0).await.unwrap();
+        set(&w.ops, &operator(), "FAR", &values(&json!({ "root": root }))).await.unwrap();
+        link(&w.ops, &operator(), "FAR", "A_DISK", Some(3), Some(100), 0).await.unwrap();
         let storages = w.ops.queues().await.unwrap().storages.clone();
         let a = &storages.endpoints["A_DISK"];
         assert_eq!((a.writable, a.free_gb, a.is_nucleus, a.active), (false, Some(7), true, true));
         assert_eq!(storages.between("FAR", "A_DISK").map(|l| (l.cost, l.mbps)), Some((3, Some(100))));
         let all = list(&w.ops, &alice()).await.unwrap();
         assert_eq!((all["endpoints"].as_array().unwrap().len(), all["links"][0]["from"].as_str()), (2, Some("FAR")));
-        link(&w.ops, &prod(), "FAR", "A_DISK", None, None, 0).await.unwrap();
-        let back = set(&w.ops, &prod(), "A_DISK", &values(&json!({"write": null, "space_free_gb": null, "nucleus": null}))).await.unwrap();
+        link(&w.ops, &operator(), "FAR", "A_DISK", None, None, 0).await.unwrap();
+        let back =
+            set(&w.ops, &operator(), "A_DISK", &values(&json!({"write": null, "space_free_gb": null, "nucleus": null}))).await.unwrap();
         assert_eq!((back["write"].as_bool(), back["space_free_gb"].is_null()), (Some(true), true));
         assert_eq!(w.ops.queues().await.unwrap().storages.links().count(), 0);
         for (name, v, want) in [
@@ -301,11 +303,11 @@ mod tests {
             ("A_DISK", json!({"root": "/elsewhere"}), "keeps its directory"),
             ("a b", json!({"root": "/x"}), "no endpoint name"),
         ] {
-            let e = set(&w.ops, &prod(), name, &values(&v)).await.unwrap_err().to_string();
+            let e = set(&w.ops, &operator(), name, &values(&v)).await.unwrap_err().to_string();
             assert!(e.contains(want), "{e}");
         }
-        assert!(link(&w.ops, &prod(), "FAR", "FAR", Some(1), None, 0).await.is_err());
-        assert!(link(&w.ops, &prod(), "FAR", "NONE", Some(1), None, 0).await.unwrap_err().to_string().contains("does not exist"));
+        assert!(link(&w.ops, &operator(), "FAR", "FAR", Some(1), None, 0).await.is_err());
+        assert!(link(&w.ops, &operator(), "FAR", "NONE", Some(1), None, 0).await.unwrap_err().to_string().contains("does not exist"));
     }
 
     #[tokio::test]
@@ -315,21 +317,21 @@ mod tests {
         let root = w.path("far").display().to_string();
         let none = Map::new();
         assert!(add(&w.ops, &alice(), "FAR", &root, &none).await.is_err(), "not for everybody");
-        let made = add(&w.ops, &prod(), "FAR", &root, &values(&json!({"is_tape": true, "state": "offline"}))).await.unwrap();
+        let made = add(&w.ops, &operator(), "FAR", &root, &values(&json!({"is_tape": true, "state": "offline"}))).await.unwrap();
         assert_eq!((&made["state"], &made["is_tape"], &made["root"]), (&json!("offline"), &json!(true), &json!(root)));
         assert!(Path::new(&root).is_dir());
-        let said = async |name: &str, root: &str| add(&w.ops, &prod(), name, root, &none).await.unwrap_err().to_string();
+        let said = async |name: &str, root: &str| add(&w.ops, &operator(), name, root, &none).await.unwrap_err().to_string();
         assert!(said("FAR", "/x").await.contains("`panda storage set FAR KEY=VALUE` changes it"));
         assert!(said("NEAR", &format!("{root}/")).await.contains("is the directory of storage endpoint `FAR`"));
         assert!(said("NEAR", "x/y").await.contains("root=/absolute/directory"));
-        link(&w.ops, &prod(), "FAR", "A_DISK", Some(3), None, 0).await.unwrap();
+        link(&w.ops, &operator(), "FAR", "A_DISK", Some(3), None, 0).await.unwrap();
         let a = show(&w.ops, &alice(), "A_DISK").await.unwrap();
         assert_eq!((&a["queues"], &a["links"][0]["cost"]), (&json!(["A"]), &json!(3)));
-        let refused = async |name: &str| remove(&w.ops, &prod(), name).await.unwrap_err().to_string();
+        let refused = async |name: &str| remove(&w.ops, &operator(), name).await.unwrap_err().to_string();
         assert!(refused("A_DISK").await.contains("in use: queue A; `panda queue set NAME storage=DIRECTORY`"));
         assert!(refused("FAR").await.contains("`panda storage unlink FAR A_DISK`"));
         assert!(refused("NONE").await.contains("does not exist"));
-        link(&w.ops, &prod(), "FAR", "A_DISK", None, None, 0).await.unwrap();
+        link(&w.ops, &operator(), "FAR", "A_DISK", None, None, 0).await.unwrap();
         let id = w.task(&alice(), TaskState::Running, "{}").await;
         let t = w.task_row(id).await;
         let mut batch = Batch::new();
@@ -366,7 +368,7 @@ mod tests {
         assert!(!queue::rse_files(&w.ops.store, &row).await.unwrap(), "a directory whose name begins the same");
         row.root.push_str("er");
         assert!(queue::rse_files(&w.ops.store, &row).await.unwrap());
-        remove(&w.ops, &prod(), "FAR").await.unwrap();
+        remove(&w.ops, &operator(), "FAR").await.unwrap();
         assert!(show(&w.ops, &alice(), "FAR").await.unwrap_err().to_string().contains("does not exist"));
         // What began to be used after it was looked at stays.
         let row = w.ops.queues().await.unwrap().rses.values().find(|r| r.name == "A_DISK").map(|r| RseRow::clone(r)).unwrap();

@@ -13,9 +13,11 @@ pub mod endpoint;
 mod error;
 pub mod event;
 pub mod file;
+pub mod grant;
 pub mod held;
 pub mod hold;
 pub mod job;
+pub mod journal;
 pub mod json;
 pub mod limit;
 pub mod live;
@@ -33,6 +35,8 @@ pub mod storage;
 pub mod task;
 #[cfg(test)]
 mod testing;
+pub mod token;
+pub mod trust;
 pub mod vo;
 pub mod why;
 
@@ -108,6 +112,8 @@ pub struct Ops {
     pub disk: Arc<dyn storage::Look>,
     /// What experiments bring in place of the neutral built-ins, by name; settings `plugin.…` choose.
     pub plugins: panda_plugin::Registry,
+    /// Writes API tokens; None where none are made.
+    pub sign: Option<token::Sign>,
     /// This process among those that work on the database.
     pub process: String,
     /// What else this process remembers.
@@ -139,6 +145,7 @@ impl Ops {
             vo_cache: vo::Cache::default(),
             disk: Arc::new(storage::Disk),
             plugins: panda_plugin::Registry::default(),
+            sign: None,
             process: uuid::Uuid::new_v4().simple().to_string(),
             live: live::Live::default(),
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use panda_access::Principal;
+use panda_access::{Object, Principal, Right, table};
 use panda_store::{
     Batch, IdKind,
     query::person::{self, Person},
@@ -79,6 +79,14 @@ impl Ops {
             }
             Err(e) => Err(e.into()),
         }
+    }
+    /// Whether the caller may see what is of this VO and owner.
+    pub(crate) async fn sees(&self, who: &Principal, vo: &str, person_id: i64) -> Result<bool, OpsError> {
+        if table::allowed(Right::Read, Some(who), Some(Object::of_vo(vo))).is_ok() {
+            return Ok(true);
+        }
+        let owner = self.person_by_id(person_id).await?;
+        Ok(table::allowed(Right::Read, Some(who), Some(Object::owned(Some(owner.key()), vo))).is_ok())
     }
     /// The person of a row.
     pub async fn person_by_id(&self, id: i64) -> Result<Arc<Person>, OpsError> {

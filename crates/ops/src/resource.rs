@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::{
         setting,
-        testing::{World, prod},
+        testing::{World, operator},
     };
 
     /// engine.md 9.3: the bounds are a table that a site can change; a faulty one does not stop the system.
@@ -72,7 +72,7 @@ mod tests {
         let w = World::new().await;
         let of = async |cores, ram| w.ops.resource_types().await.unwrap().of(cores, ram).to_owned();
         assert_eq!(of(8, 1_000).await, "MCORE");
-        let set = async |text: &str| setting::set(&w.ops, &prod(), RESOURCE_TYPES.name, "", "", text).await;
+        let set = async |text: &str| setting::set(&w.ops, &operator(), RESOURCE_TYPES.name, "", "", text).await;
         set(r#"[{"name": "SMALL", "max_cores": 8}, {"name": "LARGE", "min_cores": 9}]"#).await.unwrap();
         assert_eq!((of(8, 1_000_000).await, of(9, 0).await), ("SMALL".to_owned(), "LARGE".to_owned()));
         assert!(set("nonsense").await.unwrap_err().to_string().contains("no JSON list"));

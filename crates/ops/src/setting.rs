@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::setting::{self, ANY, Setting, Values, dispatch};
 use panda_store::{Batch, query::setting as rows};
 
@@ -49,9 +49,9 @@ pub async fn list(ops: &Ops, who: &Principal, filter: &str) -> Result<Vec<Shown>
     Ok(setting::areas().iter().flat_map(|a| a.iter()).filter(|s| s.name.contains(filter)).map(|s| shown(s)).collect())
 }
 
-/// Changes a setting for a VO and a label (empty = any). Production role.
+/// Changes a setting for a VO and a label (empty = any). Administrators of the VO; for every VO operators.
 pub async fn set(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str, value: &str) -> Result<(), OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    change(who, vo)?;
     let setting = known(name)?;
     if value.is_empty() {
         return Err(OpsError::refused(format!("the value is empty; `panda setting unset {name}` goes back to the shipped value")));
@@ -66,14 +66,22 @@ pub async fn set(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str, 
     ops.reread_settings().await.map(|_| ())
 }
 
-/// Goes back to the shipped value. Production role.
+/// Goes back to the shipped value. Administrators of the VO; for every VO operators.
 pub async fn unset(ops: &Ops, who: &Principal, name: &str, vo: &str, label: &str) -> Result<(), OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    change(who, vo)?;
     let mut batch = Batch::new();
     rows::delete(&mut batch, name, or_any(vo), or_any(label));
     ops.store.apply(batch).await?;
     tracing::info!(name, vo, label, by = who.name, "setting back to its default");
     ops.reread_settings().await.map(|_| ())
+}
+
+/// Who may change a setting of this VO (empty = any).
+fn change(who: &Principal, vo: &str) -> Result<(), OpsError> {
+    match or_any(vo) {
+        ANY => Ok(table::allowed(Right::SystemChange, Some(who), None)?),
+        vo => Ok(table::allowed(Right::VoSettings, Some(who), Some(Object::of_vo(vo)))?),
+    }
 }
 
 /// Checks a value in JSON, which `core` cannot read.
@@ -100,7 +108,7 @@ fn known(name: &str) -> Result<&'static Setting, OpsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, alice, prod};
+    use crate::testing::{World, alice, operator};
     use panda_core::setting::task_timer::PENDING_RETRY_S;
 
     #[tokio::test]
@@ -109,16 +117,16 @@ mod tests {
         let name = PENDING_RETRY_S.name;
         let now = async || w.ops.settings().await.unwrap().int(&PENDING_RETRY_S, "amber", "user");
         assert_eq!(now().await, 60);
-        set(&w.ops, &prod(), name, "amber", "", "5").await.unwrap();
+        set(&w.ops, &operator(), name, "amber", "", "5").await.unwrap();
         assert_eq!(now().await, 5);
         let shown = list(&w.ops, &alice(), "pending_retry").await.unwrap();
         assert_eq!(shown[0].given, [("amber".to_owned(), "*".to_owned(), "5".to_owned())]);
-        unset(&w.ops, &prod(), name, "amber", "").await.unwrap();
+        unset(&w.ops, &operator(), name, "amber", "").await.unwrap();
         assert_eq!(now().await, 60);
         assert!(set(&w.ops, &alice(), name, "", "", "5").await.is_err(), "not for everybody");
-        let wrong = set(&w.ops, &prod(), name, "", "", "soon").await.unwrap_err().to_string();
+        let wrong = set(&w.ops, &operator(), name, "", "", "soon").await.unwrap_err().to_string();
         assert_eq!(wrong, "`soon` is no value for task.pending_retry_s: a whole number is expected");
-        let said = async |name: &str, vo: &str, value: &str| set(&w.ops, &prod(), name, vo, "", value).await.unwrap_err().to_string();
+        let said = async |name: &str, vo: &str, value: &str| set(&w.ops, &operator(), name, vo, "", value).await.unwrap_err().to_string();
         assert!(said("broker.weight", "", "speed=1").await.starts_with("`speed=1` is no value for broker.weight: "));
         assert_eq!(said("share.first", "amber", "Test").await, "share.first holds for all VOs and labels: give neither VO nor label");
         for name in ["resource.types", "throttle.limits", "priority.boosts"] {
@@ -126,6 +134,6 @@ mod tests {
         }
         assert!(said("throttle.limits", "", r#"{"LIMIT_Test": 1}"#).await.contains("NQUEUELIMIT_"));
         assert!(said("priority.boosts", "", r#"[{"name": "bob", "type": "friend", "prio": 1}]"#).await.contains("`user` or `group`"));
-        assert!(set(&w.ops, &prod(), "task.nonsense", "", "", "1").await.unwrap_err().to_string().contains("panda setting list"));
+        assert!(set(&w.ops, &operator(), "task.nonsense", "", "", "1").await.unwrap_err().to_string().contains("panda setting list"));
     }
 }

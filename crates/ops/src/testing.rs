@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_core::{
     file::{FileRole, FileState},
     id::{JobId, QueueId, TaskId},
@@ -69,6 +69,7 @@ pub fn who(subject: &str, roles: &[Role]) -> Principal {
         roles: roles.iter().cloned().collect(),
         groups: vec!["amber".into()],
         email: None,
+        standing: Standing::default(),
     }
 }
 pub fn alice() -> Principal {
@@ -79,6 +80,13 @@ pub fn bob() -> Principal {
 }
 pub fn prod() -> Principal {
     who("prod", &[Role::Production])
+}
+pub fn operator() -> Principal {
+    Principal { standing: Standing { roles: [Role::Operator].into(), ..Standing::default() }, ..who("operator", &[]) }
+}
+/// A pilot of every VO.
+pub fn site_pilot() -> Principal {
+    Principal { standing: Standing { roles: [Role::Pilot].into(), ..Standing::default() }, ..who("pilot", &[]) }
 }
 pub fn pilot() -> Principal {
     who("pilot", &[Role::Pilot])

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use panda_access::{Principal, Right, oidc::Rules, table};
+use panda_access::{Object, Principal, Right, Role, oidc::Rules, table};
 use panda_store::{Batch, Topic, query::vo as rows};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -92,10 +92,11 @@ pub async fn show(ops: &Ops, who: &Principal, name: &str) -> Result<Value, OpsEr
     shown(ops, &name, vo)
 }
 
-/// Adds a VO, or changes what `values` names of it: the members of [`Rules`]; null forgets one, `"idp": null` the provider. Production role.
+/// Adds a VO, or changes what `values` names of it: the members of [`Rules`]; null forgets one, `"idp": null` the provider. A VO that does not exist
+/// yet is added by operators.
 pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Value>) -> Result<Value, OpsError> {
-    table::allowed(Right::VoChange, Some(who), None)?;
     let name = checked_name(name)?;
+    table::allowed(Right::VoChange, Some(who), Some(Object::of_vo(&name)))?;
     let before = ops.reread_vos().await?.0.get(&name).cloned().unwrap_or_default();
     let vo = Vo { idp: merged(before.idp.as_ref(), values)? };
     let doc = serde_json::to_string(&vo).map_err(|e| OpsError::Internal(format!("VO {name}: {e}")))?;
@@ -111,10 +112,10 @@ pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Va
     shown(ops, &name, &vo)
 }
 
-/// Takes a VO out that was added at run time; its tasks and files stay. Production role.
+/// Takes a VO out that was added at run time; its tasks and files stay. Operators.
 pub async fn remove(ops: &Ops, who: &Principal, name: &str) -> Result<(), OpsError> {
-    table::allowed(Right::VoChange, Some(who), None)?;
     let name = name.trim().to_lowercase();
+    table::allowed(Right::SystemChange, Some(who), None)?;
     if !rows::list(&ops.store).await?.iter().any(|row| row.name == name) {
         return Err(match ops.options.vos.contains(&name) {
             true => OpsError::refused(format!("VO `{name}` stands in the configuration (`vos`) and has nothing else to be removed")),
@@ -189,6 +190,10 @@ fn check(rules: &Rules) -> Result<(), OpsError> {
     if rules.client_id.trim().is_empty() {
         return Err(OpsError::refused("the identity provider needs a client_id: the client that people's programs log in with"));
     }
+    let told = rules.roles.keys().chain(&rules.auto_roles).chain(rules.robots.values());
+    if let Some(role) = told.map(|r| Role::from_name(r)).find(|r| !r.is_of_a_vo()) {
+        return Err(OpsError::refused(format!("the role {role} reaches further than a VO; operators grant it with `panda user grant`")));
+    }
     if rules.groups_claim.trim().is_empty() {
         return Err(OpsError::refused("groups_claim is empty; leave it out for `groups`"));
     }
@@ -198,7 +203,7 @@ fn check(rules: &Rules) -> Result<(), OpsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, alice, prod};
+    use crate::testing::{World, alice, operator};
 
     fn values(v: Value) -> Map<String, Value> {
         v.as_object().unwrap().clone()
@@ -209,16 +214,17 @@ mod tests {
         let w = World::new().await;
         let idp = values(json!({"issuer": "https://idp.example.org", "client_id": "panda", "client_secret": "s"}));
         assert!(matches!(set(&w.ops, &alice(), "Beryl", &idp).await, Err(OpsError::Denied(_))));
-        let made = set(&w.ops, &prod(), "Beryl", &idp).await.unwrap();
+        let made = set(&w.ops, &operator(), "Beryl", &idp).await.unwrap();
         assert_eq!((&made["name"], &made["idp"]["client_secret"], &made["configured"]), (&json!("beryl"), &json!("(kept)"), &json!(false)));
         let vos = w.ops.vos().await.unwrap();
         assert_eq!(vos.names().collect::<Vec<_>>(), ["amber", "beryl"]);
         assert_eq!(vos.rules()["beryl"].client_secret.as_deref(), Some("s"));
-        let changed = set(&w.ops, &prod(), "beryl", &values(json!({"groups_claim": "cern_roles", "client_secret": null}))).await.unwrap();
+        let changed =
+            set(&w.ops, &operator(), "beryl", &values(json!({"groups_claim": "cern_roles", "client_secret": null}))).await.unwrap();
         assert_eq!((&changed["idp"]["groups_claim"], changed["idp"].get("client_secret")), (&json!("cern_roles"), None));
-        assert_eq!(set(&w.ops, &prod(), "beryl", &Map::new()).await.unwrap(), changed, "nothing told, nothing changed");
-        assert!(set(&w.ops, &prod(), "beryl", &values(json!({"idp": null}))).await.unwrap()["idp"].is_null());
-        remove(&w.ops, &prod(), "beryl").await.unwrap();
+        assert_eq!(set(&w.ops, &operator(), "beryl", &Map::new()).await.unwrap(), changed, "nothing told, nothing changed");
+        assert!(set(&w.ops, &operator(), "beryl", &values(json!({"idp": null}))).await.unwrap()["idp"].is_null());
+        remove(&w.ops, &operator(), "beryl").await.unwrap();
         assert!(!w.ops.vos().await.unwrap().contains("beryl"));
     }
 
@@ -237,11 +243,11 @@ mod tests {
             ("beryl", json!({"members": "x"})),
             ("beryl", json!({"groups_claim": ""})),
         ] {
-            all.push(say(set(&w.ops, &prod(), name, &with(v)).await));
+            all.push(say(set(&w.ops, &operator(), name, &with(v)).await));
         }
-        all.push(say(show(&w.ops, &prod(), "beryl").await));
-        all.push(remove(&w.ops, &prod(), "amber").await.unwrap_err().to_string());
+        all.push(say(show(&w.ops, &operator(), "beryl").await));
+        all.push(remove(&w.ops, &operator(), "amber").await.unwrap_err().to_string());
         insta::assert_snapshot!(all.join("\n"));
-        assert!(set(&w.ops, &prod(), "beryl", &with(json!({"issuer": "http://127.0.0.1:8080/realms/b"}))).await.is_ok());
+        assert!(set(&w.ops, &operator(), "beryl", &with(json!({"issuer": "http://127.0.0.1:8080/realms/b"}))).await.is_ok());
     }
 }

@@ -50,8 +50,8 @@ impl Session {
         let mut origin = vo.clone();
         let token = match std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty()) {
             Some(token) => {
-                // A role of one's own token is asked for; a token that is made here has it.
-                if let Some(role) = &role {
+                // A role in the VO is asked for; what reaches further was granted. A token that is made here has it.
+                if let Some(role) = role.as_ref().filter(|role| role.is_of_a_vo()) {
                     origin = format!("{vo}:{role}");
                 }
                 Some(token.trim().to_owned())

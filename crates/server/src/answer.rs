@@ -7,7 +7,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use panda_ops::OpsError;
 use serde_json::Value;
@@ -219,12 +219,14 @@ pub struct Rejection {
     pub status: StatusCode,
     /// What is wrong, for people: clients print it.
     pub text: String,
+    /// Seconds after which to try again (`Retry-After`).
+    pub retry_after_s: Option<u64>,
 }
 
 impl Rejection {
     /// Any status.
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Rejection { status, text: text.into() }
+        Rejection { status, text: text.into(), retry_after_s: None }
     }
 
     /// 400: the request cannot be read.
@@ -242,6 +244,13 @@ impl Rejection {
         Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, text)
     }
 
+    /// 429: more requests than an identity may send.
+    #[must_use]
+    pub fn too_many(seconds: u64) -> Self {
+        let text = format!("too many requests of one identity (limits.requests_per_minute); try again in {seconds} s");
+        Rejection { retry_after_s: Some(seconds), ..Rejection::new(StatusCode::TOO_MANY_REQUESTS, text) }
+    }
+
     /// 500: our fault. The reason belongs into the log, not here.
     pub fn internal(text: impl Into<String>) -> Self {
         Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -254,7 +263,11 @@ impl Rejection {
     /// The response.
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
-        respond(self.status, TEXT, self.line().into_bytes())
+        let mut response = respond(self.status, TEXT, self.line().into_bytes());
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

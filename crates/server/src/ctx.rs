@@ -214,6 +214,8 @@ pub struct ServerState {
     pub identity: Arc<dyn Identity>,
     /// Who is locked out.
     pub bans: Arc<dyn Bans>,
+    /// How many requests an identity may send.
+    pub limits: crate::limit::Limits,
     /// Uploaded files.
     pub files: Arc<dyn BlobStore>,
     /// Documents of our own identity provider.

@@ -6,6 +6,7 @@
 
 use crate::answer::{self, Answer, Refusal, Rejection};
 use crate::args::{self, Args, Given};
+use crate::audit;
 use crate::body;
 use crate::ctx::{Ctx, Peer, ServerState};
 use crate::forwarded::Told;
@@ -77,7 +78,7 @@ fn forbidden(path: &str) -> Rejection {
 
 async fn answer_method(state: Arc<ServerState>, peer: Peer, request: Request<Body>, method: &'static Method) -> Response<Body> {
     match call(state, peer, request, method).await {
-        Ok((ctx, args)) => answer::into_response((method.handler)(ctx, args).await).await,
+        Ok((ctx, args)) => answer::into_response(audit::run(method, ctx, args).await).await,
         Err(refusal) => answer::into_response(Err(refusal)).await,
     }
 }
@@ -162,7 +163,7 @@ fn admit(method: &Method, ctx: &Ctx) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::new(format!("expecting {}, received {}", method.verb.name(), ctx.verb))) }
 }
 
-/// Who asks; a failed claim and a ban are 403. A key that is not known yet is asked for once.
+/// Who asks; a failed claim and a ban are 403. A key or token that is not known yet is asked for once.
 async fn authenticate(state: &ServerState, peer: &Peer, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
     let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("\u{fffd}"));
     let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
@@ -182,7 +183,12 @@ async fn authenticate(state: &ServerState, peer: &Peer, headers: &HeaderMap) -> 
         },
     };
     let mut outcome = state.identity.authenticate(&request);
-    if let Err(AccessError::UnknownKey(issuer) | AccessError::NoKeys(issuer)) = &outcome
+    let issuer = match &outcome {
+        Err(AccessError::UnknownKey(issuer) | AccessError::NoKeys(issuer)) => Some(issuer.as_str()),
+        Err(AccessError::UnknownToken) => Some(panda_access::tokens::ISSUER),
+        _ => None,
+    };
+    if let Some(issuer) = issuer
         && state.identity.learn(issuer).await
     {
         outcome = state.identity.authenticate(&request);
@@ -193,6 +199,10 @@ async fn authenticate(state: &ServerState, peer: &Peer, headers: &HeaderMap) -> 
     })?;
     match principal {
         Some(who) if state.bans.is_banned(&who) => Err(Rejection::forbidden(format!("{} is banned", who.name))),
+        Some(who) => match state.limits.take(&who, Instant::now()) {
+            Ok(()) => Ok(Some(who)),
+            Err(seconds) => Err(Rejection::too_many(seconds)),
+        },
         principal => Ok(principal),
     }
 }

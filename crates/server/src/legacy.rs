@@ -10,6 +10,7 @@ mod answers;
 
 use crate::answer::{Answer, Refusal};
 use crate::args::{self, Given};
+use crate::audit;
 use crate::ctx::Ctx;
 use crate::methods::{self, Space};
 use panda_wire::pilot::{GET_JOB_NAMES, UPDATE_JOB_NAMES, WORKER_STATUS_NAMES, rename};
@@ -115,7 +116,7 @@ async fn call(old: &'static Old, ctx: Ctx, request: Map<String, Value>) -> Resul
     };
     panda_access::table::admit(method.right, ctx.principal.as_deref())?;
     let args = args::bind_leniently(method, rename(request, old.names)).map_err(Refusal::new)?;
-    (method.handler)(ctx, args).await
+    audit::run(method, ctx, args).await
 }
 
 /// Text values of a form or query; of a repeated key the last counts.

@@ -9,7 +9,7 @@
 
 pub mod answer;
 pub mod args;
-pub mod bans;
+pub mod audit;
 pub mod body;
 pub mod creds;
 pub mod ctx;
@@ -19,6 +19,7 @@ pub mod file_server;
 pub mod forwarded;
 pub mod job;
 pub mod legacy;
+pub mod limit;
 pub mod metaconfig;
 pub mod methods;
 pub mod openapi;
@@ -32,6 +33,7 @@ pub mod statistics;
 pub mod system;
 pub mod task;
 pub mod tls;
+pub mod trust;
 pub mod upload;
 
 pub use answer::{Answer, Data, Refusal, Rejection};

@@ -14,6 +14,7 @@ mod file_server;
 mod job;
 mod metaconfig;
 mod own;
+mod people;
 mod pilot;
 mod statistics;
 mod system;
@@ -176,6 +177,7 @@ pub fn all() -> impl Iterator<Item = &'static Method> {
         metaconfig::ROWS,
         statistics::ROWS,
         own::ROWS,
+        people::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -4,7 +4,7 @@
 
 use crate::args::{Default, Kind, Param};
 use crate::methods::{self, Intake, Method, Space, Verb};
-use panda_access::table::Demand;
+use panda_access::Ground;
 use serde_json::{Map, Value, json};
 
 /// The whole document.
@@ -65,8 +65,10 @@ fn operation(method: &Method, is_get: bool) -> Value {
         "operationId": format!("{verb}_{name}"),
         "summary": method.about,
         "tags": [if method.module.is_empty() { "own" } else { method.module }],
-        "security": if method.right.demand() == Demand::Nothing { json!([]) } else { json!([{"token": []}]) },
-        "x-demand": format!("{:?}", method.right.demand()),
+        "security": if method.right.grounds() == [Ground::Anyone] { json!([]) } else { json!([{"token": []}]) },
+        "x-right": method.right.name(),
+        "x-scope": method.right.scope().as_str(),
+        "x-who": method.right.grounds().iter().map(|g| g.name()).collect::<Vec<_>>(),
         "parameters": parameters,
         "responses": {"200": {
             "description": format!("An envelope; its data: {}", method.answer),

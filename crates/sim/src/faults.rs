@@ -70,10 +70,7 @@ impl World {
             }
             let id = held[self.rng.random_range(0..held.len())];
             self.trace(&[3, fault as i64, id]);
-            return allowed(
-                job::kill::kill(&self.ops, &submit::person("operator", "sim", true), &[JobId(id)], None, job::kill::Options::default())
-                    .await,
-            );
+            return allowed(job::kill::kill(&self.ops, &submit::operator(), &[JobId(id)], None, job::kill::Options::default()).await);
         }
         if self.tasks.is_empty() {
             return Ok(());

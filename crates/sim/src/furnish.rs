@@ -9,7 +9,7 @@ use crate::{SimError, scenario::Scenario, site::Site, submit};
 
 /// Settings, shares and queues of a scenario.
 pub(crate) async fn furnish(ops: &Ops, scenario: &Scenario) -> Result<Vec<Site>, SimError> {
-    let operator = submit::person("operator", "sim", true);
+    let operator = submit::operator();
     for (name, value) in &scenario.settings {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         setting::set(ops, &operator, name, ANY, ANY, &text).await?;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, path::Path};
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_core::{id::JobId, job::report::Reported, policy::names};
 use panda_ops::{
     OpsError,
@@ -87,7 +87,8 @@ struct Dictionary<'a> {
 
 /// The identity of all pilots.
 pub(crate) fn pilot() -> Principal {
-    Principal { roles: [Role::Pilot].into_iter().collect(), ..crate::submit::person("pilot", "sim", false) }
+    let standing = Standing { roles: [Role::Pilot].into(), ..Standing::default() };
+    Principal { standing, ..crate::submit::person("pilot", "sim", false) }
 }
 
 impl Site {
@@ -295,5 +296,6 @@ fn blank(held: &Held, state: Reported) -> Update {
         meta: None,
         errors: Map::new(),
         metrics: Map::new(),
+        vo: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_ops::{Ops, OpsError, task};
 use panda_store::{
     Batch, IdKind,
@@ -18,6 +18,11 @@ const RANGE_ATTEMPTS: i64 = 5;
 /// Rows of one batch of input files.
 const FILES_A_BATCH: usize = 400;
 
+/// Who administers the simulated system.
+pub(crate) fn operator() -> Principal {
+    Principal { standing: Standing { roles: [Role::Operator].into(), ..Standing::default() }, ..person("operator", "sim", false) }
+}
+
 /// A person of the simulation.
 pub(crate) fn person(name: &str, vo: &str, production: bool) -> Principal {
     Principal {
@@ -29,6 +34,7 @@ pub(crate) fn person(name: &str, vo: &str, production: bool) -> Principal {
         roles: production.then_some(Role::Production).into_iter().collect(),
         groups: vec![vo.into()],
         email: None,
+        standing: Standing::default(),
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Topic {
     Effects,
     /// A queue that was held or drained is free again.
     Holds,
-    /// A VO was added, changed or taken out.
+    /// A VO, a granted role, a ban or an API token was added, changed or taken out.
     Vos,
 }
 

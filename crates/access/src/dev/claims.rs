@@ -36,6 +36,9 @@ pub(super) struct Claims {
     pub vo: Option<String>,
     #[serde(default)]
     pub groups: Vec<String>,
+    /// Roles that reach every VO; only this issuer's tokens can say so.
+    #[serde(default, rename = "panda_everywhere", skip_serializing_if = "Vec::is_empty")]
+    pub everywhere: Vec<String>,
 }
 
 impl Claims {

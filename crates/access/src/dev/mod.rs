@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::cache::{self, Verified};
 use crate::identity::{AccessError, Identity, RequestIdentity, bearer};
 use crate::origin::{MAX_ORIGIN_BYTES, Origin};
-use crate::principal::{Principal, Role, clean_name};
+use crate::principal::{Principal, Role, Standing, clean_name};
 use claims::Claims;
 use key::Key;
 
@@ -85,6 +85,8 @@ pub struct TokenRequest {
     pub name: Option<String>,
     /// Mail address.
     pub email: Option<String>,
+    /// Whether the role reaches every VO: of pilots that serve a whole site. Operators reach every VO in any case.
+    pub everywhere: bool,
     /// Lifetime in seconds, at most [`MAX_LIFETIME_S`]; [`DEFAULT_LIFETIME_S`] if absent.
     pub lifetime_s: Option<i64>,
 }
@@ -118,7 +120,10 @@ impl Issuer {
         self.check_texts(request, &vo)?;
         let mut groups = vec![vo.clone()];
         let mut vo_claim = vo.clone();
-        if let Some(role) = &request.role {
+        let mut everywhere = Vec::new();
+        if let Some(role) = request.role.as_ref().filter(|role| request.everywhere || !role.is_of_a_vo()) {
+            everywhere.push(role.to_string());
+        } else if let Some(role) = &request.role {
             groups.push(format!("{vo}/{role}"));
             vo_claim = format!("{vo}:{role}");
         }
@@ -137,6 +142,7 @@ impl Issuer {
             email: request.email.clone(),
             vo: Some(vo_claim),
             groups,
+            everywhere,
         })
     }
 
@@ -163,6 +169,14 @@ impl Issuer {
             return Err(IssuerError::Request("name and mail address have at most 256 bytes each".to_owned()));
         }
         Ok(())
+    }
+
+    /// Signs claims of somebody else's, whose `iss` is not this issuer's: they identify nobody here by themselves.
+    ///
+    /// # Errors
+    /// [`IssuerError::Crypto`].
+    pub fn sign_payload(&self, claims: &[u8]) -> Result<String, IssuerError> {
+        jws::sign(&self.key, claims)
     }
 
     fn sign_claims(&self, claims: &Claims) -> Result<String, IssuerError> {
@@ -224,6 +238,9 @@ impl Issuer {
             }
             claims.require_group(vo)?;
             for role in [claimed, asked].into_iter().flatten().filter_map(|origin| origin.role) {
+                if !role.is_of_a_vo() {
+                    return Err(AccessError::NotOfAVo(role.to_string()));
+                }
                 claims.require_group(&format!("{vo}/{role}"))?;
                 roles.insert(role);
             }
@@ -238,6 +255,7 @@ impl Issuer {
             roles,
             groups: claims.groups,
             email: claims.email,
+            standing: Standing { roles: claims.everywhere.iter().map(|r| Role::from_name(r)).collect(), ..Standing::default() },
         })
     }
 }

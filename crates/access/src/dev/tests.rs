@@ -69,7 +69,7 @@ fn a_signed_token_identifies_its_user() {
     assert_eq!((who.name.as_str(), who.nickname.as_str()), ("Alice Example", "alice"));
     assert_eq!(who.dn_raw(), "Alice Example/CN=nickname:alice");
     assert_eq!((who.vo.as_deref(), who.email.as_deref()), (Some("amber"), Some("a@b.c")));
-    assert_eq!((who.fqans(), who.is_production(), who.is_pilot()), (vec![], false, false));
+    assert_eq!((who.fqans(), who.is_production(), who.acts(&Role::Pilot, None)), (vec![], false, false));
     // without Origin the token's VO counts; the second time it comes from the cache
     for _ in 0..2 {
         assert_eq!(bench.ask(&token, None).unwrap().vo.as_deref(), Some("amber"));
@@ -97,8 +97,8 @@ fn roles_come_from_token_or_origin_and_need_their_group() {
     let pilot = bench.issuer.sign(&TokenRequest { role: Some(Role::Pilot), ..alice() }).unwrap();
     assert!(bench.ask(&prod, None).unwrap().is_production());
     assert_eq!(bench.ask(&prod, Some("amber")).unwrap().fqans(), ["/amber/Role=production"]);
-    assert!(bench.ask(&pilot, Some("amber.pilot")).unwrap().is_pilot());
-    assert!(bench.ask(&pilot, Some("amber:pilot")).unwrap().is_pilot());
+    assert!(bench.ask(&pilot, Some("amber.pilot")).unwrap().acts(&Role::Pilot, None));
+    assert!(bench.ask(&pilot, Some("amber:pilot")).unwrap().acts(&Role::Pilot, None));
     assert_eq!(reason(bench.ask(&plain, Some("amber:production"))), "Not a member of the amber/production group");
     assert_eq!(reason(bench.ask(&pilot, Some("amber.production"))), "Not a member of the amber/production group");
     // a claimed role without its group is not honoured

@@ -16,10 +16,11 @@ use serde_json::{Map, Value};
 
 use crate::cache::{self, Verified};
 use crate::dev::Now;
+use crate::grants::Grants;
 use crate::identity::{AccessError, Identity, RequestIdentity, bearer};
 use crate::jws::Jws;
 use crate::origin::{MAX_ORIGIN_BYTES, Origin};
-use crate::principal::{Principal, Role, clean_name};
+use crate::principal::{Principal, Role, Standing, clean_name};
 pub use keys::KeySet;
 use keys::Verdict;
 pub use rules::Rules;
@@ -40,6 +41,7 @@ struct Known {
 pub struct Oidc {
     known: RwLock<Arc<Known>>,
     verified: RwLock<Arc<Verified>>,
+    grants: RwLock<Arc<Grants>>,
     now: Now,
 }
 
@@ -47,7 +49,7 @@ impl Oidc {
     /// Knows no VO yet.
     #[must_use]
     pub fn new(now: Now) -> Self {
-        Self { known: RwLock::default(), verified: RwLock::default(), now }
+        Self { known: RwLock::default(), verified: RwLock::default(), grants: RwLock::default(), now }
     }
 
     /// From now on these are the VOs with a provider, by name; keys that were learned stay. Every token is looked at anew.
@@ -79,6 +81,14 @@ impl Oidc {
         all.remove(issuer);
         *known = Arc::new(Known { vos: known.vos.clone(), keys: all });
         *self.verified.write() = Arc::default();
+    }
+
+    /// From now on these are the roles that were granted here. When they differ, every token is looked at anew.
+    pub fn set_grants(&self, grants: Arc<Grants>) {
+        if **self.grants.read() != *grants {
+            *self.grants.write() = grants;
+            *self.verified.write() = Arc::default();
+        }
     }
 
     /// The issuers whose keys are wanted.
@@ -126,7 +136,8 @@ impl Oidc {
             return Err(AccessError::InvalidToken("it is for another audience"));
         }
         let wanted = [claimed, asked].into_iter().flatten().filter(|o| o.vo == vo).filter_map(|o| o.role).collect();
-        Ok((principal(rules, &vo, wanted, iss, &claims)?, until))
+        let grants = Arc::clone(&self.grants.read());
+        Ok((principal(rules, &grants, &vo, wanted, iss, &claims)?, until))
     }
 
     /// The end of a token, seconds, when it is valid now.
@@ -166,20 +177,46 @@ fn only_vo(known: &Known, iss: &str, claims: &Map<String, Value>) -> Result<Stri
 }
 
 /// Who the claims say it is, in the VO.
-fn principal(rules: &Rules, vo: &str, wanted: Vec<Role>, iss: String, claims: &Map<String, Value>) -> Result<Principal, AccessError> {
+fn principal(
+    rules: &Rules,
+    grants: &Grants,
+    vo: &str,
+    wanted: Vec<Role>,
+    iss: String,
+    claims: &Map<String, Value>,
+) -> Result<Principal, AccessError> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::trim).filter(|t| !t.is_empty());
     let subject = text("sub").ok_or(AccessError::InvalidToken("it names no subject"))?.to_owned();
     let email = text("email").map(str::to_owned);
-    if let Some(role) = rules.robot(claims) {
+    if let Some(role) = rules.robot(claims).filter(Role::is_of_a_vo) {
         let name = format!("robot {role}");
         let groups = vec![vo.to_owned(), rules.group_of(vo, &role)];
         let roles = BTreeSet::from([role]);
-        return Ok(Principal { issuer: iss, subject, nickname: name.clone(), name, vo: Some(vo.to_owned()), roles, groups, email });
+        let standing = Standing::default();
+        return Ok(Principal {
+            issuer: iss,
+            subject,
+            nickname: name.clone(),
+            name,
+            vo: Some(vo.to_owned()),
+            roles,
+            groups,
+            email,
+            standing,
+        });
     }
-    let groups = rules.groups(claims);
+    let mut groups = rules.groups(claims);
+    // What was granted here counts as if the provider had told it, and makes a member.
+    let granted: Vec<String> = grants.in_vo(&iss, &subject, vo).map(|role| rules.group_of(vo, role)).collect();
+    if !granted.is_empty() {
+        groups.extend(rules.member_groups(vo).into_iter().take(1).chain(granted));
+    }
     let is_in = |group: &str| groups.iter().any(|g| g == group);
     let mut roles = BTreeSet::new();
     for role in wanted {
+        if !role.is_of_a_vo() {
+            return Err(AccessError::NotOfAVo(role.to_string()));
+        }
         let group = rules.group_of(vo, &role);
         if !is_in(&group) {
             return Err(AccessError::NotMember(group));
@@ -191,12 +228,13 @@ fn principal(rules: &Rules, vo: &str, wanted: Vec<Role>, iss: String, claims: &M
         if !members.iter().any(|g| is_in(g)) {
             return Err(AccessError::NotMember(members.join(" or ")));
         }
-        let auto = rules.auto_roles.iter().map(|r| Role::from_name(r)).find(|role| is_in(&rules.group_of(vo, role)));
+        let auto =
+            rules.auto_roles.iter().map(|r| Role::from_name(r)).filter(Role::is_of_a_vo).find(|role| is_in(&rules.group_of(vo, role)));
         roles.extend(auto);
     }
     let nickname = text("preferred_username").unwrap_or(&subject).to_owned();
     let name = clean_name(text("name").unwrap_or(&nickname));
-    Ok(Principal { name, issuer: iss, subject, nickname, vo: Some(vo.to_owned()), roles, groups, email })
+    Ok(Principal { name, issuer: iss, subject, nickname, vo: Some(vo.to_owned()), roles, groups, email, standing: Standing::default() })
 }
 
 impl Identity for Oidc {

@@ -155,7 +155,7 @@ fn vos_read_the_same_provider_in_their_own_way() {
     assert!(b.with(Some("amber"), any).unwrap_err().contains("another audience"));
     assert!(b.with(None, |_| ()).unwrap_err().contains("name one in the header"));
     let who = b.with(Some("lsst.org.pilot"), |c| c["wlcg.groups"] = json!(["/lsst.org/pilot"])).unwrap();
-    assert!(who.is_pilot());
+    assert!(who.acts(&Role::Pilot, None));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn robots_stand_for_no_person() {
     let b = bench(&[("amber", Rules { robots: [("harvester-1".to_owned(), "pilot".to_owned())].into(), ..rules() })]);
     let robot = json!({"iss": IDP, "sub": "c-9", "client_id": "harvester-1", "exp": NOW_S + 60});
     let who = b.ask(&b.signer.sign(&robot), Some("amber")).unwrap();
-    assert_eq!((who.name.as_str(), who.is_pilot()), ("robot pilot", true));
+    assert_eq!((who.name.as_str(), who.acts(&Role::Pilot, None)), ("robot pilot", true));
     let mut other = robot;
     other["client_id"] = json!("harvester-2");
     assert!(b.ask(&b.signer.sign(&other), Some("amber")).is_err());

@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::voms::Attributes;
 use crate::identity::AccessError;
 use crate::origin::Origin;
-use crate::principal::{Principal, Role, tidy_name};
+use crate::principal::{Principal, Role, Standing, tidy_name};
 
 /// The issuer of every caller by certificate. A constant, not the CA: whoever gets his certificate renewed by another CA under the same name is the same
 /// person, as it always was on the grid; signing policies keep CAs out of each other's names.
@@ -94,17 +94,30 @@ pub fn principal(
         }
         if let Some(role) = origin.and_then(|origin| origin.role.clone()) {
             let group = format!("{vo}/{role}");
+            if !role.is_of_a_vo() {
+                return Err(AccessError::NotOfAVo(role.to_string()));
+            }
             if !groups.contains(&group) {
                 return Err(AccessError::NotMember(group));
             }
             roles.insert(role);
         }
-        roles.extend(acts.into_iter().filter(|(of, _)| of == vo).map(|(_, role)| role));
+        roles.extend(acts.into_iter().filter(|(of, _)| of == vo).map(|(_, role)| role).filter(Role::is_of_a_vo));
     }
     let (name, own_nickname) = person(names, subject);
     let said = facts.attributes.iter().find_map(|a| a.nickname.clone());
     let nickname = facts.mapped.nickname.clone().or(said).or(own_nickname).unwrap_or_else(|| short(&name));
-    Ok(Principal { issuer: ISSUER.to_owned(), subject: subject.to_owned(), name, nickname, vo, roles, groups, email: None })
+    Ok(Principal {
+        issuer: ISSUER.to_owned(),
+        subject: subject.to_owned(),
+        name,
+        nickname,
+        vo,
+        roles,
+        groups,
+        email: None,
+        standing: Standing::default(),
+    })
 }
 
 /// Group without slash at the beginning and role of `/amber/higgs/Role=production/Capability=NULL`, lower case; `NULL` is none.
@@ -241,7 +254,7 @@ mod tests {
         let facts = Facts { mapped, ..Facts::default() };
         let p = ask(&facts, Some("amber")).unwrap();
         assert_eq!((p.vo.as_deref(), p.nickname.as_str()), (Some("amber"), "al"));
-        assert!(p.is_pilot() && !p.is_production());
+        assert!(p.acts(&Role::Pilot, None) && !p.is_production());
     }
 
     #[test]

@@ -137,14 +137,14 @@ fn peer_files_map_names() {
     let plain = Shown::new([a.der("alice")].into_iter()).unwrap();
     let mapped = c(&format!("\"{ALICE}\" al amber:pilot\n"));
     let who = ask(&mapped, &plain, None).unwrap();
-    assert_eq!((who.vo.as_deref(), who.nickname.as_str(), who.is_pilot()), (Some("amber"), "al", true));
+    assert_eq!((who.vo.as_deref(), who.nickname.as_str(), who.acts(&Role::Pilot, None)), (Some("amber"), "al", true));
     // Attributes are not looked at without a VOMS directory.
     let proxy = proxy(&a, "alice", "voms", "amber", &["-fqan", "/amber/Role=production"]);
     assert!(!ask(&mapped, &proxy, None).unwrap().is_production());
     // A file that is broken counts as it was, and that is told.
     std::fs::write(a.path("map"), "Alice\n").unwrap();
     assert!(mapped.reload());
-    assert!(ask(&mapped, &plain, None).unwrap().is_pilot());
+    assert!(ask(&mapped, &plain, None).unwrap().acts(&Role::Pilot, None));
     assert!(mapped.report()[0].contains("line 1: a name in quotation marks"), "{:?}", mapped.report());
     std::fs::write(a.path("map"), "").unwrap();
     assert!(mapped.reload());

@@ -262,6 +262,7 @@ async fn reports_of_many_jobs_together(w: &World) {
         meta: None,
         errors: Map::new(),
         metrics: Map::new(),
+        vo: None,
     };
     let files = |job| Some(w.store(job, "x"));
     let unknown = json!({"PandaID": 5});

@@ -15,7 +15,7 @@ use panda_store::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, alice, prod, prun, with_input, with_output};
+use crate::world::{World, alice, prun, with_input, with_output};
 
 const DAY: i64 = 86_400;
 /// A batch a step, two rows a batch.
@@ -180,7 +180,7 @@ async fn ages_are_by_vo_and_label(w: &mut World) {
     for (name, label, value) in
         [("archive.after_days", "user", "10"), ("archive.after_days", "managed", "1"), ("archive.retry_days", "*", "12")]
     {
-        setting::set(&w.ops, &prod(), name, "amber", label, value).await.unwrap();
+        setting::set(&w.ops, &crate::world::operator(), name, "amber", label, value).await.unwrap();
     }
     w.pass(9 * DAY);
     w.settle().await;

@@ -14,7 +14,7 @@ use panda_ops::{
 use panda_store::query::{decision, hold as rows, hold::HoldRow, journal, task::list as task_list};
 use serde_json::{Value, json};
 
-use crate::world::{World, alice, pilot, prod, prun, who, with_output};
+use crate::world::{World, alice, pilot, prun, who, with_output};
 
 /// Failed to stage in: the system's fault.
 const STAGE_IN: i64 = 1099;
@@ -52,7 +52,7 @@ async fn on(w: &World, node: &str, n: u32) -> Option<Value> {
 }
 async fn limits(w: &World, min_jobs: i64, node_min_jobs: i64) {
     for (name, n) in [("brake.min_jobs", min_jobs), ("brake.node_min_jobs", node_min_jobs)] {
-        setting::set(&w.ops, &prod(), name, "", "", &n.to_string()).await.unwrap();
+        setting::set(&w.ops, &crate::world::operator(), name, "", "", &n.to_string()).await.unwrap();
     }
 }
 async fn many_jobs(w: &World, name: &str, n: i64) -> panda_core::id::TaskId {
@@ -322,8 +322,8 @@ async fn a_drain_stops_the_dispatch_only(w: &World) {
     w.report(&running, Reported::Running, |_| {}).await;
     let refused = operator::drain(&w.ops, &alice(), None, "no").await.unwrap_err().to_string();
     assert!(refused.contains("role"), "{refused}");
-    assert!(operator::drain(&w.ops, &prod(), None, " ").await.unwrap_err().to_string().contains("give a reason"));
-    operator::drain(&w.ops, &prod(), None, "new disks").await.unwrap();
+    assert!(operator::drain(&w.ops, &crate::world::operator(), None, " ").await.unwrap_err().to_string().contains("give a reason"));
+    operator::drain(&w.ops, &crate::world::operator(), None, "new disks").await.unwrap();
     assert!(w.job().await.is_none());
     // It lasts, whatever is started anew.
     let again = panda_ops::Ops::new(w.ops.store.clone(), w.clock.clone(), w.ops.options.clone());
@@ -336,21 +336,21 @@ async fn a_drain_stops_the_dispatch_only(w: &World) {
     let other = many_jobs(w, "user.alice.other", 1).await;
     assert_eq!(w.task(other).await.state, TaskState::Running);
     let said = why::task::why(&w.ops, &alice(), id).await.unwrap();
-    let sentence = "1 jobs wait for a pilot: the server hands out no jobs since 2026-01-02 03:04:05, drained by prod: new disks";
+    let sentence = "1 jobs wait for a pilot: the server hands out no jobs since 2026-01-02 03:04:05, drained by operator: new disks";
     assert!(said["because"].as_array().unwrap().contains(&json!(sentence)), "{}", said["because"]);
     assert_eq!(said["frees"], json!(["`panda undrain`"]));
     let waiting = panda_store::query::job::list::of_task(&w.ops.store, other, JobId(0), 1).await.unwrap()[0].id;
     let said = why::job::why(&w.ops, &alice(), waiting).await.unwrap();
-    assert!(said["because"][0].as_str().unwrap().contains("drained by prod: new disks"), "{said}");
+    assert!(said["because"][0].as_str().unwrap().contains("drained by operator: new disks"), "{said}");
     assert_eq!(hold::list(&w.ops).await.unwrap()[0]["kind"], json!("drain"));
-    assert_eq!(operator::undrain(&w.ops, &prod(), None).await.unwrap(), 1);
-    assert_eq!(operator::undrain(&w.ops, &prod(), None).await.unwrap(), 0);
+    assert_eq!(operator::undrain(&w.ops, &crate::world::operator(), None).await.unwrap(), 1);
+    assert_eq!(operator::undrain(&w.ops, &crate::world::operator(), None).await.unwrap(), 0);
     assert!(w.job().await.is_some());
 
     // One queue alone.
-    operator::drain(&w.ops, &prod(), Some("LOCAL"), "its disks").await.unwrap();
+    operator::drain(&w.ops, &crate::world::operator(), Some("LOCAL"), "its disks").await.unwrap();
     assert!(w.job().await.is_none());
-    assert!(operator::drain(&w.ops, &prod(), Some("NOWHERE"), "x").await.is_err());
+    assert!(operator::drain(&w.ops, &crate::world::operator(), Some("NOWHERE"), "x").await.is_err());
     // A worker that waits is told, and finds the queue open.
     let worker = async {
         loop {
@@ -361,7 +361,7 @@ async fn a_drain_stops_the_dispatch_only(w: &World) {
             }
         }
     };
-    let lifts = prod();
+    let lifts = crate::world::operator();
     let both = async {
         let ((), lifted) = tokio::join!(worker, operator::undrain(&w.ops, &lifts, Some("LOCAL")));
         lifted.unwrap()
@@ -374,19 +374,19 @@ async fn a_drain_stops_the_dispatch_only(w: &World) {
 async fn an_operator_holds_and_releases_a_queue(w: &World) {
     limits(w, 4, 100).await;
     many_jobs(w, "user.alice.t", 2).await;
-    operator::hold(&w.ops, &prod(), "LOCAL", "its air is hot").await.unwrap();
-    operator::hold(&w.ops, &prod(), "LOCAL", "its air is too hot").await.unwrap();
+    operator::hold(&w.ops, &crate::world::operator(), "LOCAL", "its air is hot").await.unwrap();
+    operator::hold(&w.ops, &crate::world::operator(), "LOCAL", "its air is too hot").await.unwrap();
     assert!(w.job().await.is_none());
     w.pass(100_000);
     w.settle().await;
     assert!(w.job().await.is_none(), "no canary goes there");
-    assert_eq!(operator::release(&w.ops, &prod(), "LOCAL").await.unwrap(), 1);
+    assert_eq!(operator::release(&w.ops, &crate::world::operator(), "LOCAL").await.unwrap(), 1);
     for _ in 0..4 {
         let job = w.job().await.unwrap();
         fail(w, &job, STAGE_IN).await;
     }
     assert!(w.job().await.is_none());
-    assert_eq!(operator::release(&w.ops, &prod(), "LOCAL").await.unwrap(), 1);
+    assert_eq!(operator::release(&w.ops, &crate::world::operator(), "LOCAL").await.unwrap(), 1);
     w.settle().await;
     assert!(w.job().await.is_some(), "what failed before counts no more");
     assert!(operator::release(&w.ops, &alice(), "LOCAL").await.is_err());
@@ -396,9 +396,9 @@ async fn an_operator_holds_and_releases_a_queue(w: &World) {
 async fn what_waited_for_a_held_queue_goes_on_at_once(w: &World) {
     for drained in [false, true] {
         if drained {
-            operator::drain(&w.ops, &prod(), Some("LOCAL"), "new disks").await.unwrap();
+            operator::drain(&w.ops, &crate::world::operator(), Some("LOCAL"), "new disks").await.unwrap();
         } else {
-            operator::hold(&w.ops, &prod(), "LOCAL", "new disks").await.unwrap();
+            operator::hold(&w.ops, &crate::world::operator(), "LOCAL", "new disks").await.unwrap();
         }
         let id = w.submit(prun(&format!("user.alice.{drained}"), 1)).await;
         w.settle().await;
@@ -410,9 +410,9 @@ async fn what_waited_for_a_held_queue_goes_on_at_once(w: &World) {
         let mut woken = w.ops.store.wake().subscribe(topic);
         woken.mark_unchanged();
         let freed = if drained {
-            operator::undrain(&w.ops, &prod(), Some("LOCAL")).await.unwrap()
+            operator::undrain(&w.ops, &crate::world::operator(), Some("LOCAL")).await.unwrap()
         } else {
-            operator::release(&w.ops, &prod(), "LOCAL").await.unwrap()
+            operator::release(&w.ops, &crate::world::operator(), "LOCAL").await.unwrap()
         };
         assert_eq!((freed, woken.has_changed().unwrap()), (1, true), "the loop is woken");
         w.settle().await;

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::{
     stub,
-    world::{World, alice, prod, prun, with_input},
+    world::{World, alice, prun, with_input},
 };
 
 fn ann() -> Principal {
     Principal { email: Some("ann@example.org".into()), ..alice() }
 }
 async fn set(w: &World, s: &panda_core::setting::Setting, value: &str) {
-    setting::set(&w.ops, &prod(), s.name, "", "", value).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), s.name, "", "", value).await.unwrap();
 }
 async fn step(w: &World) -> usize {
     loops::step(LoopKind::Effect, &w.ops, w.ops.now()).await.unwrap().done
@@ -79,7 +79,7 @@ async fn who_wants_no_mail_gets_none(w: &World) {
     let mut quiet = prun("user.alice.quiet", 1);
     quiet["noEmail"] = json!(true);
     let quiet = run(w, quiet).await;
-    setting::set(&w.ops, &prod(), notify::MAIL_STATES.name, "amber", "user", "failed").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), notify::MAIL_STATES.name, "amber", "user", "failed").await.unwrap();
     let other = run(w, prun("user.alice.other", 1)).await;
     assert_eq!(step(w).await, 0);
     assert!(effects(w, quiet).await.is_empty() && effects(w, other).await.is_empty());

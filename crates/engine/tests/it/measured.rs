@@ -18,7 +18,7 @@ use crate::{
 /// 7.1, 3.6: the power of the machine counts where a pilot has told its CPU, else the queue's; what a job has used stays with it.
 async fn the_machine_s_power_counts(w: &World) {
     for (name, value) in [("usage.cpu_powers", "EPYC 7302=20;Xeon=9"), ("usage.co2_g_kwh", "300")] {
-        setting::set(&w.ops, &prod(), name, "", "", value).await.unwrap();
+        setting::set(&w.ops, &crate::world::operator(), name, "", "", value).await.unwrap();
     }
     w.set_queue("LOCAL", json!({"corepower": 5, "core_watts": 8, "co2_g_kwh": 50})).await;
     let cpu = json!({"cpu_model": "AMD EPYC 7302 16-Core Processor"});
@@ -47,7 +47,7 @@ async fn the_machine_s_power_counts(w: &World) {
     // 8 W in 1,600 s are 3.6 Wh.
     assert!((of(0, "gco2_regional") - 0.177_8).abs() < 0.001 && (of(0, "gco2_global") - 1.066_7).abs() < 0.001, "{}", told[0]);
     // Nothing is told of places that state nothing.
-    setting::unset(&w.ops, &prod(), "usage.co2_g_kwh", "", "").await.unwrap();
+    setting::unset(&w.ops, &crate::world::operator(), "usage.co2_g_kwh", "", "").await.unwrap();
     w.set_queue("LOCAL", json!({"co2_g_kwh": null})).await;
     let job = w.job().await.unwrap();
     w.finish(&job, "x").await;

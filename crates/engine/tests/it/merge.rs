@@ -88,7 +88,7 @@ async fn merging_goes_on_after_a_crash(w: &World) {
 /// and count so while they wait for their merge.
 async fn failed_merges_count_once_for_their_queue(w: &World) {
     for (name, n) in [("brake.min_jobs", "2"), ("brake.node_min_jobs", "100")] {
-        panda_ops::setting::set(&w.ops, &crate::world::prod(), name, "", "", n).await.unwrap();
+        panda_ops::setting::set(&w.ops, &crate::world::operator(), name, "", "", n).await.unwrap();
     }
     let held = async || hold::list(&w.ops.store).await.unwrap().into_iter().map(|h| h.reason).collect::<Vec<_>>();
     let fail = async |job: &Value| {
@@ -121,7 +121,7 @@ async fn failed_merges_count_once_for_their_queue(w: &World) {
 /// 7.1: merge jobs ask for what the first ones used: the 75th percentile of their memory and 10 % more, half as much time again as the longest took.
 async fn merge_jobs_ask_for_what_the_first_ones_used(w: &World) {
     w.scouts(10).await;
-    panda_ops::setting::set(&w.ops, &crate::world::prod(), "scout.first_mark", "", "", "0").await.unwrap();
+    panda_ops::setting::set(&w.ops, &crate::world::operator(), "scout.first_mark", "", "", "0").await.unwrap();
     let id = w.submit(merged("user.alice.t", 130, 18)).await;
     w.settle().await;
     command::avalanche(&w.ops, &crate::world::prod(), id).await.unwrap();

@@ -29,10 +29,10 @@ async fn mark(w: &World, name: &str, v: Value) {
     if !w.ops.queues().await.unwrap().storages.endpoints.contains_key(name) {
         v.insert("root".into(), json!(w.dir.path().join(name).display().to_string()));
     }
-    endpoint::set(&w.ops, &prod(), name, &v).await.unwrap();
+    endpoint::set(&w.ops, &crate::world::operator(), name, &v).await.unwrap();
 }
 async fn choose(w: &World, value: &str) {
-    setting::set(&w.ops, &prod(), "nucleus.choose", "", "", value).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "nucleus.choose", "", "", value).await.unwrap();
 }
 async fn record(w: &World, id: TaskId) -> Value {
     let (_, doc) = decision::get(&w.ops.store, id.0, "nucleus").await.unwrap().unwrap();
@@ -177,7 +177,9 @@ async fn outputs_lie_at_the_nucleus(w: &World) {
     let wrong = submit::submit(&w.ops, &alice(), params.clone(), None).await.unwrap_err().to_string();
     assert!(wrong.contains("parameter `nucleus`: there is no storage endpoint N; none is marked as a nucleus"), "{wrong}");
     mark(w, "N", json!({"nucleus": true})).await;
-    change::set(&w.ops, &prod(), "LOCAL", &values(json!({"astorages": {"write_lan": ["LOCAL_DISK", "N"]}}))).await.unwrap();
+    change::set(&w.ops, &crate::world::operator(), "LOCAL", &values(json!({"astorages": {"write_lan": ["LOCAL_DISK", "N"]}})))
+        .await
+        .unwrap();
     let id = w.submit(params).await;
     w.settle().await;
     assert_eq!(nucleus(w, id).await, (TaskState::Running, at("N")));

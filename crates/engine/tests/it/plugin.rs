@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     keeper::{Keeper, Mode},
-    world::{World, alice, prod, prun, with_input, with_output},
+    world::{World, alice, prun, with_input, with_output},
 };
 
 fn names(n: usize) -> Vec<String> {
@@ -29,7 +29,7 @@ fn over(dataset: &str, name: &str) -> Value {
 async fn keeper(w: &World) -> Arc<Keeper> {
     let keeper = Arc::new(Keeper::default());
     w.ops.plugins.add_data("keeper", keeper.clone());
-    setting::set(&w.ops, &prod(), settings::DATA.name, "", "", "keeper").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::DATA.name, "", "", "keeper").await.unwrap();
     keeper
 }
 /// Steps the loops until a task is as wanted: plug-ins answer beside the loops.
@@ -112,7 +112,7 @@ async fn a_plug_in_that_fails_holds_its_tasks_until_it_works(w: &World) {
 }
 
 async fn a_plug_in_that_is_not_there_is_waited_for(w: &World) {
-    setting::set(&w.ops, &prod(), settings::DATA.name, "amber", "user", "nobody").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::DATA.name, "amber", "user", "nobody").await.unwrap();
     w.files("own", "closed", vec![dataset::DatasetFile { lfn: "a".into(), ..Default::default() }]).await;
     let id = w.submit(over("s:in", "user.alice.t")).await;
     let own = w.submit(over("own", "user.alice.own")).await;
@@ -138,7 +138,7 @@ async fn a_copy_that_broke_off_goes_on(w: &World) {
     let d = dataset::by_name(&w.ops.store, "amber", "in").await.unwrap().unwrap();
     assert_eq!(d.state, "arriving");
     // Of a label without a plug-in, the same.
-    setting::unset(&w.ops, &prod(), settings::DATA.name, "", "").await.unwrap();
+    setting::unset(&w.ops, &crate::world::operator(), settings::DATA.name, "", "").await.unwrap();
     let other = w.submit(over("in", "user.alice.other")).await;
     held(w, other, "it broke off").await;
     assert!(w.rows(other, "IN").await.is_empty());
@@ -202,7 +202,7 @@ async fn an_open_data_set_of_a_plug_in_grows(w: &World) {
 /// A data set is brought to an endpoint before its files are listed, and read there.
 async fn input_is_brought_where_it_is_wanted(w: &World) {
     let keeper = keeper(w).await;
-    setting::set(&w.ops, &prod(), settings::STAGE_TO.name, "", "", "FAR").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::STAGE_TO.name, "", "", "FAR").await.unwrap();
     keeper.put("s:in", false, &names(1));
     let id = w.submit(over("s:in", "user.alice.t")).await;
     held(w, id, "data plug-in `keeper` is bringing data set s:in to FAR").await;
@@ -335,7 +335,7 @@ impl Notifier for Crier {
 async fn a_notification_plug_in_is_told_what_its_vo_and_label_want(w: &World) {
     let crier = Arc::new(Crier::default());
     w.ops.plugins.add_notify("crier", crier.clone());
-    setting::set(&w.ops, &prod(), settings::NOTIFY.name, "amber", "user", "crier").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::NOTIFY.name, "amber", "user", "crier").await.unwrap();
     crier.0.lock().unwrap().0 = Some(Error::later("out of breath"));
     let id = run(w, "user.alice.t").await;
     until_said(w, id, "the news to notify plug-in `crier` failed 1 times").await;
@@ -350,7 +350,7 @@ async fn a_notification_plug_in_is_told_what_its_vo_and_label_want(w: &World) {
     crier.0.lock().unwrap().0 = Some(Error::Unknown("nobody wants it".into()));
     let other = run(w, "user.alice.other").await;
     until_said(w, other, "was given up after 1 attempts: notify plug-in `crier`: nobody wants it").await;
-    setting::set(&w.ops, &prod(), settings::NOTIFY.name, "amber", "user", "nobody").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::NOTIFY.name, "amber", "user", "nobody").await.unwrap();
     let lost = run(w, "user.alice.lost").await;
     until_said(w, lost, "notify plug-in `nobody` is not configured on this server").await;
 }
@@ -359,7 +359,7 @@ async fn a_notification_plug_in_is_told_what_its_vo_and_label_want(w: &World) {
 /// it, too. A keeper that does not answer changes nothing.
 async fn what_a_keeper_removes_leaves_the_catalogue(w: &World) {
     let keeper = keeper(w).await;
-    setting::set(&w.ops, &prod(), settings::RECHECK_S.name, "", "", "100").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::RECHECK_S.name, "", "", "100").await.unwrap();
     // More than a page of the copy, and of the comparison.
     keeper.put("s:in", false, &names(1_300));
     let read = async |name: &str| {

@@ -17,7 +17,7 @@ use panda_store::query::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, alice, pilot, prod, prun};
+use crate::world::{World, alice, pilot, prun};
 
 const HOUR: i64 = 3_600;
 
@@ -26,7 +26,7 @@ async fn watch(w: &World) {
     while loops::step(LoopKind::Watch, &w.ops, w.ops.now()).await.unwrap().more {}
 }
 async fn set(w: &World, name: &str, value: &str) {
-    setting::set(&w.ops, &prod(), name, "", "", value).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), name, "", "", value).await.unwrap();
 }
 async fn jobs(w: &World, id: TaskId) -> Vec<JobRow> {
     job::list::of_task(&w.ops.store, id, JobId(0), 1_000).await.unwrap()
@@ -124,7 +124,7 @@ async fn analysis_jobs_leave_a_queue_where_nothing_gets_on(w: &World) {
     assert_eq!(w.task(busy).await.state, TaskState::Running);
     // An offline queue is left after three hours; it has nobody else to go to but the queue that was left before.
     set(w, "broker.moved_s", "1").await;
-    change::set(&w.ops, &prod(), "OTHER", json!({"state": "offline"}).as_object().unwrap()).await.unwrap();
+    change::set(&w.ops, &crate::world::operator(), "OTHER", json!({"state": "offline"}).as_object().unwrap()).await.unwrap();
     w.pass(3 * HOUR - 60);
     watch(w).await;
     assert_eq!(waiting(w, busy, other).await.len(), moved, "not yet");

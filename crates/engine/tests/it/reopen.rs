@@ -110,7 +110,7 @@ async fn share_and_priority_are_set_anew_unless_kept(w: &World) {
         (t.state, t.priority, t.share_name.unwrap())
     };
     let values = json!({"value": 50, "label": "user"});
-    share::change::set(&w.ops, &prod(), "New", values.as_object().unwrap()).await.unwrap();
+    share::change::set(&w.ops, &crate::world::operator(), "New", values.as_object().unwrap()).await.unwrap();
     drop_to(id, 5).await;
     again(w, id, &Retry { keep_gshare_priority: true, ..Retry::default() }).await;
     assert_eq!(standing(id).await, (TaskState::Running, 5, "Old".into()));

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::{
     keeper::{Keeper, Mode},
-    world::{World, alice, prod, prun, with_input, with_output},
+    world::{World, alice, prun, with_input, with_output},
 };
 
 const DAY: i64 = 86_400;
@@ -48,7 +48,7 @@ fn has(w: &World, name: &str) -> bool {
     w.ops.blobs.cache_path(name).unwrap().exists()
 }
 async fn keep(w: &World, name: &str, vo: &str, days: i64) {
-    setting::set(&w.ops, &prod(), name, vo, "", &days.to_string()).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), name, vo, "", &days.to_string()).await.unwrap();
 }
 /// A task of one failed and one finished job.
 async fn half_done(w: &World, params: Value) -> TaskId {
@@ -270,7 +270,7 @@ async fn merged_files_go(w: &World) {
 
 /// Old decisions, workers, machines and lines of the journal go; those of what lives stay.
 async fn old_records_go(w: &World) {
-    setting::set(&w.ops, &prod(), "task.pending_give_up_s", "", "", "0").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "task.pending_give_up_s", "", "", "0").await.unwrap();
     let ended = half_done(w, with_output(prun("user.alice.t", 2), "out.txt")).await;
     let live = w.submit(with_input(prun("user.alice.u", 1), "user.bob:user.bob.none/", 1)).await;
     w.settle().await;
@@ -311,7 +311,7 @@ async fn old_records_go(w: &World) {
 async fn output_data_sets_go_with_their_keepers(w: &World) {
     let keeper = std::sync::Arc::new(Keeper::default());
     w.ops.plugins.add_data("keeper", keeper.clone());
-    setting::set(&w.ops, &prod(), "plugin.data", "amber", "", "keeper").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "plugin.data", "amber", "", "keeper").await.unwrap();
     keep(w, "retention.dataset_days", "amber", 365).await;
     let id = w.submit(with_output(prun("user.alice.t", 1), "out.txt")).await;
     w.settle().await;

@@ -1,6 +1,5 @@
 //! Retry rules at work (engine.md 11, 18, 20.12): memory, time, input, attempts, classes, dry runs.
 
-use panda_access::Role;
 use panda_core::{
     file::FileState,
     id::{JobId, TaskId},
@@ -15,7 +14,7 @@ use panda_store::query::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, prun, who, with_input, with_output};
+use crate::world::{World, prun, with_input, with_output};
 
 async fn row(w: &World, job: &Value) -> JobRow {
     job::list::get(&w.ops.store, JobId(job["PandaID"].as_i64().unwrap())).await.unwrap().unwrap()
@@ -47,7 +46,7 @@ async fn end_with(w: &World, job: &Value, pilot_code: i64) {
     w.settle().await;
 }
 async fn change(w: &World, rule: Value) -> i64 {
-    rule::change::set(&w.ops, &who("root", &[Role::Production]), rule.as_object().unwrap()).await.unwrap()
+    rule::change::set(&w.ops, &crate::world::operator(), rule.as_object().unwrap()).await.unwrap()
 }
 
 /// The next job, of whichever queue has one.

@@ -14,7 +14,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
 async fn set(w: &World, name: &str, value: &str) {
-    setting::set(&w.ops, &prod(), name, "amber", "user", value).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), name, "amber", "user", value).await.unwrap();
 }
 async fn again(w: &World, id: TaskId) {
     assert_eq!(command::retry(&w.ops, &alice(), id, &Retry::default()).await.unwrap().code, 0);
@@ -83,7 +83,7 @@ async fn each_gate_exhausts_a_task(w: &World) {
         let t = w.task(id).await;
         assert_eq!((t.state, t.reason, t.attempt), (TaskState::Running, None, 1), "{name}");
         finish_the_rest(w, id).await;
-        setting::unset(&w.ops, &prod(), name, "amber", "user").await.unwrap();
+        setting::unset(&w.ops, &crate::world::operator(), name, "amber", "user").await.unwrap();
     }
 }
 

@@ -25,7 +25,7 @@ use crate::world::{World, alice, prod, prun, with_input, with_output};
 const WALL_S: i64 = 1_600;
 
 async fn set(w: &World, name: &str, value: &str) {
-    setting::set(&w.ops, &prod(), name, "amber", "user", value).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), name, "amber", "user", value).await.unwrap();
 }
 /// A task of so many jobs, with ten scouts.
 pub async fn submit(w: &World, name: &str, n: i64, more: Value) -> TaskId {
@@ -229,7 +229,7 @@ async fn what_scouts_show_stops_a_task(w: &World) {
         }
         let id = submit(w, name, 30, json!({"useExhausted": true, "minCpuEfficiency": 50})).await;
         all_done(w, 5, &metrics).await;
-        setting::unset(&w.ops, &prod(), "scout.short_s", "amber", "user").await.unwrap();
+        setting::unset(&w.ops, &crate::world::operator(), "scout.short_s", "amber", "user").await.unwrap();
         let t = w.task(id).await;
         let reason = t.reason.unwrap_or_default();
         assert_eq!(t.state, TaskState::Exhausted, "{name}");

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     plugin::until,
-    world::{World, alice, prod, prun, with_input, with_output},
+    world::{World, alice, prun, with_input, with_output},
 };
 
 /// What a double answers, and what it was asked.
@@ -57,7 +57,7 @@ impl Brokerage for Broker {
 async fn broker(w: &World) -> Arc<Broker> {
     let broker = Arc::new(Broker::default());
     w.ops.plugins.add_brokerage("own", broker.clone());
-    setting::set(&w.ops, &prod(), settings::BROKERAGE.name, "amber", "user", "own").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::BROKERAGE.name, "amber", "user", "own").await.unwrap();
     broker
 }
 async fn held(w: &World, id: TaskId, says: &str) {
@@ -155,7 +155,7 @@ impl RetryPolicy for Judge {
 async fn judge(w: &World) -> Arc<Judge> {
     let judge = Arc::new(Judge::default());
     w.ops.plugins.add_retry("strict", judge.clone());
-    setting::set(&w.ops, &prod(), settings::RETRY.name, "amber", "", "strict").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::RETRY.name, "amber", "", "strict").await.unwrap();
     w.files("d", "closed", vec![panda_store::query::dataset::DatasetFile { lfn: "a".into(), ..Default::default() }]).await;
     judge
 }
@@ -247,7 +247,7 @@ impl Naming for Namer {
 }
 
 async fn a_naming_plug_in_names_outputs(w: &World) {
-    setting::set(&w.ops, &prod(), settings::NAMING.name, "amber", "user", "own").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::NAMING.name, "amber", "user", "own").await.unwrap();
     let id = w.submit(with_output(prun("user.alice.t", 2), "out.txt")).await;
     held(w, id, "naming plug-in `own` is not configured on this server").await;
     let namer = Arc::new(Namer::default());
@@ -303,7 +303,7 @@ impl NamingService for Clerk {
 
 /// One that answers later: generation waits for it and for nothing else, nothing is asked twice, and nothing falls back.
 async fn a_naming_service_is_asked_beside_the_loop(w: &World) {
-    setting::set(&w.ops, &prod(), settings::NAMING.name, "amber", "user", "clerk").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), settings::NAMING.name, "amber", "user", "clerk").await.unwrap();
     let clerk = Arc::new(Clerk::default());
     w.ops.plugins.add_naming_service("clerk", clerk.clone());
     let id = w.submit(with_output(prun("user.alice.t", 3), "out.txt")).await;

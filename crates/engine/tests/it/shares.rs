@@ -22,8 +22,8 @@ async fn jobs(w: &World, id: TaskId) -> i64 {
 
 async fn throttle(w: &World, limits: &str) {
     let values = json!({"value": 100, "throttled": true});
-    share::change::set(&w.ops, &prod(), "Undefined", values.as_object().unwrap()).await.unwrap();
-    setting::set(&w.ops, &prod(), "throttle.limits", "", "", limits).await.unwrap();
+    share::change::set(&w.ops, &crate::world::operator(), "Undefined", values.as_object().unwrap()).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "throttle.limits", "", "", limits).await.unwrap();
 }
 
 /// The issue, engine.md 5.4: a task of another VO that comes while a large one gets its jobs is served in the next round, and its first job is the
@@ -127,9 +127,9 @@ async fn who_is_express_is_said_for_a_vo_and_label(w: &World) {
     let rows: Vec<usize> = order::of_waiting(&w.ops, w.ops.now()).await.unwrap().into_iter().map(|(_, rows)| rows).collect();
     assert_eq!(rows, [2, 2], "each with what its rows can become");
     assert_eq!(turns().await, [large, small], "by priority");
-    setting::set(&w.ops, &prod(), "priority.jump_over", "flint", "managed", "100").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "priority.jump_over", "flint", "managed", "100").await.unwrap();
     assert_eq!(turns().await, [large, small], "another VO's");
-    setting::set(&w.ops, &prod(), "priority.jump_over", "amber", "managed", "100").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "priority.jump_over", "amber", "managed", "100").await.unwrap();
     assert_eq!(turns().await, [small, large], "the express group begins");
 }
 

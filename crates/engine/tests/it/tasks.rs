@@ -7,7 +7,7 @@ use panda_ops::{
 };
 use serde_json::json;
 
-use crate::world::{World, alice, pilot, prod, prun, with_input, with_output};
+use crate::world::{World, alice, pilot, prun, with_input, with_output};
 
 async fn no_input_runs_to_done(w: &World) {
     let id = w.submit(with_output(prun("user.alice.t", 2), "out.txt")).await;
@@ -282,7 +282,7 @@ async fn what_no_queue_could_take_goes_on_with_a_new_or_larger_one(w: &World) {
     assert_eq!(w.task(many).await.state, TaskState::Pending);
     w.pass(1);
     let values = json!({"cores": 8, "max_ram_mb": 64_000});
-    panda_ops::queue::change::add(&w.ops, &prod(), "WIDE", None, values.as_object().unwrap()).await.unwrap();
+    panda_ops::queue::change::add(&w.ops, &crate::world::operator(), "WIDE", None, values.as_object().unwrap()).await.unwrap();
     w.settle().await;
     assert_eq!(w.task(many).await.state, TaskState::Running, "{:?}", w.task(many).await.reason);
     went_on(w, many, "queue WIDE was added or changed").await;

@@ -18,7 +18,7 @@ use panda_store::{
 };
 use serde_json::json;
 
-use crate::world::{World, alice, prod, prun, with_input, with_output};
+use crate::world::{World, alice, prun, with_input, with_output};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -28,7 +28,7 @@ async fn watch(w: &World) {
     while loops::step(LoopKind::Watch, &w.ops, w.ops.now()).await.unwrap().more {}
 }
 async fn set(w: &World, name: &str, value: &str) {
-    setting::set(&w.ops, &prod(), name, "", "", value).await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), name, "", "", value).await.unwrap();
 }
 
 /// A job of this label and kind, brought into a state by those who may.
@@ -142,8 +142,8 @@ async fn a_job_that_stays_too_long_ends_at_its_limit(w: &World) {
 
 /// Limits are settings: for a VO and a label, and off with 0. A sign of life counts.
 async fn limits_are_by_label_and_signs_of_life_count(w: &World) {
-    setting::set(&w.ops, &prod(), "job.heartbeat_s", "amber", "user", "600").await.unwrap();
-    setting::set(&w.ops, &prod(), "job.heartbeat_s", "amber", "managed", "0").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "job.heartbeat_s", "amber", "user", "600").await.unwrap();
+    setting::set(&w.ops, &crate::world::operator(), "job.heartbeat_s", "amber", "managed", "0").await.unwrap();
     let id = w.submit(prun("user.alice.t", 2)).await;
     w.settle().await;
     let (silent, heard) = (w.job().await.unwrap(), w.job().await.unwrap());

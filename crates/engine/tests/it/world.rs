@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_core::{
     id::{QueueId, TaskId},
     job::report::Reported,
@@ -58,10 +58,14 @@ pub fn who(subject: &str, roles: &[Role]) -> Principal {
         roles: roles.iter().cloned().collect(),
         groups: vec!["amber".into()],
         email: None,
+        standing: Standing::default(),
     }
 }
 pub fn alice() -> Principal {
     who("alice", &[])
+}
+pub fn operator() -> Principal {
+    Principal { standing: Standing { roles: [Role::Operator].into(), ..Standing::default() }, ..who("operator", &[]) }
 }
 pub fn prod() -> Principal {
     who("prod", &[Role::Production])
@@ -86,7 +90,7 @@ impl World {
     }
     /// Tasks make so many scouts first; 0 = none.
     pub async fn scouts(&self, n: i64) {
-        panda_ops::setting::set(&self.ops, &prod(), "scout.jobs", "", "", &n.to_string()).await.unwrap();
+        panda_ops::setting::set(&self.ops, &operator(), "scout.jobs", "", "", &n.to_string()).await.unwrap();
     }
     /// As after kill -9 and a new start: nothing that a process remembers is left.
     pub async fn reopen(&mut self) {
@@ -136,7 +140,7 @@ impl World {
     }
     /// Changes a queue, as `panda queue set` does.
     pub async fn set_queue(&self, name: &str, values: Value) {
-        panda_ops::queue::change::set(&self.ops, &prod(), name, values.as_object().unwrap()).await.unwrap();
+        panda_ops::queue::change::set(&self.ops, &operator(), name, values.as_object().unwrap()).await.unwrap();
     }
     /// Submits a task of one job that needs so much memory, MB, while the queue `LOCAL` has it; the queue is small again afterwards.
     pub async fn submit_too_big(&self, name: &str, mb: i64) -> TaskId {
@@ -281,7 +285,8 @@ impl World {
     /// The next job of this queue, as a pilot gets it.
     pub async fn job_at(&self, queue: &str) -> Option<Value> {
         let ask = Ask { queue: queue.into(), label: Some("unified".into()), n: 1, ..Ask::default() };
-        let jobs = acquire(&self.ops, &pilot(), &ask).await.unwrap();
+        let everybody_s = Principal { standing: Standing { roles: [Role::Pilot].into(), ..Standing::default() }, ..pilot() };
+        let jobs = acquire(&self.ops, &everybody_s, &ask).await.unwrap();
         jobs.first().map(|j| serde_json::from_str(j).unwrap())
     }
     pub async fn report(&self, job: &Value, state: Reported, fill: impl FnOnce(&mut Update)) -> String {
@@ -296,6 +301,7 @@ impl World {
             meta: None,
             errors: Map::new(),
             metrics: Map::new(),
+            vo: None,
         };
         fill(&mut u);
         update(&self.ops, &u).await.unwrap().to_string()

@@ -1,6 +1,6 @@
 //! What the engine's pages show: shares with jobs of several VOs, holds, caps, throttles and tasks on hold.
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_core::{
     id::{JobId, QueueId},
     job::{record::JobKind, state::JobState},
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::{Spec, World, who};
 
 fn operator() -> Principal {
-    who("operator", &[Role::Production])
+    Principal { standing: Standing { roles: [Role::Operator].into(), ..Standing::default() }, ..who("operator", &[]) }
 }
 
 impl World {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_core::{
     file::{FileRole, FileState},
     id::{JobId, LaneId, QueueId, TaskId},
@@ -62,6 +62,7 @@ pub fn who(subject: &str, roles: &[Role]) -> Principal {
         roles: roles.iter().cloned().collect(),
         groups: vec!["amber".into()],
         email: None,
+        standing: Standing::default(),
     }
 }
 

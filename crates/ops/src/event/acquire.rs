@@ -1,6 +1,6 @@
 //! Hands ranges to a job: first those that others gave back, then new ones.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     id::{JobId, TaskId},
     job::{record::JobKind, state::JobState},
@@ -34,9 +34,12 @@ pub type Handed = (Range, TaskFile);
 
 /// The job, when it is of this task and may have ranges now: whoever was told to stop has none to get.
 async fn asks(ops: &Ops, who: &Principal, job: JobId, task: Option<TaskId>) -> Result<Option<JobRow>, OpsError> {
-    table::allowed(Right::PilotReport, Some(who), None)?;
+    table::admit(Right::PilotReport, Some(who))?;
     let told = |j: &JobRow| j.command.as_deref().is_some_and(|c| c.contains(TO_BE_KILLED));
     let found = job::list::get(&ops.store, job).await?;
+    if let Some(j) = &found {
+        table::allowed(Right::PilotReport, Some(who), Some(Object::of_vo(&j.vo)))?;
+    }
     Ok(found.filter(|j| ASKS_IN.contains(&j.state) && (task.is_none() || j.task_id == task) && !told(j)))
 }
 

@@ -14,12 +14,14 @@ const PAGE: i64 = 1_000;
 
 /// `{job: {range: {"status", "error", "dialog"}}}` of these jobs.
 pub async fn statuses(ops: &Ops, who: &Principal, jobs: &[JobId]) -> Result<Value, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    table::admit(Right::Read, Some(who))?;
     let (mut all, mut n) = (Map::new(), 0);
     for job in jobs {
+        // A job of another VO has as many ranges as one that does not exist.
+        let is_seen = crate::job::read::seen(ops, who, *job).await?.is_some();
         let (mut of_job, mut after) = (Map::new(), 0);
         loop {
-            let page = events::of_job(&ops.store, *job, after, PAGE).await?;
+            let page = if is_seen { events::of_job(&ops.store, *job, after, PAGE).await? } else { Vec::new() };
             let Some(last) = page.last() else { break };
             after = last.id;
             n += page.len();

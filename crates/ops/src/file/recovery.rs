@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     file::{FileRole, FileState},
     id::TaskId,
@@ -58,7 +58,7 @@ pub async fn request(ops: &Ops, who: &Principal, r: &Request) -> Result<Accepted
         Some(t) => Some(ops.person_by_id(t.person_id).await?),
         None => None,
     };
-    table::allowed(Right::FileRecovery, Some(who), owner.as_ref().map(|p| (p.issuer.as_str(), p.subject.as_str())))?;
+    table::allowed(Right::FileRecovery, Some(who), row.as_ref().map(|t| Object::owned(owner.as_ref().map(|p| p.key()), &t.vo)))?;
     let t = row.ok_or_else(|| OpsError::NotFound(format!("jediTaskID={id} not found")))?;
     let registered = registered(ops, t.id, r).await?;
     let looked_at = registered.len();

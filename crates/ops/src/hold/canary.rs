@@ -1,7 +1,7 @@
 //! Canary jobs: one job that is let through to a queue or machine that is held. A waiting job is taken, in the usual order; where none waits, a
 //! tiny one is made. How it ends decides whether the hold is lifted ([`super::brake`]).
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_core::{id::JobId, policy::brake::HoldState};
 use panda_store::{
     Batch,
@@ -73,6 +73,7 @@ pub async fn make(ops: &Ops, q: &QueueRow, like: &JobRow) -> Result<JobId, OpsEr
         roles: [Role::Production].into_iter().collect(),
         groups: Vec::new(),
         email: None,
+        standing: Standing::default(),
     };
     let base = &ops.options.base_url;
     let known = submit::USER_LABELS.contains(&like.label.as_str()) || submit::PRODUCTION_LABELS.contains(&like.label.as_str());

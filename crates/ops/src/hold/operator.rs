@@ -1,6 +1,6 @@
 //! Holds that people set and lift: a queue, or the dispatch of the server or of a queue. They last until somebody lifts them.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     id::QueueId,
     policy::brake::{HoldKind, HoldState},
@@ -35,15 +35,18 @@ pub async fn undrain(ops: &Ops, who: &Principal, queue: Option<&str>) -> Result<
 }
 
 async fn known(ops: &Ops, who: &Principal, queue: &str) -> Result<QueueId, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
-    let found = ops.queues_changed().await?.by_name.get(queue).map(|q| q.id);
-    found.ok_or_else(|| OpsError::NotFound(format!("queue `{queue}` does not exist; `panda queue list` shows what there is")))
+    table::admit(Right::QueueChange, Some(who))?;
+    let queues = ops.queues_changed().await?;
+    let missing = || OpsError::NotFound(format!("queue `{queue}` does not exist; `panda queue list` shows what there is"));
+    let found = queues.by_name.get(queue).ok_or_else(missing)?;
+    table::allowed(Right::QueueChange, Some(who), Some(Object::of_site(&found.site)))?;
+    Ok(found.id)
 }
 async fn at(ops: &Ops, who: &Principal, queue: Option<&str>) -> Result<QueueId, OpsError> {
     match queue {
         Some(name) => known(ops, who, name).await,
         None => {
-            table::allowed(Right::QueueChange, Some(who), None)?;
+            table::allowed(Right::SystemChange, Some(who), None)?;
             Ok(SERVER)
         }
     }

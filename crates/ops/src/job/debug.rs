@@ -1,6 +1,6 @@
 //! Debug mode: the pilot sends the tail of the payload's output with each, more frequent, heartbeat.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::id::JobId;
 use panda_store::{
     Batch,
@@ -17,7 +17,7 @@ pub async fn set_debug_mode(ops: &Ops, who: &Principal, id: JobId, on: bool) -> 
             Some(j) => Some(ops.person_by_id(j.person_id).await?),
             None => None,
         };
-        table::allowed(Right::JobDebug, Some(who), owner.as_ref().map(|p| (p.issuer.as_str(), p.subject.as_str())))?;
+        table::allowed(Right::JobDebug, Some(who), row.as_ref().map(|j| Object::owned(owner.as_ref().map(|p| p.key()), &j.vo)))?;
         let Some(before) = row else { return Err(OpsError::NotFound(format!("job {id} not found"))) };
         if before.state.is_final() {
             return Err(OpsError::refused(format!("job {id} is {}; only live jobs can be debugged", before.state)));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     file::account::{MergeEnd, Said},
     id::{JobId, TaskId},
@@ -89,7 +89,7 @@ pub async fn kill(ops: &Ops, who: &Principal, ids: &[JobId], code: Option<i64>, 
             let killer = |j: &JobRow| Killer {
                 name: &who.name,
                 owner: j.person_id == me,
-                production: who.is_production(),
+                production: table::allowed(Right::TaskSteer, Some(who), Some(Object::of_vo(&j.vo))).is_ok(),
                 group_roles: &roles,
                 code,
                 text: None,

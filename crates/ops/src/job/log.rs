@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{id::JobId, job::state::JobState};
 use panda_store::query::{
     archive,
@@ -94,7 +94,7 @@ pub struct Piece {
 pub async fn append(ops: &Ops, who: &Principal, which: Which, offset: u64, data: Vec<u8>, last: bool) -> Result<Appended, OpsError> {
     let (row, owns) = job(ops, who, which.job).await?;
     if !owns {
-        table::allowed(Right::PilotReport, Some(who), None)?;
+        table::allowed(Right::PilotReport, Some(who), Some(Object::of_vo(&row.vo)))?;
     }
     let attempt = attempt(&row, which)?;
     let path = path(ops, which, attempt);
@@ -106,8 +106,7 @@ pub async fn append(ops: &Ops, who: &Principal, which: Which, offset: u64, data:
 /// Reads from `offset` on (a negative one counts from the end), at most `limit` bytes and [`MAX_PIECE`]. When there is nothing yet, waits up to
 /// `wait` for more.
 pub async fn read(ops: &Ops, who: &Principal, which: Which, offset: i64, limit: Option<u64>, wait: Duration) -> Result<Piece, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
-    let (row, _) = job(ops, who, which.job).await?;
+    let row = super::read::row(ops, who, which.job).await?;
     let attempt = attempt(&row, which)?;
     let limit = limit.unwrap_or(MAX_PIECE).min(MAX_PIECE);
     let until = tokio::time::Instant::now() + wait.min(Duration::from_secs(MAX_WAIT_S));

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use crate::{
         setting,
-        testing::{START_US, World, alice, bob, prod},
+        testing::{START_US, World, alice, bob, operator},
     };
 
     /// engine.md 20.1: USER_JOB_PRIO_BOOST_DICTS.
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(step(&w.ops).await.unwrap(), 1);
         assert_eq!((w.job_row(mine).await.neg_priority, w.job_row(yours).await.neg_priority), (-900, -1_000));
         assert_eq!(step(&w.ops).await.unwrap(), 0, "once a minute");
-        setting::set(&w.ops, &prod(), BOOSTS.name, "", "", r#"[{"name": "bob", "type": "user", "prio": 50}]"#).await.unwrap();
+        setting::set(&w.ops, &operator(), BOOSTS.name, "", "", r#"[{"name": "bob", "type": "user", "prio": 50}]"#).await.unwrap();
         w.pass(61);
         assert_eq!(step(&w.ops).await.unwrap(), 1);
         assert_eq!(w.job_row(yours).await.neg_priority, -1_050);

@@ -14,7 +14,7 @@ use panda_store::query::{
 use serde_json::{Map, Value, json};
 
 use super::describe::{Parts, describe};
-use crate::{Ops, OpsError, json as text};
+use crate::{Ops, OpsError, json as text, task};
 
 /// Most jobs that one call describes; more are left out, as upstream does.
 pub const MAX_DESCRIBED: usize = 5_500;
@@ -23,12 +23,24 @@ pub const MAX_ASKED: usize = 10_000;
 /// Jobs read at a time.
 const CHUNK: usize = 500;
 
-async fn rows(ops: &Ops, ids: &[JobId]) -> Result<HashMap<JobId, JobRow>, OpsError> {
+/// Those of these jobs that the caller may see.
+async fn rows(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<HashMap<JobId, JobRow>, OpsError> {
     let mut found = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        found.extend(archive::job::many(&ops.store, chunk).await?.into_iter().map(|j| (j.id, j)));
+        let jobs = visible(ops, who, archive::job::many(&ops.store, chunk).await?).await?;
+        found.extend(jobs.into_iter().map(|j| (j.id, j)));
     }
     Ok(found)
+}
+
+async fn visible(ops: &Ops, who: &Principal, jobs: Vec<JobRow>) -> Result<Vec<JobRow>, OpsError> {
+    let mut kept = Vec::with_capacity(jobs.len());
+    for j in jobs {
+        if ops.sees(who, &j.vo, j.person_id).await? {
+            kept.push(j);
+        }
+    }
+    Ok(kept)
 }
 
 fn bounded(ids: &[JobId]) -> Result<(), OpsError> {
@@ -38,11 +50,23 @@ fn bounded(ids: &[JobId]) -> Result<(), OpsError> {
     Ok(())
 }
 
+/// The row of a job that the caller may see: one of another VO is as if it were not there.
+pub(crate) async fn seen(ops: &Ops, who: &Principal, id: JobId) -> Result<Option<JobRow>, OpsError> {
+    table::admit(Right::Read, Some(who))?;
+    let Some(j) = archive::job::find(&ops.store, id).await? else { return Ok(None) };
+    Ok(ops.sees(who, &j.vo, j.person_id).await?.then_some(j))
+}
+
+/// [`seen`], or that there is no such job.
+pub(crate) async fn row(ops: &Ops, who: &Principal, id: JobId) -> Result<JobRow, OpsError> {
+    seen(ops, who, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))
+}
+
 /// `job/get_status`: `{"status", "command"}` a job, in order; what is unknown is to be killed.
 pub async fn statuses(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<Vec<Value>, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    table::admit(Right::Read, Some(who))?;
     bounded(ids)?;
-    let found = rows(ops, ids).await?;
+    let found = rows(ops, who, ids).await?;
     let answer = ids.iter().map(|id| match found.get(id) {
         Some(j) => json!({"status": j.state.as_str(), "command": j.command}),
         None => json!({"status": "unknown", "command": super::kill::TO_BE_KILLED}),
@@ -52,9 +76,9 @@ pub async fn statuses(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<Vec<V
 
 /// `pilot/get_job_status`: `{"job_id", "status", "attempt_number"}` a job, in order.
 pub async fn pilot_statuses(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<Vec<Value>, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    table::admit(Right::Read, Some(who))?;
     bounded(ids)?;
-    let found = rows(ops, ids).await?;
+    let found = rows(ops, who, ids).await?;
     let answer = ids.iter().map(|id| match found.get(id) {
         Some(j) => json!({"job_id": id.0, "status": j.state.as_str(), "attempt_number": j.attempt}),
         None => json!({"job_id": id.0, "status": "not found", "attempt_number": 0}),
@@ -65,11 +89,11 @@ pub async fn pilot_statuses(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result
 /// `job/get_description` and `job/get_description_incl_archive`: a description a job, null for what is unknown. Both look at live jobs
 /// first and then in the archive.
 pub async fn descriptions(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<Vec<Value>, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    table::admit(Right::Read, Some(who))?;
     let ids = &ids[..ids.len().min(MAX_DESCRIBED)];
     let mut answer = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(CHUNK) {
-        let jobs = archive::job::many(&ops.store, chunk).await?;
+        let jobs = visible(ops, who, archive::job::many(&ops.store, chunk).await?).await?;
         let mut described: HashMap<JobId, Value> = jobs.iter().map(|j| j.id).zip(described(ops, &jobs).await?).collect();
         answer.extend(chunk.iter().map(|id| described.remove(id).unwrap_or_default()));
     }
@@ -78,7 +102,9 @@ pub async fn descriptions(ops: &Ops, who: &Principal, ids: &[JobId]) -> Result<V
 
 /// `task/get_job_descriptions`: a task's jobs with `jobDuration` (seconds) and a label that says what each is for.
 pub async fn of_task(ops: &Ops, who: &Principal, task: TaskId, unsuccessful_only: bool) -> Result<Vec<Value>, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    if task::read::seen(ops, who, task).await?.is_none() {
+        return Ok(Vec::new());
+    }
     let mut answer = Vec::new();
     let mut after = JobId(0);
     while answer.len() < MAX_DESCRIBED {
@@ -147,7 +173,9 @@ fn object(text: &str) -> Map<String, Value> {
 
 /// `job/get_metadata_for_analysis_jobs`: `{PandaID: metadata}` of a task's jobs that left some; empty when none did.
 pub async fn metadata(ops: &Ops, who: &Principal, task: TaskId) -> Result<Map<String, Value>, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    if task::read::seen(ops, who, task).await?.is_none() {
+        return Ok(Map::new());
+    }
     let mut answer = Map::new();
     let mut after = JobId(0);
     while answer.len() < MAX_DESCRIBED {

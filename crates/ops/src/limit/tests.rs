@@ -23,11 +23,11 @@ use super::{
 use crate::{
     pilot::acquire::{Ask, acquire},
     setting, share,
-    testing::{World, alice, bob, pilot, prod},
+    testing::{World, alice, bob, operator, pilot},
 };
 
 async fn set(w: &World, name: &str, vo: &str, value: &str) {
-    setting::set(&w.ops, &prod(), name, vo, "", value).await.unwrap();
+    setting::set(&w.ops, &operator(), name, vo, "", value).await.unwrap();
 }
 
 async fn jobs(w: &World, who: &Principal, task: TaskId, queue: QueueId, state: JobState, n: usize) -> Vec<JobId> {
@@ -58,7 +58,7 @@ async fn a_throttled_share_makes_no_jobs_beyond_its_limit() {
     let asked = async || ask(&w.ops, &w.task_row(t).await, "SCORE").await.unwrap();
     assert_eq!(asked().await, Answer::Go(None), "not throttled");
     let values = json!({"value": 100, "throttled": true});
-    share::change::set(&w.ops, &prod(), UNDEFINED, values.as_object().unwrap()).await.unwrap();
+    share::change::set(&w.ops, &operator(), UNDEFINED, values.as_object().unwrap()).await.unwrap();
     let Answer::Hold(hold) = asked().await else { panic!("not held") };
     assert_eq!(
         (hold.stage, hold.reason.as_str()),
@@ -71,7 +71,7 @@ async fn a_throttled_share_makes_no_jobs_beyond_its_limit() {
     assert_eq!((doc["row"].as_str(), doc["found"].as_i64(), doc["limit"].as_i64()), (Some("no_running"), Some(3), Some(2)));
     assert!(matches!(ask(&w.ops, &w.task_row(t).await, "MCORE").await.unwrap(), Answer::Go(Some(_))), "another type has its own limit");
     // A task of production that goes before everything that is queued.
-    setting::set(&w.ops, &prod(), "label.class", "", "user", "production").await.unwrap();
+    setting::set(&w.ops, &operator(), "label.class", "", "user", "production").await.unwrap();
     let before = w.task_row(t).await;
     let mut batch = Batch::new();
     task::transition::set(&mut batch, &before, &TaskRow { priority: 1_001, ..before.clone() }, w.ops.now().0);
@@ -146,7 +146,7 @@ async fn queued_jobs_of_a_user_are_held_and_come_back() {
     assert_eq!(states(&w, &yours).await, ["sent"]);
     w.pass(11);
     assert_eq!(shift::step(&w.ops).await.unwrap(), 0, "all that may run does");
-    setting::unset(&w.ops, &prod(), USER_JOBS.name, "amber", "").await.unwrap();
+    setting::unset(&w.ops, &operator(), USER_JOBS.name, "amber", "").await.unwrap();
     assert_eq!(shift::step(&w.ops).await.unwrap(), 2, "the cap is gone");
     assert_eq!(states(&w, &mine[4..]).await, ["activated", "activated"]);
     assert!(decision::list(&w.ops.store, mine[5].0).await.unwrap().is_empty());
@@ -176,7 +176,7 @@ async fn caps_and_throttles_are_shown_with_what_they_hold() {
     set(&w, VO_CORES.name, "amber", "100").await;
     set(&w, LIMITS.name, "", r#"{"NQUEUELIMIT_Undefined": 2, "NRUNNINGCAP_Undefined": 9}"#).await;
     let values = json!({"value": 100, "throttled": true});
-    share::change::set(&w.ops, &prod(), UNDEFINED, values.as_object().unwrap()).await.unwrap();
+    share::change::set(&w.ops, &operator(), UNDEFINED, values.as_object().unwrap()).await.unwrap();
     let seen = shown().await;
     let caps: Vec<(&str, &str, i64, i64)> = seen["caps"]
         .as_array()

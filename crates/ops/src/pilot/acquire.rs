@@ -82,7 +82,10 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
         Gate::Trial(hold) => Some(hold),
     };
     let settings = ops.settings().await?;
-    let lanes = open(&settings, queues.lanes.get(&queue.id).into_iter().flatten(), ask, kind);
+    // A pilot of a VO gets the VO's jobs, and nobody else's.
+    let vo = if person_id.is_some() { None } else { who.worker_vo() };
+    let lanes = queues.lanes.get(&queue.id).into_iter().flatten().filter(|lane| vo.is_none_or(|vo| lane.vo == vo));
+    let lanes = open(&settings, lanes, ask, kind);
     let claim = Claim {
         lanes: Vec::new(),
         n: if trial.is_some() { 1 } else { ask.n.clamp(1, MAX_JOBS) },

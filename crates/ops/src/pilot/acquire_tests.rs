@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     queue::LaneOf,
     setting,
-    testing::{World, alice, pilot, prod},
+    testing::{World, alice, operator, site_pilot},
 };
 
 /// An activated job of a VO and label that asks for so much memory, MB.
@@ -32,7 +32,7 @@ async fn job(w: &World, queue: QueueId, vo: &str, label: &str, ram_mb: i64) -> i
 }
 async fn get(w: &World, label: &str, memory_mb: i64, n: u32) -> Vec<i64> {
     let ask = Ask { queue: "LOCAL".into(), label: Some(label.into()), memory_mb, n, ..Ask::default() };
-    let answers = acquire(&w.ops, &pilot(), &ask).await.unwrap();
+    let answers = acquire(&w.ops, &site_pilot(), &ask).await.unwrap();
     let mut ids: Vec<i64> = answers.iter().map(|a| serde_json::from_str::<Value>(a).unwrap()["PandaID"].as_i64().unwrap()).collect();
     ids.sort_unstable();
     ids
@@ -43,7 +43,7 @@ async fn get(w: &World, label: &str, memory_mb: i64, n: u32) -> Vec<i64> {
 async fn a_vo_has_its_own_part_of_the_memory() {
     let w = World::new().await;
     let q = w.queue("LOCAL").await;
-    setting::set(&w.ops, &prod(), MEMORY_PERCENT.name, "flint", "", "50").await.unwrap();
+    setting::set(&w.ops, &operator(), MEMORY_PERCENT.name, "flint", "", "50").await.unwrap();
     let mut ids = Vec::new();
     for vo in ["amber", "flint"] {
         for ram_mb in [900, 2_000] {
@@ -60,8 +60,8 @@ async fn a_vo_has_its_own_part_of_the_memory() {
 async fn so_it_has_when_the_oldest_is_taken() {
     let w = World::new().await;
     let q = w.queue("LOCAL").await;
-    setting::set(&w.ops, &prod(), MEMORY_PERCENT.name, "flint", "", "50").await.unwrap();
-    setting::set(&w.ops, &prod(), "dispatch.age_percent", "", "", "100").await.unwrap();
+    setting::set(&w.ops, &operator(), MEMORY_PERCENT.name, "flint", "", "50").await.unwrap();
+    setting::set(&w.ops, &operator(), "dispatch.age_percent", "", "", "100").await.unwrap();
     let large = job(&w, q, "amber", "user", 2_000).await;
     let theirs = job(&w, q, "flint", "user", 2_000).await;
     assert_eq!(get(&w, "user", 1_000, 1).await, [theirs]);
@@ -73,7 +73,7 @@ async fn so_it_has_when_the_oldest_is_taken() {
 async fn a_vo_has_its_own_classes_of_labels() {
     let w = World::new().await;
     let q = w.queue("LOCAL").await;
-    setting::set(&w.ops, &prod(), "label.class", "flint", "evgen", "analysis").await.unwrap();
+    setting::set(&w.ops, &operator(), "label.class", "flint", "evgen", "analysis").await.unwrap();
     let own = job(&w, q, "amber", "evgen", 0).await;
     let theirs = job(&w, q, "flint", "evgen", 0).await;
     let user = job(&w, q, "amber", "user", 0).await;

@@ -13,7 +13,11 @@ pub const MAX_JOBS: i64 = 2_000;
 pub async fn held(ops: &Ops, who: &Principal, queue: &str, node: &str) -> Result<Vec<(JobId, i64)>, OpsError> {
     table::allowed(Right::PilotAcquire, Some(who), None)?;
     let Some(queue) = ops.queue(queue).await? else { return Ok(Vec::new()) };
-    Ok(job::list::held(&ops.store, JobState::WITH_PILOT, queue.id, node, MAX_JOBS).await?)
+    let held = job::list::held(&ops.store, JobState::WITH_PILOT, queue.id, node, MAX_JOBS).await?;
+    let Some(vo) = who.worker_vo() else { return Ok(held) };
+    let ids: Vec<JobId> = held.iter().map(|(id, _)| *id).collect();
+    let own: Vec<JobId> = job::list::many(&ops.store, &ids).await?.into_iter().filter(|j| j.vo == vo).map(|j| j.id).collect();
+    Ok(held.into_iter().filter(|(id, _)| own.contains(id)).collect())
 }
 
 #[cfg(test)]

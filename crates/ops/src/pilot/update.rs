@@ -59,6 +59,8 @@ pub struct Update {
     pub errors: Map<String, Value>,
     /// Everything measured, as sent.
     pub metrics: Map<String, Value>,
+    /// The only VO whose jobs the reporter may report; a job of another one is unknown to it.
+    pub vo: Option<String>,
 }
 
 /// Applies an update; the answer is the command for the pilot (`NULL` = none).
@@ -72,7 +74,7 @@ pub async fn update(ops: &Ops, u: &Update) -> Result<Command, OpsError> {
         }
     }
     for _ in 0..MAX_CONFLICTS {
-        let row = job::list::get(&ops.store, u.job_id).await?;
+        let row = job::list::get(&ops.store, u.job_id).await?.filter(|j| u.vo.as_ref().is_none_or(|vo| *vo == j.vo));
         let decision = decide(row.as_ref(), u);
         let Some(before) = row else { return Ok(decision.command) };
         let mut batch = Batch::new();
@@ -124,7 +126,7 @@ async fn together(ops: &Ops, updates: &[Update]) -> Result<Vec<Command>, OpsErro
     let mut batch = Batch::new();
     let (mut decisions, mut left) = (Vec::with_capacity(updates.len()), Vec::new());
     for u in updates {
-        let row = rows.get(&u.job_id);
+        let row = rows.get(&u.job_id).filter(|j| u.vo.as_ref().is_none_or(|vo| *vo == j.vo));
         let decision = decide(row, u);
         if let Some(before) = row {
             build(&mut batch, before, u, &decision, now)?;

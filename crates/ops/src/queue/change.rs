@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     id::QueueId,
     queue::{PilotFamily, QueueState},
@@ -31,7 +31,7 @@ const MAX_NAME: usize = 90;
 const MAX_DOC: usize = 1 << 18;
 
 /// Adds a queue. `storage` is the absolute directory of its files (None = the shared one), `values` are settings as for [`set`].
-/// Production role.
+/// Administrators of its site, operators.
 pub async fn add(
     ops: &Ops,
     who: &Principal,
@@ -39,7 +39,7 @@ pub async fn add(
     storage: Option<&Path>,
     values: &Map<String, Value>,
 ) -> Result<Arc<QueueRow>, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::admit(Right::QueueChange, Some(who))?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(plain) || name.starts_with('.') {
         return Err(OpsError::refused(format!("`{name}` is no queue name; use letters, digits, `_`, `-`, `.`, at most {MAX_NAME}")));
@@ -63,6 +63,7 @@ pub async fn add(
         rev: 0,
     };
     apply_values(&mut row, values)?;
+    table::allowed(Right::QueueChange, Some(who), Some(Object::of_site(&row.site)))?;
     let mut batch = Batch::new();
     queue::add(&mut batch, &row, ops.now().0);
     look_again(&mut batch, &row);
@@ -75,14 +76,17 @@ pub async fn add(
 
 /// Changes a queue. Keys: `state`, `site`, `pilot` (family), `cores`, `max_ram_mb`, `max_disk_mb`, `max_walltime_s`, `script_base`, `storage`
 /// (directory), also under the names of queue documents (`status`, `corecount`, `maxrss`, `maxwdir`, `maxtime`); any other key goes into the
-/// document that pilots read, a null takes it out. Production role.
+/// document that pilots read, a null takes it out. Administrators of its site, operators.
 pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Value>) -> Result<Arc<QueueRow>, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::admit(Right::QueueChange, Some(who))?;
     for _ in 0..MAX_CONFLICTS {
         let queues = ops.queues_changed().await?;
         let missing = || OpsError::NotFound(format!("queue `{name}` does not exist; add it with `panda queue add {name}`"));
         let mut row = QueueRow::clone(queues.by_name.get(name).ok_or_else(missing)?);
+        table::allowed(Right::QueueChange, Some(who), Some(Object::of_site(&row.site)))?;
         apply_values(&mut row, values)?;
+        // Nor is it given to a site of others.
+        table::allowed(Right::QueueChange, Some(who), Some(Object::of_site(&row.site)))?;
         if let Some(dir) = values.get("storage").and_then(Value::as_str) {
             row.rse_id = rse(ops, name, Some(Path::new(dir))).await?;
         }
@@ -224,7 +228,7 @@ async fn rse(ops: &Ops, queue: &str, storage: Option<&Path>) -> Result<i64, OpsE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, alice, prod};
+    use crate::testing::{World, alice, operator};
     use panda_core::job::state::JobState;
     use serde_json::json;
 
@@ -237,18 +241,18 @@ mod tests {
         let w = World::new().await;
         let none = Map::new();
         assert!(matches!(add(&w.ops, &alice(), "A", None, &none).await, Err(OpsError::Denied(_))));
-        let a = add(&w.ops, &prod(), "A", None, &values(json!({"corecount": "8", "maxrss": 16000, "timefloor": 5}))).await.unwrap();
+        let a = add(&w.ops, &operator(), "A", None, &values(json!({"corecount": "8", "maxrss": 16000, "timefloor": 5}))).await.unwrap();
         assert_eq!((a.core_count, a.max_ram_mb, a.state.as_str(), a.doc.as_str()), (8, 16_000, "online", r#"{"timefloor":5}"#));
-        let b = add(&w.ops, &prod(), "B", None, &none).await.unwrap();
+        let b = add(&w.ops, &operator(), "B", None, &none).await.unwrap();
         assert_eq!(a.rse_id, b.rse_id);
         let own = w.path("own");
-        let c = add(&w.ops, &prod(), "C", Some(&own), &values(json!({"pilot": "official-generic"}))).await.unwrap();
+        let c = add(&w.ops, &operator(), "C", Some(&own), &values(json!({"pilot": "official-generic"}))).await.unwrap();
         let rses = &w.ops.queues().await.unwrap().rses;
         assert_eq!((rses[&a.rse_id].name.as_str(), rses[&c.rse_id].name.as_str()), ("DISK", "C_DISK"));
         assert!(own.is_dir());
         assert_eq!(c.pilot_family, "official-generic");
         for (name, storage, want) in [("A", None, "exists"), ("a b", None, "no queue name"), ("D", Some("rel"), "absolute")] {
-            let e = add(&w.ops, &prod(), name, storage.map(Path::new), &none).await.unwrap_err().to_string();
+            let e = add(&w.ops, &operator(), name, storage.map(Path::new), &none).await.unwrap_err().to_string();
             assert!(e.contains(want), "{e}");
         }
     }
@@ -256,10 +260,10 @@ mod tests {
     #[tokio::test]
     async fn settings_are_checked() {
         let w = World::new().await;
-        add(&w.ops, &prod(), "A", None, &Map::new()).await.unwrap();
-        let got = set(&w.ops, &prod(), "A", &values(json!({"state": "offline", "site": "S", "catchall": "x"}))).await.unwrap();
+        add(&w.ops, &operator(), "A", None, &Map::new()).await.unwrap();
+        let got = set(&w.ops, &operator(), "A", &values(json!({"state": "offline", "site": "S", "catchall": "x"}))).await.unwrap();
         assert_eq!((got.state.as_str(), got.site.as_str(), got.rev), ("offline", "S", 1));
-        let got = set(&w.ops, &prod(), "A", &values(json!({"catchall": null, "script_base": "http://h/"}))).await.unwrap();
+        let got = set(&w.ops, &operator(), "A", &values(json!({"catchall": null, "script_base": "http://h/"}))).await.unwrap();
         assert_eq!((got.doc.as_str(), got.script_base.as_deref()), ("{}", Some("http://h")));
         for (v, want) in [
             (json!({"state": "open"}), "unknown queue state"),
@@ -268,22 +272,22 @@ mod tests {
             (json!({"script_base": "ftp://x"}), "no http(s) address"),
             (json!({"nickname": "B"}), "keeps its name"),
         ] {
-            let e = set(&w.ops, &prod(), "A", &values(v)).await.unwrap_err().to_string();
+            let e = set(&w.ops, &operator(), "A", &values(v)).await.unwrap_err().to_string();
             assert!(e.contains(want), "{e}");
         }
-        assert!(matches!(set(&w.ops, &prod(), "Z", &Map::new()).await, Err(OpsError::NotFound(_))));
+        assert!(matches!(set(&w.ops, &operator(), "Z", &Map::new()).await, Err(OpsError::NotFound(_))));
     }
 
     #[tokio::test]
     async fn jobs_that_wait_for_a_queue_get_it() {
         let w = World::new().await;
-        add(&w.ops, &prod(), "A", None, &values(json!({"state": "offline"}))).await.unwrap();
+        add(&w.ops, &operator(), "A", None, &values(json!({"state": "offline"}))).await.unwrap();
         let job = json!([{"transformation": "http://h/x", "Files": [{"lfn": "o", "type": "output", "destinationDBlock": "user.alice.o"}]}]);
         let id = crate::job::submit::submit(&w.ops, &alice(), job.to_string()).await.unwrap()[0].job_id;
         assert_eq!(w.job_row(id).await.state, JobState::Defined);
         let why = crate::why::job::why(&w.ops, &alice(), id).await.unwrap();
         assert!(why["because"].as_array().unwrap().iter().any(|b| b.as_str().unwrap().contains("not online")), "{why}");
-        let queue = set(&w.ops, &prod(), "A", &values(json!({"state": "online"}))).await.unwrap();
+        let queue = set(&w.ops, &operator(), "A", &values(json!({"state": "online"}))).await.unwrap();
         let row = w.job_row(id).await;
         assert_eq!((row.state, row.queue_id, row.lane_id.is_some()), (JobState::Activated, Some(queue.id), true));
         let (own, _) = panda_store::query::job::list::doc(&w.ops.store, id).await.unwrap().unwrap();

@@ -85,7 +85,7 @@ async fn settings(ops: &Ops, who: &Principal) -> Result<Vec<Value>, OpsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, alice, prod};
+    use crate::testing::{World, alice, operator};
     use panda_core::{job::state::JobState, task::state::TaskState};
 
     #[tokio::test]
@@ -95,7 +95,7 @@ mod tests {
         let t = w.task(&alice(), TaskState::Running, "{}").await;
         w.job(&alice(), Some(t), q, JobState::Running).await;
         w.job(&alice(), Some(t), q, JobState::Finished).await;
-        setting::set(&w.ops, &prod(), "archive.keep_days", "amber", "", "365").await.unwrap();
+        setting::set(&w.ops, &operator(), "archive.keep_days", "amber", "", "365").await.unwrap();
         let seen = show(&w.ops, &alice()).await.unwrap();
         let rows = json!([{"table": "tasks", "active": 1, "archived": 0}, {"table": "jobs", "active": 2, "archived": 0}]);
         assert_eq!((&seen["rows"], &seen["due"], &seen["archive"]), (&rows, &json!([]), &json!([])));

@@ -1,6 +1,6 @@
 //! Adding, changing and removing retry rules.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     job::error::Source,
     policy::retry::{
@@ -36,11 +36,12 @@ const KEYS: &[&str] = &[
 const MAX_OWN: usize = 1_000;
 
 /// Adds a rule, or changes the one of the number `id`: what is given changes, null takes a condition away, the rest stays. The answer is the rule's
-/// number. Production role.
+/// number. Administrators of the VO that the rule names; else operators.
 pub async fn set(ops: &Ops, who: &Principal, changes: &Map<String, Value>) -> Result<i64, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
     let rules = ops.reread_retry_rules().await?;
     let mut rule = merged(&rules, changes).map_err(OpsError::refused)?;
+    may(who, rules.all.iter().find(|r| r.id == rule.id).unwrap_or(&rule))?;
+    may(who, &rule)?;
     if rule.id == 0 {
         if rules.all.iter().filter(|r| rules.is_own(r.id)).count() >= MAX_OWN {
             return Err(OpsError::refused(format!("there are {MAX_OWN} rules already; remove some with `panda retry-rule remove`")));
@@ -55,10 +56,11 @@ pub async fn set(ops: &Ops, who: &Principal, changes: &Map<String, Value>) -> Re
     Ok(rule.id)
 }
 
-/// Removes a rule of the site; a shipped rule that the site changed is as shipped again. Production role.
+/// Removes a rule of the site; a shipped rule that the site changed is as shipped again.
 pub async fn remove(ops: &Ops, who: &Principal, id: i64) -> Result<(), OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
     let rules = ops.reread_retry_rules().await?;
+    let found = rules.all.iter().find(|r| r.id == id);
+    found.map_or_else(|| Ok(table::admit(Right::VoSettings, Some(who))?), |rule| may(who, rule))?;
     if !rules.is_own(id) {
         return Err(OpsError::refused(match rules.all.iter().any(|r| r.id == id) {
             true => format!("rule {id} is shipped; `panda retry-rule set {id} active=false` switches it off"),
@@ -70,6 +72,14 @@ pub async fn remove(ops: &Ops, who: &Principal, id: i64) -> Result<(), OpsError>
     ops.store.apply(batch).await?;
     tracing::info!(rule = id, by = who.name, "retry rule removed");
     ops.reread_retry_rules().await.map(|_| ())
+}
+
+/// Who may change a rule: of one VO its administrators, of all operators.
+fn may(who: &Principal, rule: &Rule) -> Result<(), OpsError> {
+    match rule.vo.as_deref().filter(|vo| !vo.contains('*')) {
+        Some(vo) => Ok(table::allowed(Right::VoSettings, Some(who), Some(Object::of_vo(vo)))?),
+        None => Ok(table::allowed(Right::SystemChange, Some(who), None)?),
+    }
 }
 
 /// The rule that the changes make of the one they name, or of nothing.
@@ -192,7 +202,7 @@ mod tests {
     use super::*;
     use crate::{
         rule::show::list,
-        testing::{World, alice, prod},
+        testing::{World, alice, operator},
     };
     use serde_json::json;
 
@@ -207,7 +217,7 @@ mod tests {
         assert_eq!((shipped[0]["origin"].clone(), shipped[0]["name"].clone()), (json!("shipped"), json!("PAYLOADOUTOFMEMORY")));
         let new = json!({"source": "exe", "code": "65", "message": "disk .* full", "action": "limit_retry", "max_attempt": "2",
             "vo": "amber", "expires": "2030-01-01 00:00:00", "note": "see the list of 12 May"});
-        let id = set(&w.ops, &prod(), &map(&new)).await.unwrap();
+        let id = set(&w.ops, &operator(), &map(&new)).await.unwrap();
         assert!(id >= shipped::FIRST_OWN);
         let show = async |id: i64| list(&w.ops, &alice()).await.unwrap().into_iter().find(|r| r["id"] == id);
         let got = show(id).await.unwrap();
@@ -215,17 +225,17 @@ mod tests {
             (&got["origin"], &got["params"], &got["expires"]),
             (&json!("own"), &json!({"max_attempt": 2}), &json!("2030-01-01 00:00:00"))
         );
-        assert_eq!(set(&w.ops, &prod(), &map(&json!({"id": id, "vo": null, "active": "no", "max_attempt": 3}))).await.unwrap(), id);
+        assert_eq!(set(&w.ops, &operator(), &map(&json!({"id": id, "vo": null, "active": "no", "max_attempt": 3}))).await.unwrap(), id);
         let got = show(id).await.unwrap();
         assert_eq!(
             (&got["vo"], &got["active"], &got["params"], &got["code"]),
             (&json!(null), &json!(false), &json!({"max_attempt": 3}), &json!(65))
         );
         // A shipped rule is changed and goes back.
-        set(&w.ops, &prod(), &map(&json!({"id": 1, "active": false}))).await.unwrap();
+        set(&w.ops, &operator(), &map(&json!({"id": 1, "active": false}))).await.unwrap();
         assert_eq!((show(1).await.unwrap()["origin"].clone(), show(1).await.unwrap()["active"].clone()), (json!("changed"), json!(false)));
         for rule in [id, 1] {
-            remove(&w.ops, &prod(), rule).await.unwrap();
+            remove(&w.ops, &operator(), rule).await.unwrap();
         }
         assert_eq!(list(&w.ops, &alice()).await.unwrap(), shipped);
     }
@@ -238,7 +248,7 @@ mod tests {
         let said = async |changes: Value| {
             let mut m = map(&base);
             m.extend(map(&changes));
-            set(&w.ops, &prod(), &m).await.unwrap_err().to_string()
+            set(&w.ops, &operator(), &m).await.unwrap_err().to_string()
         };
         assert_eq!(said(json!({"code": null})).await, "a rule needs `code` or `message`, else it would match every error of its source");
         assert!(said(json!({"message": "("})).await.starts_with("`(` is no regular expression"));
@@ -249,7 +259,7 @@ mod tests {
         assert!(said(json!({"colour": 1})).await.starts_with("a rule has no `colour`"));
         assert!(said(json!({"expires": "soon"})).await.starts_with("`expires` is `soon`"));
         assert_eq!(said(json!({"id": 4_000})).await, "there is no retry rule 4000");
-        assert!(remove(&w.ops, &prod(), 1).await.unwrap_err().to_string().contains("set 1 active=false"));
-        assert!(remove(&w.ops, &prod(), 999).await.unwrap_err().to_string().starts_with("there is no retry rule 999"));
+        assert!(remove(&w.ops, &operator(), 1).await.unwrap_err().to_string().contains("set 1 active=false"));
+        assert!(remove(&w.ops, &operator(), 999).await.unwrap_err().to_string().starts_with("there is no retry rule 999"));
     }
 }

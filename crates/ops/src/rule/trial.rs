@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{Rules, show};
 use crate::{
     Ops, OpsError,
-    job::{ending::about, judge::Tasks},
+    job::{self, ending::about, judge::Tasks},
 };
 
 /// An error that nobody had yet, and whose job it would be.
@@ -36,8 +36,7 @@ pub struct Ask<'a> {
 /// `{"job", "state", "errors": [{"source", "code", "name", "text", "message"}], "class", "counted", "again", "rules": [rule], "dry": [rule]}`: the
 /// errors of an ended job, the rules that count, those that would if they were active, and what follows for its inputs.
 pub async fn trial(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
-    let j = archive::job::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
+    let j = job::read::row(ops, who, id).await?;
     let said = said(ops, id).await?;
     let own = j.diag.clone().unwrap_or_default();
     let codes = j.codes();
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
     use crate::{
         rule::change::set,
-        testing::{World, alice, prod},
+        testing::{World, alice, operator},
     };
     use panda_core::job::state::JobState;
     use panda_store::{Batch, query::job};
@@ -127,10 +126,10 @@ mod tests {
         let got = trial(&w.ops, &alice(), id).await.unwrap();
         assert_eq!((&got["again"], &got["class"], &got["rules"]), (&json!("as often as the task allows"), &json!("user"), &json!([])));
         let rule = json!({"source": "pilot", "message": ".*no disk left on vol[0-9]", "action": "no_retry", "active": false});
-        let number = set(&w.ops, &prod(), rule.as_object().unwrap()).await.unwrap();
+        let number = set(&w.ops, &operator(), rule.as_object().unwrap()).await.unwrap();
         let got = trial(&w.ops, &alice(), id).await.unwrap();
         assert_eq!((&got["again"], &got["dry"][0]["id"]), (&json!("as often as the task allows"), &json!(number)));
-        set(&w.ops, &prod(), json!({"id": number, "active": true}).as_object().unwrap()).await.unwrap();
+        set(&w.ops, &operator(), json!({"id": number, "active": true}).as_object().unwrap()).await.unwrap();
         let got = trial(&w.ops, &alice(), id).await.unwrap();
         assert_eq!((&got["again"], &got["rules"][0]["id"], &got["counted"]), (&json!("not again"), &json!(number), &json!(true)));
         assert_eq!(got["errors"][1]["name"], json!("PAYLOADEXECUTIONFAILURE"));

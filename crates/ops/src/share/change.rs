@@ -18,9 +18,9 @@ use crate::{MAX_CONFLICTS, Ops, OpsError};
 const MAX_RULES: usize = 1_900;
 
 /// Adds or changes a share. `values`: `parent`, `value` (percent), `position`, `throttled`, and rules by their name; what is not named stays, an
-/// empty text takes a parent or a rule away. Production role.
+/// empty text takes a parent or a rule away. Operators.
 pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Value>) -> Result<Share, OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::allowed(Right::SystemChange, Some(who), None)?;
     change(ops, |shares| {
         let at = match shares.iter().position(|s| s.name == name) {
             Some(at) => at,
@@ -39,9 +39,9 @@ pub async fn set(ops: &Ops, who: &Principal, name: &str, values: &Map<String, Va
     .await
 }
 
-/// Takes a share without parts away. Tasks and jobs that are in it go on as `Undefined`. Production role.
+/// Takes a share without parts away. Tasks and jobs that are in it go on as `Undefined`. Operators.
 pub async fn remove(ops: &Ops, who: &Principal, name: &str) -> Result<(), OpsError> {
-    table::allowed(Right::QueueChange, Some(who), None)?;
+    table::allowed(Right::SystemChange, Some(who), None)?;
     change(ops, |shares| {
         let at = shares.iter().position(|s| s.name == name);
         let at = at.ok_or_else(|| OpsError::NotFound(format!("share `{name}` does not exist; `panda share list` shows what there is")))?;

@@ -18,7 +18,7 @@ use crate::{
     },
     queue::LaneOf,
     statistics,
-    testing::{World, alice, pilot, prod},
+    testing::{World, alice, operator, site_pilot},
 };
 
 /// Jobs that are added by one batch.
@@ -55,7 +55,7 @@ impl Site {
         Self { w, queue, slots, ends: BinaryHeap::new(), now_s: 0, counted_s: 0 }
     }
     async fn share(&self, name: &str, values: Value) {
-        set(&self.w.ops, &prod(), name, values.as_object().unwrap()).await.unwrap();
+        set(&self.w.ops, &operator(), name, values.as_object().unwrap()).await.unwrap();
     }
     async fn lane(&self, vo: &str, share: &str) -> LaneId {
         let of = LaneOf { queue: self.queue, vo, label: "user", share, resource_type: "SCORE", ram_mb: 0 };
@@ -98,6 +98,7 @@ impl Site {
                 meta: None,
                 errors: Map::new(),
                 metrics: Map::new(),
+                vo: None,
             };
             update(&self.w.ops, &done).await.unwrap();
         }
@@ -106,7 +107,7 @@ impl Site {
             statistics::publish(&self.w.ops).await.unwrap();
         }
         let ask = Ask { queue: "LOCAL".into(), label: Some("user".into()), n: 1, ..Ask::default() };
-        let answers = acquire(&self.w.ops, &pilot(), &ask).await.unwrap();
+        let answers = acquire(&self.w.ops, &site_pilot(), &ask).await.unwrap();
         let job: Value = serde_json::from_str(answers.first()?).unwrap();
         job["PandaID"].as_i64().map(JobId)
     }

@@ -3,7 +3,7 @@
 //! A task and a mark are written in one batch; then its jobs move, a page a batch, and the mark goes. After a crash the engine finds the mark and
 //! goes on.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     id::{JobId, LaneId, TaskId},
     job::{record::JobKind, state::JobState},
@@ -44,7 +44,7 @@ pub async fn share(ops: &Ops, who: &Principal, tasks: &[TaskId], share: &str, ru
     let mut moved = 0;
     for id in tasks {
         let to = |t: &TaskRow| TaskRow { share_name: Some(share.to_owned()), ..t.clone() };
-        if change(ops, *id, &to, &json!({ "running": running })).await? {
+        if change(ops, who, *id, &to, &json!({ "running": running })).await? {
             moved += 1;
         }
     }
@@ -66,13 +66,14 @@ pub async fn priority(ops: &Ops, who: &Principal, id: TaskId, priority: i64) -> 
         (true, false, true) => json!({ "to": USER }),
         (true, false, false) => json!({ "by": 0 }),
     };
-    change(ops, id, &|t| TaskRow { priority, ..t.clone() }, &doc).await
+    change(ops, who, id, &|t| TaskRow { priority, ..t.clone() }, &doc).await
 }
 
 /// Changes a live task and moves its jobs.
-async fn change(ops: &Ops, id: TaskId, to: &(dyn Fn(&TaskRow) -> TaskRow + Sync), doc: &Value) -> Result<bool, OpsError> {
+async fn change(ops: &Ops, who: &Principal, id: TaskId, to: &(dyn Fn(&TaskRow) -> TaskRow + Sync), doc: &Value) -> Result<bool, OpsError> {
     for _ in 0..MAX_CONFLICTS {
         let Some(before) = task::list::get(&ops.store, id).await? else { return Ok(false) };
+        table::allowed(Right::TaskSteer, Some(who), Some(Object::of_vo(&before.vo)))?;
         let now = ops.now().0;
         let mut batch = Batch::new();
         task::transition::set(&mut batch, &before, &to(&before), now);

@@ -14,7 +14,7 @@ use crate::{
     pilot::acquire::{Ask, acquire},
     queue::LaneOf,
     setting,
-    testing::{World, alice, bob, pilot, prod},
+    testing::{World, alice, bob, operator, site_pilot},
 };
 
 fn values(v: Value) -> Map<String, Value> {
@@ -22,7 +22,7 @@ fn values(v: Value) -> Map<String, Value> {
 }
 
 async fn put(w: &World, name: &str, v: Value) {
-    set(&w.ops, &prod(), name, &values(v)).await.unwrap();
+    set(&w.ops, &operator(), name, &values(v)).await.unwrap();
 }
 
 /// An activated job of a VO in a share.
@@ -46,7 +46,7 @@ fn ask() -> Ask {
 }
 
 async fn take(w: &World) -> Option<JobId> {
-    let answers = acquire(&w.ops, &pilot(), &ask()).await.unwrap();
+    let answers = acquire(&w.ops, &site_pilot(), &ask()).await.unwrap();
     let first = answers.first()?;
     serde_json::from_str::<Value>(first).unwrap()["PandaID"].as_i64().map(JobId)
 }
@@ -54,7 +54,7 @@ async fn take(w: &World) -> Option<JobId> {
 #[tokio::test]
 async fn shares_are_set_checked_and_removed() {
     let w = World::new().await;
-    let refused = async |name: &str, v: Value| set(&w.ops, &prod(), name, &values(v)).await.unwrap_err().to_string();
+    let refused = async |name: &str, v: Value| set(&w.ops, &operator(), name, &values(v)).await.unwrap_err().to_string();
     assert!(set(&w.ops, &alice(), "A", &values(json!({"value": 10}))).await.is_err(), "not for everybody");
     assert!(refused("A", json!({"parent": ""})).await.contains("give its value"));
     put(&w, "Production", json!({"value": "60", "label": "managed|test"})).await;
@@ -70,11 +70,11 @@ async fn shares_are_set_checked_and_removed() {
     assert!(node.share.throttled && (node.target - 0.6).abs() < 1e-9);
     put(&w, "Production", json!({"value": 50, "label": ""})).await;
     assert_eq!(w.ops.shares().await.unwrap().tree.get("Production").unwrap().share.rules.count(), 0);
-    assert!(remove(&w.ops, &prod(), "Production").await.unwrap_err().to_string().contains("remove `Simulation`"));
-    remove(&w.ops, &prod(), "Simulation").await.unwrap();
-    remove(&w.ops, &prod(), "Production").await.unwrap();
+    assert!(remove(&w.ops, &operator(), "Production").await.unwrap_err().to_string().contains("remove `Simulation`"));
+    remove(&w.ops, &operator(), "Simulation").await.unwrap();
+    remove(&w.ops, &operator(), "Production").await.unwrap();
     assert_eq!(w.ops.shares().await.unwrap().tree.nodes().len(), 1);
-    assert!(remove(&w.ops, &prod(), "Production").await.is_err());
+    assert!(remove(&w.ops, &operator(), "Production").await.is_err());
 }
 
 /// engine.md 9.1: rules are anchored; the site's default by VO and label; `Undefined` otherwise.
@@ -89,9 +89,9 @@ async fn a_task_gets_its_leaf() {
     };
     assert_eq!(of("higgs-top", "user").await, "Group");
     assert_eq!(of("my-higgs", "user").await, UNDEFINED, "the whole value must fit");
-    setting::set(&w.ops, &prod(), "share.default", "amber", "user", "Users").await.unwrap();
+    setting::set(&w.ops, &operator(), "share.default", "amber", "user", "Users").await.unwrap();
     assert_eq!((of("", "user").await.as_str(), of("", "managed").await.as_str()), ("Users", UNDEFINED));
-    setting::set(&w.ops, &prod(), "share.default", "amber", "user", "Gone").await.unwrap();
+    setting::set(&w.ops, &operator(), "share.default", "amber", "user", "Gone").await.unwrap();
     assert_eq!(of("", "user").await, UNDEFINED, "a default that is no leaf is no default");
 }
 
@@ -154,7 +154,7 @@ async fn a_part_of_the_dispatches_goes_by_age() {
         w.ops.store.apply(batch).await.unwrap();
         ids.push(id);
     }
-    setting::set(&w.ops, &prod(), "dispatch.age_percent", "", "", "50").await.unwrap();
+    setting::set(&w.ops, &operator(), "dispatch.age_percent", "", "", "50").await.unwrap();
     let mut order = Vec::new();
     while let Some(id) = take(&w).await {
         order.push(ids.iter().position(|i| *i == id).unwrap());
@@ -178,7 +178,7 @@ async fn a_slot_with_nine_tenths_of_the_memory_does() {
     take(&w).await.unwrap();
     let with = async |queue: &str, memory_mb| {
         let ask = Ask { queue: queue.into(), memory_mb, ..ask() };
-        acquire(&w.ops, &pilot(), &ask).await.unwrap().len()
+        acquire(&w.ops, &site_pilot(), &ask).await.unwrap().len()
     };
     assert_eq!((with("LOCAL", 1_700).await, with("LOCAL/MCORE", 1_800).await, with("LOCAL/SCORE", 1_800).await), (0, 0, 1));
 }
@@ -207,7 +207,7 @@ async fn a_task_moves_to_another_share_with_its_jobs() {
         let lane = w.job_row(id).await.lane_id.unwrap();
         w.ops.queues_changed().await.unwrap().lane(lane).unwrap().share.clone()
     };
-    let move_to = async |share: &str, running| reassign::share(&w.ops, &prod(), &[t], share, running).await.unwrap().0;
+    let move_to = async |share: &str, running| reassign::share(&w.ops, &operator(), &[t], share, running).await.unwrap().0;
     assert!(reassign::share(&w.ops, &alice(), &[t], "Leaf", false).await.is_err(), "not for everybody");
     assert_eq!((move_to("Parent", false).await, move_to("Nowhere", false).await), (reassign::CODE_NO_LEAF, reassign::CODE_NO_LEAF));
     assert_eq!(move_to("Leaf", false).await, 0);
@@ -227,13 +227,13 @@ async fn a_tasks_priority_moves_its_jobs() {
     let t = w.task(&alice(), TaskState::Running, "{}").await;
     let id = w.job(&alice(), Some(t), q, JobState::Activated).await;
     let at = async |n| {
-        assert!(reassign::priority(&w.ops, &prod(), t, n).await.unwrap());
+        assert!(reassign::priority(&w.ops, &operator(), t, n).await.unwrap());
         -w.job_row(id).await.neg_priority
     };
     assert_eq!((at(1_200).await, at(1_500).await, at(3_000).await, at(900).await), (1_000, 1_500, 3_000, 1_000));
     assert_eq!(w.task_row(t).await.priority, 900);
-    assert!(!reassign::priority(&w.ops, &prod(), TaskId(1), 5).await.unwrap());
-    setting::set(&w.ops, &prod(), "label.class", "", "user", "production").await.unwrap();
+    assert!(!reassign::priority(&w.ops, &operator(), TaskId(1), 5).await.unwrap());
+    setting::set(&w.ops, &operator(), "label.class", "", "user", "production").await.unwrap();
     assert_eq!(at(950).await, 1_050);
 }
 
@@ -300,7 +300,7 @@ async fn shares_follow_the_power_of_cores() {
     put(&w, "A", json!({"value": 50})).await;
     put(&w, "B", json!({"value": 50})).await;
     let strong = w.queue("STRONG").await;
-    crate::queue::change::set(&w.ops, &prod(), "STRONG", &values(json!({"corepower": 30}))).await.unwrap();
+    crate::queue::change::set(&w.ops, &operator(), "STRONG", &values(json!({"corepower": 30}))).await.unwrap();
     // A has two cores of 10, B one of 30.
     for _ in 0..2 {
         let id = w.job(&alice(), None, q, JobState::Running).await;

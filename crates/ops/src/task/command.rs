@@ -6,7 +6,7 @@
 //! `back_to_old_status` (reassign), `rule` (given by the engine, with its reason). A reactivation is a retry in
 //! place of the task that is ready again; it adds `keep_attempt_nr` and `trigger_job_generation`.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{
     id::TaskId,
     machine::Actor,
@@ -116,11 +116,12 @@ pub async fn retry(ops: &Ops, who: &Principal, id: TaskId, args: &Retry) -> Resu
         ("keep_gshare_priority", args.keep_gshare_priority),
         ("ignore_hard_exhausted", args.ignore_hard_exhausted && who.is_production()),
     ]);
-    if args.new_parameters.as_ref().is_some_and(|p| p.contains_key("gshare")) {
-        table::allowed(Right::TaskSteer, Some(who), None)?;
-    }
+    let steers = args.new_parameters.as_ref().is_some_and(|p| p.contains_key("gshare"));
     for _ in 0..MAX_CONFLICTS {
         let Some(before) = owned(ops, who, Right::TaskRetry, id).await? else { return Ok(not_found(id)) };
+        if steers {
+            table::allowed(Right::TaskSteer, Some(who), Some(Object::of_vo(&before.vo)))?;
+        }
         let is_user = before.label == "user";
         let mut batch = Batch::new();
         let mut wanted = Command::Retry;
@@ -229,7 +230,8 @@ pub(super) async fn owned(ops: &Ops, who: &Principal, right: Right, id: TaskId) 
         Some(t) => Some(ops.person_by_id(t.person_id).await?),
         None => None,
     };
-    table::allowed(right, Some(who), owner.as_ref().map(|p| (p.issuer.as_str(), p.subject.as_str())))?;
+    let task = row.as_ref().or(archived.as_ref());
+    table::allowed(right, Some(who), task.map(|t| Object::owned(owner.as_ref().map(|p| p.key()), &t.vo)))?;
     match archived {
         Some(t) => Err(OpsError::refused(retention::archived(&t))),
         None => Ok(row),

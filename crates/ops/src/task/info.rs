@@ -12,7 +12,7 @@ use panda_store::query::{
 use panda_wire::datetime;
 use serde_json::{Map, Value};
 
-use super::{columns, filter::Filters};
+use super::{columns, filter::Filters, read::seen};
 use crate::{Ops, OpsError};
 
 /// Most tasks that one call answers.
@@ -28,19 +28,17 @@ const MAX_FULL: usize = 500;
 
 /// Everything about one task.
 pub async fn detailed(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
     let missing = || OpsError::NotFound("Task not found or error retrieving task info".into());
-    let row = archive::task::find(&ops.store, id).await?.ok_or_else(missing)?;
+    let row = seen(ops, who, id).await?.ok_or_else(missing)?;
     Ok(full(ops, vec![row]).await?.pop().unwrap_or_default())
 }
 
 /// Everything about a task's parent.
 pub async fn parent_detailed(ops: &Ops, who: &Principal, id: TaskId) -> Result<Value, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
     let missing = |text: &str| OpsError::NotFound(text.into());
-    let child = archive::task::find(&ops.store, id).await?.ok_or_else(|| missing("Child task not found"))?;
+    let child = seen(ops, who, id).await?.ok_or_else(|| missing("Child task not found"))?;
     let parent = child.parent_id.ok_or_else(|| missing("No parent task found"))?;
-    let row = archive::task::find(&ops.store, parent).await?.ok_or_else(|| missing("Parent task not found"))?;
+    let row = seen(ops, who, parent).await?.ok_or_else(|| missing("Parent task not found"))?;
     Ok(full(ops, vec![row]).await?.pop().unwrap_or_default())
 }
 
@@ -61,7 +59,7 @@ pub async fn detailed_since(
     if let Some(ids) = filters.task_ids() {
         let mut rows = Vec::new();
         for id in ids.into_iter().take(most) {
-            rows.extend(archive::task::find(&ops.store, TaskId(id)).await?.filter(|t| people.contains(&t.person_id)));
+            rows.extend(seen(ops, who, TaskId(id)).await?.filter(|t| people.contains(&t.person_id)));
         }
         return matching(ops, rows, &filters).await;
     }
@@ -73,7 +71,7 @@ pub async fn detailed_since(
             let Some(last) = page.last() else { break };
             before = last.id;
             scanned += page.len();
-            found.extend(matching(ops, page, &filters).await?);
+            found.extend(matching(ops, visible(ops, who, page).await?, &filters).await?);
         }
     }
     found.truncate(most);
@@ -96,12 +94,8 @@ pub async fn modified_since(
     let mut rows = Vec::new();
     for person in people(ops, who, dn).await? {
         let fits = |t: &TaskRow| t.label == label && min_task_id.is_none_or(|min| t.id.0 >= min);
-        rows.extend(
-            archive::task::of_person_page(&ops.store, person, since_us, TaskId(i64::MAX), panda_store::query::MAX_PAGE)
-                .await?
-                .into_iter()
-                .filter(fits),
-        );
+        let page = archive::task::of_person_page(&ops.store, person, since_us, TaskId(i64::MAX), panda_store::query::MAX_PAGE).await?;
+        rows.extend(visible(ops, who, page).await?.into_iter().filter(fits));
     }
     rows.truncate(most);
     let mut answer = Map::new();
@@ -143,6 +137,17 @@ async fn people(ops: &Ops, who: &Principal, name: Option<&str>) -> Result<Vec<i6
         }
         None => Ok(vec![ops.person(who).await?.id]),
     }
+}
+
+/// Those of the tasks that the caller may see.
+async fn visible(ops: &Ops, who: &Principal, rows: Vec<TaskRow>) -> Result<Vec<TaskRow>, OpsError> {
+    let mut kept = Vec::with_capacity(rows.len());
+    for t in rows {
+        if ops.sees(who, &t.vo, t.person_id).await? {
+            kept.push(t);
+        }
+    }
+    Ok(kept)
 }
 
 /// The tasks that the filters let through, whole. Cheap attributes are looked at before documents are read.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use panda_access::{Principal, Right, table};
+use panda_access::Principal;
 use panda_core::{
     file::{FileRole, FileState},
     id::{JobId, TaskId},
@@ -71,7 +71,7 @@ fn cursor(text: &str) -> Result<(i64, i64), OpsError> {
 
 /// Outputs and log of one job, as the `files` of [`list`].
 pub async fn of_job(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
+    crate::job::read::row(ops, who, id).await?;
     let files = archive::job::files_of(&ops.store, &[id]).await?;
     let files = files.iter().filter(|f| f.role.is_output()).map(line).collect::<Value>();
     Ok(json!({"job_id": id.0, "files": files}))
@@ -91,8 +91,9 @@ fn line(f: &JobFile) -> Value {
 
 /// Opens a stored output by its number.
 pub async fn open(ops: &Ops, who: &Principal, file: i64) -> Result<Opened, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
-    let row = archive::job::file(&ops.store, file).await?.ok_or_else(|| OpsError::NotFound(format!("file {file} not found")))?;
+    let missing = || OpsError::NotFound(format!("file {file} not found"));
+    let row = archive::job::file(&ops.store, file).await?.ok_or_else(missing)?;
+    crate::job::read::seen(ops, who, row.job_id).await?.ok_or_else(missing)?;
     open_row(ops, &row).await
 }
 

@@ -1,7 +1,7 @@
 //! Changes of a task's parameters: merged over what is stored, checked by the same plan as a submission, and stored with a new revision, so
 //! that the jobs to come follow them. `task/change_split_rule` and `task/change_attribute` (`spec/api_v1.md` section 13) are such changes.
 
-use panda_access::{Principal, Right, table};
+use panda_access::{Object, Principal, Right, table};
 use panda_core::{id::TaskId, policy::rules};
 use panda_store::{
     Batch, Topic,
@@ -133,6 +133,7 @@ async fn change(ops: &Ops, who: &Principal, id: TaskId, changes: &Map<String, Va
                 None => OpsError::NotFound(super::read::NOT_FOUND.into()),
             });
         };
+        table::allowed(Right::TaskSteer, Some(who), Some(Object::of_vo(&before.vo)))?;
         let mut batch = Batch::new();
         task::transition::set(&mut batch, &before, &TaskRow { checked_us: None, ..before.clone() }, ops.now().0);
         Changed::new(ops, id, changes).await?.store(ops, &mut batch, id);

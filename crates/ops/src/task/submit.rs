@@ -10,10 +10,7 @@ use panda_core::{
 };
 use panda_store::{
     Batch, IdKind,
-    query::{
-        archive,
-        task::{self, TaskRow, transition::TaskCommand},
-    },
+    query::task::{self, TaskRow, transition::TaskCommand},
 };
 use panda_wire::TaskParameters;
 use serde_json::Value;
@@ -78,7 +75,7 @@ pub async fn submit(ops: &Ops, who: &Principal, mut params: Value, parent: Optio
     let person = ops.person(who).await?;
     let parent = parent.or(typed.parent_tid).filter(|p| *p > 0).map(TaskId);
     if let Some(parent) = parent
-        && archive::task::find(&ops.store, parent).await?.is_none()
+        && super::read::seen(ops, who, parent).await?.is_none()
     {
         return Err(OpsError::coded(code::NO_PARENT, format!("parent task {parent} not found")));
     }

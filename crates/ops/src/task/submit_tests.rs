@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::testing::{World, alice, prod};
+use crate::testing::{World, alice, operator, prod};
 use panda_core::setting::task::{ATTEMPTS, PRIORITY, RAM_MB};
 use panda_store::query::queue::QueueRow;
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn priorities_are_the_labels_unless_production_says_more() {
     assert_eq!(row(&w, &alice(), "c", &json!({"currentPriority": 10})).await.priority, 10);
     assert_eq!(row(&w, &prod(), "d", &json!({"taskPriority": 5_000})).await.priority, 5_000);
     assert_eq!(row(&w, &prod(), "e", &json!({"prodSourceLabel": "managed"})).await.priority, 0);
-    crate::setting::set(&w.ops, &prod(), PRIORITY.name, "amber", "user", "700").await.unwrap();
+    crate::setting::set(&w.ops, &operator(), PRIORITY.name, "amber", "user", "700").await.unwrap();
     assert_eq!(row(&w, &alice(), "f", &json!({"taskPriority": 900})).await.priority, 700);
 }
 
@@ -41,7 +41,7 @@ async fn defaults_of_the_vo_stay_with_the_task() {
     w.queue("A").await;
     let plain = row(&w, &alice(), "a", &json!({})).await;
     for (setting, value) in [(&ATTEMPTS, "7"), (&RAM_MB, "1500")] {
-        crate::setting::set(&w.ops, &prod(), setting.name, "amber", "", value).await.unwrap();
+        crate::setting::set(&w.ops, &operator(), setting.name, "amber", "", value).await.unwrap();
     }
     let own = row(&w, &alice(), "b", &json!({})).await;
     let doc = async |id| task::list::doc(&w.ops.store, id).await.unwrap().unwrap().1;
@@ -55,10 +55,10 @@ async fn active_tasks_of_a_label_are_capped() {
     w.queue("A").await;
     let send = async |name: &str| submit(&w.ops, &alice(), params(name, &json!({"uniqueTaskName": true})), None).await;
     send("user.alice.1").await.unwrap();
-    crate::setting::set(&w.ops, &prod(), "cap.active_tasks_per_user", "", "user", "1").await.unwrap();
+    crate::setting::set(&w.ops, &operator(), "cap.active_tasks_per_user", "", "user", "1").await.unwrap();
     let OpsError::Refused { code, message } = send("user.alice.2").await.unwrap_err() else { panic!("another error") };
     assert_eq!((code, message.as_str()), (Some(10), "too many active tasks of label user: 1 of at most 1; wait until some have ended"));
-    crate::setting::set(&w.ops, &prod(), "cap.active_tasks_per_user", "", "user", "2").await.unwrap();
+    crate::setting::set(&w.ops, &operator(), "cap.active_tasks_per_user", "", "user", "2").await.unwrap();
     send("user.alice.2").await.unwrap();
 }
 
@@ -68,7 +68,7 @@ async fn a_named_share_needs_a_role_and_a_leaf() {
     let w = World::new().await;
     w.queue("A").await;
     for (name, values) in [("A", json!({"value": 50, "label": "user"})), ("B", json!({"value": 50}))] {
-        share::change::set(&w.ops, &prod(), name, values.as_object().unwrap()).await.unwrap();
+        share::change::set(&w.ops, &operator(), name, values.as_object().unwrap()).await.unwrap();
     }
     let by_rule = submit(&w.ops, &alice(), params("user.alice.1", &json!({})), None).await.unwrap().task_id;
     assert_eq!(w.task_row(by_rule).await.share_name.as_deref(), Some("A"));
@@ -94,7 +94,7 @@ async fn what_no_queue_can_ever_take_is_refused() {
     assert_eq!(refused(json!({})).await, "failed to register task: there is no queue; add one with `panda queue add NAME`");
     w.queue("A").await;
     send("user.alice.1", json!({})).await.unwrap();
-    let set = async |values: Value| crate::queue::change::set(&w.ops, &prod(), "A", values.as_object().unwrap()).await.unwrap();
+    let set = async |values: Value| crate::queue::change::set(&w.ops, &operator(), "A", values.as_object().unwrap()).await.unwrap();
     for (more, why) in [
         (json!({"ramCount": 9_000}), "1 not for jobs of 9000 MB of memory (A); with 4444 MB of memory instead of 9000: 1 more queue (A)"),
         (json!({"coreCount": 8}), "1 not for jobs of 8 cores (A)"),

@@ -1,6 +1,6 @@
 //! Why a job is where it is.
 
-use panda_access::{Principal, Right, table};
+use panda_access::Principal;
 use panda_core::{id::JobId, job::state::JobState};
 use panda_store::query::{
     archive, decision,
@@ -15,8 +15,7 @@ use crate::{Ops, OpsError, clock};
 /// The answer for a job, in the shape of [`super`]; `jobs` is left out, `heartbeat`, `ahead` and, of a job that ended badly, `error` and `again` are
 /// added: what went wrong, and whether its work is tried again.
 pub async fn why(ops: &Ops, who: &Principal, id: JobId) -> Result<Value, OpsError> {
-    table::allowed(Right::Read, Some(who), None)?;
-    let j = archive::job::find(&ops.store, id).await?.ok_or_else(|| OpsError::NotFound(format!("job {id} not found")))?;
+    let j = crate::job::read::row(ops, who, id).await?;
     let records = decision::list(&ops.store, id.0).await?;
     let events = archive::job::events(&ops.store, id).await?;
     let seen = job::list::live(&ops.store, id).await?.map(|(_, at, _)| at);

@@ -21,8 +21,8 @@ use serde_json::json;
 
 use super::{failed, job, queue, states};
 use crate::{
-    hold::{operator, sentences},
-    testing::{START_US, World, alice, prod},
+    hold::{operator as holds, sentences},
+    testing::{START_US, World, alice, operator},
 };
 
 fn told(out: &mut String, what: &str, because: &[String], frees: &[String]) {
@@ -104,17 +104,17 @@ async fn queues_that_hold_their_jobs() {
     tell(&mut out, "a pilot").await;
     w.pass(3_600);
     tell(&mut out, "no pilot any more").await;
-    operator::hold(&w.ops, &prod(), "LOCAL", "the disks are full").await.unwrap();
+    holds::hold(&w.ops, &operator(), "LOCAL", "the disks are full").await.unwrap();
     tell(&mut out, "held by an operator").await;
-    operator::release(&w.ops, &prod(), "LOCAL").await.unwrap();
+    holds::release(&w.ops, &operator(), "LOCAL").await.unwrap();
     for place in [Some("LOCAL"), None] {
-        operator::drain(&w.ops, &prod(), place, "maintenance").await.unwrap();
+        holds::drain(&w.ops, &operator(), place, "maintenance").await.unwrap();
         tell(&mut out, if place.is_some() { "drained" } else { "the server drained" }).await;
-        operator::undrain(&w.ops, &prod(), place).await.unwrap();
+        holds::undrain(&w.ops, &operator(), place).await.unwrap();
     }
     for state in ["offline", "paused"] {
         let change = json!({"state": state});
-        crate::queue::change::set(&w.ops, &prod(), "LOCAL", change.as_object().unwrap()).await.unwrap();
+        crate::queue::change::set(&w.ops, &operator(), "LOCAL", change.as_object().unwrap()).await.unwrap();
         tell(&mut out, state).await;
     }
     insta::assert_snapshot!("queues", out);

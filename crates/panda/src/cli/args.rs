@@ -200,7 +200,11 @@ pub struct RetryArgs {
 
 /// `panda token`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct TokenArgs {
+    /// API tokens, which other machines may show
+    #[command(subcommand)]
+    pub verb: Option<super::TokenVerb>,
     /// Whose token [default: `client.user` of the configuration, else the login name]
     #[arg(long)]
     pub user: Option<String>,
@@ -208,8 +212,11 @@ pub struct TokenArgs {
     #[arg(long)]
     pub vo: Option<String>,
     /// A role to act in
-    #[arg(long, value_parser = ["production", "pilot"])]
+    #[arg(long, value_parser = ["production", "pilot", "harvester", "vo-admin", "operator"])]
     pub role: Option<String>,
+    /// The role reaches every VO: for pilots and agents that serve a whole site
+    #[arg(long, requires = "role")]
+    pub everywhere: bool,
     /// Full name [default: the user]
     #[arg(long)]
     pub name: Option<String>,

@@ -10,6 +10,7 @@ mod share;
 mod sim;
 mod storage;
 mod submit;
+mod user;
 mod vo;
 
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ pub use share::ShareVerb;
 pub use sim::SimArgs;
 pub use storage::StorageVerb;
 pub use submit::{SubmitArgs, WaitArgs};
+pub use user::{GrantArgs, JournalArgs, TokenCreateArgs, TokenVerb, UserVerb, WhomArgs};
 pub use vo::{VoOptions, VoVerb};
 
 use crate::context::Context;
@@ -76,7 +78,7 @@ enum Verb {
     Retry(RetryArgs),
     /// Tell why a task or job is where it is
     Why(IdArgs),
-    /// Print a development token for a user of this machine
+    /// Print a development token for a user of this machine; make and revoke API tokens
     Token(TokenArgs),
     /// Tell who you are to the server
     Whoami,
@@ -91,6 +93,11 @@ enum Verb {
     /// Add, show, check and change VOs and the identity provider of each
     #[command(subcommand)]
     Vo(Box<VoVerb>),
+    /// Grant and take roles, ban people
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Show what was changed, and by whom
+    Journal(JournalArgs),
     /// Stop handing out jobs; running ones go on
     Drain(DrainArgs),
     /// Hand out jobs again
@@ -182,6 +189,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Kill(args) => call(verb::kill::run(&context, &args)),
         Verb::Retry(args) => call(verb::retry::run(&context, &args)),
         Verb::Why(args) => call(verb::why::run(&context, &args)),
+        Verb::Token(TokenArgs { verb: Some(verb), .. }) => call(verb::user::token(&context, &verb)),
         Verb::Token(args) => verb::token::run(&context, &args),
         Verb::Whoami => call(verb::whoami::run(&context)),
         Verb::Env(args) => verb::env::run(&context, &args),
@@ -192,6 +200,8 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Setting(args) => call(verb::setting::run(&context, &args)),
         Verb::Share(args) => call(verb::share::run(&context, &args)),
         Verb::Storage(args) => call(verb::storage::run(&context, &args)),
+        Verb::User(args) => call(verb::user::run(&context, &args)),
+        Verb::Journal(args) => call(verb::user::journal(&context, &args)),
         Verb::Vo(args) => call(verb::vo::run(&context, &args)),
         Verb::RetryRule(args) => call(verb::retry_rule::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),

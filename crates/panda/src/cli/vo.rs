@@ -21,6 +21,9 @@ pub enum VoVerb {
         /// What is told of it
         #[command(flatten)]
         options: VoOptions,
+        /// Who administers it, by short name at the provider; several times
+        #[arg(long = "admin", value_name = "NAME")]
+        admins: Vec<String>,
     },
     /// Change what is known of a VO; what is not named stays
     Set {

@@ -120,6 +120,13 @@ pub const KEYS: &[Key] = &[
     key("worker.slots", Kind::Int(1, MAX_SLOTS), &[], "", "jobs at a time; default: the number of cores"),
     key("engine.period_s", Kind::Int(1, DAY_S), &[], "5", "longest time between two looks of a loop that nobody woke"),
     key("limits.active_tasks", Kind::Int(1, 10_000_000), &[], "10000", "most active tasks of one person"),
+    key(
+        "limits.requests_per_minute",
+        Kind::Int(0, 10_000_000),
+        &[],
+        "6000",
+        "most requests of one identity a minute, pilots and Harvesters excepted; 0 is no limit",
+    ),
     key("limits.attempts", Kind::Int(1, 100), &[], "3", "attempts of an input when the task does not say"),
     key(
         "client.server",

@@ -81,6 +81,8 @@ pub struct EngineConfig {
 pub struct LimitsConfig {
     /// Most active tasks a person may have.
     pub active_tasks: i64,
+    /// Most requests of one identity a minute; 0 = no limit.
+    pub requests_per_minute: i64,
     /// Attempts of a task's input when the task does not say.
     pub attempts: i64,
 }
@@ -174,7 +176,11 @@ impl Config {
                 slots: usize::try_from(s.int("worker.slots")).unwrap_or(1),
             },
             engine: EngineConfig { period: positive("engine.period_s") },
-            limits: LimitsConfig { active_tasks: s.int("limits.active_tasks"), attempts: s.int("limits.attempts") },
+            limits: LimitsConfig {
+                active_tasks: s.int("limits.active_tasks"),
+                requests_per_minute: s.int("limits.requests_per_minute"),
+                attempts: s.int("limits.attempts"),
+            },
             client: ClientConfig { server: s.optional("client.server"), vo: s.optional("client.vo"), user: s.optional("client.user") },
             log: LogConfig { level: s.text("log.level"), json: s.text("log.format") == "json" },
             data,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use panda_access::dev::{self, DevIdentity, Issuer};
 use panda_access::oidc::{KeySet, Oidc, Rules};
 use panda_access::x509::Certificates;
-use panda_access::{AccessError, Identity, Origin, Principal, RequestIdentity, bearer, issuer_of};
+use panda_access::{AccessError, Grants, Identity, Origin, Principal, RequestIdentity, bearer, issuer_of};
 use panda_client::idp;
 use panda_ops::{Ops, OpsError};
 use panda_server::ctx::AuthDocuments;
@@ -60,6 +60,11 @@ impl Providers {
         let rules = all.ops.reread_vos().await?.rules();
         all.take(rules).await;
         Ok(all)
+    }
+
+    /// Roles that were granted here count as if the providers had told them.
+    pub fn set_grants(&self, grants: Arc<Grants>) {
+        self.oidc.set_grants(grants);
     }
 
     /// Whether anybody could be identified by a listener that others reach.

@@ -16,12 +16,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use panda_access::dev::Issuer;
 use panda_access::x509::Certificates;
-use panda_access::{Identity, dev::Issuer};
 use panda_engine::{Engine, EngineOptions};
 use panda_ops::Ops;
 use panda_ops::clock::SystemClock;
-use panda_server::{ServerState, ctx, file_server, serve};
+use panda_server::{ServerState, ctx, file_server, limit::Limits, serve, trust::Trusted};
 use panda_store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -58,19 +58,23 @@ pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
     let certificates = tls::certificates(&config)?;
     let secure = tls::TlsListener::open(&config, certificates.clone()).await?;
     let issuer = session::issuer(&config)?;
-    let ops = open_ops(&builder, address).await?;
+    let ops = open_ops(&builder, address, &issuer).await?;
     let providers = Arc::new(providers(&builder, &ops, &issuer, address, certificates.clone()).await?);
     let identity = builder.identity.take().unwrap_or_else(|| providers.clone());
+    let told = providers.clone();
+    let trusted = Trusted::new(ops.clone(), identity, Some(Box::new(move |grants| told.set_grants(grants)))).await;
+    let trusted = Arc::new(trusted.map_err(|e| Failure::from(anyhow::Error::new(e)))?);
     if roles.server || roles.worker {
         queue::ensure(&ops, &config).await?;
     }
     let engine = roles.engine.then(|| Arc::new(Engine::start(ops.clone(), engine_options(&config))));
     let pages = pages::state(&ops, engine.as_ref());
-    let routes = routes(&mut builder, &ops, identity, providers.clone(), address, pages)?;
+    let routes = routes(&mut builder, &ops, trusted.clone(), providers.clone(), address, pages)?;
     let (stop, stopped) = watch::channel(false);
     if roles.server {
         tokio::spawn(providers.follow(stopped.clone()));
         certificates.map(|certificates| tokio::spawn(tls::follow(certificates, stopped.clone())));
+        tokio::spawn(trusted.follow(stopped.clone()));
     }
     let server = tokio::spawn(tls::serve(listener, secure, routes, stopped));
     let url = format!("http://{address}");
@@ -102,7 +106,7 @@ async fn providers(
 }
 
 /// The database and what works on it.
-async fn open_ops(builder: &Builder, address: SocketAddr) -> Result<Arc<Ops>, Failure> {
+async fn open_ops(builder: &Builder, address: SocketAddr, issuer: &Arc<Issuer>) -> Result<Arc<Ops>, Failure> {
     let config = &builder.config;
     if builder.migrate {
         db::make_folder(&config.database)?;
@@ -114,6 +118,8 @@ async fn open_ops(builder: &Builder, address: SocketAddr) -> Result<Arc<Ops>, Fa
     options.max_active_tasks = config.limits.active_tasks;
     options.max_attempt = config.limits.attempts;
     let mut ops = Ops::new(store, Arc::new(SystemClock), options);
+    let issuer = Arc::clone(issuer);
+    ops.sign = Some(Arc::new(move |claims| issuer.sign_payload(claims).map_err(|e| e.to_string())));
     ops.plugins = builder.plugins.clone();
     plugin::register(&ops.plugins, &config.plugins);
     ops.blobs.create().map_err(io("make folders below", &config.data))?;
@@ -124,7 +130,7 @@ async fn open_ops(builder: &Builder, address: SocketAddr) -> Result<Arc<Ops>, Fa
 fn routes(
     builder: &mut Builder,
     ops: &Arc<Ops>,
-    identity: Arc<dyn Identity>,
+    trusted: Arc<Trusted>,
     auth: Arc<Providers>,
     address: SocketAddr,
     pages: panda_monitor::MonitorState,
@@ -133,8 +139,9 @@ fn routes(
     let runner = std::env::current_exe().map_err(|error| Failure::new(format!("the running program is not to be found: {error}")))?;
     let state = Arc::new(ServerState {
         ops: ops.clone(),
-        identity,
-        bans: panda_server::bans::of(ops),
+        identity: trusted.clone(),
+        bans: trusted,
+        limits: Limits::new(config.limits.requests_per_minute),
         files: file_server::store(ops),
         auth,
         observer: Arc::new(ctx::NoObserver),

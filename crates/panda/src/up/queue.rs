@@ -1,8 +1,9 @@
 //! The queue of the local worker, made at the first start.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use panda_access::{Principal, Role};
+use panda_access::{Principal, Role, Standing};
 use panda_ops::{Ops, OpsError, queue};
 use serde_json::{Map, Value};
 
@@ -26,9 +27,10 @@ pub(super) async fn ensure(ops: &Arc<Ops>, config: &Config) -> Result<(), Failur
         name: "PanDA".to_owned(),
         nickname: ISSUER.to_owned(),
         vo: None,
-        roles: [Role::Production].into(),
+        roles: BTreeSet::new(),
         groups: Vec::new(),
         email: None,
+        standing: Standing { roles: [Role::Operator].into(), ..Standing::default() },
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let info = rustix::system::sysinfo();

@@ -45,8 +45,14 @@ pub(super) fn start(config: &Config, url: &str, issuer: Arc<Issuer>) -> Result<W
 
 /// Tokens of the pilot role, signed here, renewed before they end.
 fn tokens(issuer: Arc<Issuer>, vo: String) -> Result<TokenProvider, Failure> {
-    let request =
-        TokenRequest { user: USER.to_owned(), vo, role: Some(Role::Pilot), lifetime_s: Some(TOKEN_LIFETIME_S), ..TokenRequest::default() };
+    let request = TokenRequest {
+        user: USER.to_owned(),
+        vo,
+        role: Some(Role::Pilot),
+        everywhere: true,
+        lifetime_s: Some(TOKEN_LIFETIME_S),
+        ..TokenRequest::default()
+    };
     let first = issuer.sign(&request).map_err(|error| Failure::usage(format!("the local worker gets no token: {error}")))?;
     let held = Mutex::new((first, Instant::now()));
     Ok(Arc::new(move || {

@@ -33,6 +33,7 @@ pub mod submit;
 pub mod tasks;
 pub mod token;
 pub mod up;
+pub mod user;
 pub mod view;
 pub mod vo;
 pub mod whoami;

@@ -9,9 +9,9 @@ use crate::failure::{Failure, exit};
 use crate::screen;
 use crate::session::Session;
 
-/// Changes something with the production role; says `line` of the answer, or shows it as JSON.
+/// Changes something as an operator, or with what the caller was granted; says `line` of the answer, or shows it as JSON.
 pub async fn change(context: &Context, path: &str, body: &Value, line: impl FnOnce(&Value) -> String) -> Result<u8, Failure> {
-    let session = Session::with_role(context, Some(Role::Production), None)?;
+    let session = Session::with_role(context, Some(Role::Operator), None)?;
     let data = session.client.own_post(path, body).await?.ok()?.data;
     if context.json {
         screen::json(&data);

@@ -21,6 +21,7 @@ pub fn run(context: &Context, args: &TokenArgs) -> Result<u8, Failure> {
         role: args.role.as_deref().map(Role::from_name),
         name: args.name.clone(),
         email: None,
+        everywhere: args.everywhere,
         lifetime_s: Some(lifetime),
     };
     let token = sign(context, &request)?;

@@ -16,14 +16,19 @@ pub async fn run(context: &Context, verb: &VoVerb) -> Result<u8, Failure> {
     match verb {
         VoVerb::List => list(context).await,
         VoVerb::Show { name } => own::show(context, "vo/show", &[("name", name)]).await,
-        VoVerb::Add { name, options } => {
+        VoVerb::Add { name, options, admins } => {
             let session = Session::open(context)?;
             let known = session.client.own_get("vo/list", &()).await?.ok()?.data;
             if known["vos"].as_array().into_iter().flatten().any(|v| v["name"] == json!(name.to_lowercase()) && !v["idp"].is_null()) {
                 return Err(Failure::usage(format!("there is a VO `{name}` already")).hint(format!("`panda vo set {name}` changes it")));
             }
             let body = json!({ "name": name, "values": values(options, &[])? });
-            change(context, "vo/set", &body, |_| format!("VO `{name}` added")).await
+            let mut code = change(context, "vo/set", &body, |_| format!("VO `{name}` added")).await?;
+            for admin in admins {
+                let body = json!({ "name": admin, "role": "vo-admin", "vo": name });
+                code = change(context, "user/grant", &body, |_| format!("`{admin}` administers VO `{name}`")).await?;
+            }
+            Ok(code)
         }
         VoVerb::Set { name, options, forget } => {
             let body = json!({ "name": name, "values": values(options, forget)? });

@@ -154,13 +154,13 @@ pub(super) const ROWS: &[Method] = &[
     Method::get("retry_rule", "show", Right::Read, &[RULE], handler!(own::retry_rule_show::handle))
         .own()
         .about("RetryRule", "One retry rule."),
-    Method::post("retry_rule", "add", Right::QueueChange, &[required("values", Kind::Dict)], handler!(own::retry_rule_add::handle))
+    Method::post("retry_rule", "add", Right::VoSettings, &[required("values", Kind::Dict)], handler!(own::retry_rule_add::handle))
         .own()
         .about("RetryRule", "Adds a retry rule."),
-    Method::post("retry_rule", "set", Right::QueueChange, &[RULE, required("values", Kind::Dict)], handler!(own::retry_rule_set::handle))
+    Method::post("retry_rule", "set", Right::VoSettings, &[RULE, required("values", Kind::Dict)], handler!(own::retry_rule_set::handle))
         .own()
         .about("RetryRule", "Changes a retry rule; null takes a condition away."),
-    Method::post("retry_rule", "remove", Right::QueueChange, &[RULE], handler!(own::retry_rule_remove::handle))
+    Method::post("retry_rule", "remove", Right::VoSettings, &[RULE], handler!(own::retry_rule_remove::handle))
         .own()
         .about("RetryRule", "Removes a retry rule of the site; a changed shipped one is as shipped again."),
     Method::get(
@@ -188,7 +188,7 @@ pub(super) const ROWS: &[Method] = &[
     Method::post(
         "setting",
         "set",
-        Right::QueueChange,
+        Right::VoSettings,
         &[NAME, optional("vo", Kind::Text), optional("label", Kind::Text), required("value", Kind::Text).lenient()],
         handler!(own::setting_set::handle),
     )
@@ -197,7 +197,7 @@ pub(super) const ROWS: &[Method] = &[
     Method::post(
         "setting",
         "unset",
-        Right::QueueChange,
+        Right::VoSettings,
         &[NAME, optional("vo", Kind::Text), optional("label", Kind::Text)],
         handler!(own::setting_unset::handle),
     )
@@ -210,10 +210,10 @@ pub(super) const ROWS: &[Method] = &[
     Method::get("share", "show", Right::Read, &[optional("name", Kind::Text)], handler!(own::share_show::handle))
         .own()
         .about("ShareUse", "Targets of shares, what they use and what waits."),
-    Method::post("share", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::share_set::handle))
+    Method::post("share", "set", Right::SystemChange, &[NAME, required("values", Kind::Dict)], handler!(own::share_set::handle))
         .own()
         .about("Share", "Adds or changes a share."),
-    Method::post("share", "remove", Right::QueueChange, &[NAME], handler!(own::share_remove::handle))
+    Method::post("share", "remove", Right::SystemChange, &[NAME], handler!(own::share_remove::handle))
         .own()
         .about("Share", "Takes a share away."),
     Method::get("storage", "list", Right::Read, &[], handler!(own::storage_list::handle))
@@ -225,28 +225,28 @@ pub(super) const ROWS: &[Method] = &[
     Method::post(
         "storage",
         "add",
-        Right::QueueChange,
+        Right::SystemChange,
         &[NAME, required("root", Kind::Text), optional("values", Kind::Dict)],
         handler!(own::storage_add::handle),
     )
     .own()
     .about("Storage", "Makes a storage endpoint in an absolute directory."),
-    Method::post("storage", "set", Right::QueueChange, &[NAME, required("values", Kind::Dict)], handler!(own::storage_set::handle))
+    Method::post("storage", "set", Right::SystemChange, &[NAME, required("values", Kind::Dict)], handler!(own::storage_set::handle))
         .own()
         .about("Storage", "Changes what is known of a storage endpoint; null forgets."),
-    Method::post("storage", "remove", Right::QueueChange, &[NAME], handler!(own::storage_remove::handle))
+    Method::post("storage", "remove", Right::SystemChange, &[NAME], handler!(own::storage_remove::handle))
         .own()
         .about("Nothing", "Takes out a storage endpoint that nothing uses."),
     Method::post(
         "storage",
         "link",
-        Right::QueueChange,
+        Right::SystemChange,
         &[FROM, TO, required("cost", Kind::Int).lenient(), int("mbps"), int("queued").or(Default::Int(0))],
         handler!(own::storage_link::handle),
     )
     .own()
     .about("Nothing", "Tells of a way between two storage endpoints: its cost, speed and queue."),
-    Method::post("storage", "unlink", Right::QueueChange, &[FROM, TO], handler!(own::storage_unlink::handle))
+    Method::post("storage", "unlink", Right::SystemChange, &[FROM, TO], handler!(own::storage_unlink::handle))
         .own()
         .about("Nothing", "Takes a way between two storage endpoints out."),
     Method::get("vo", "list", Right::Read, &[], handler!(own::vo_list::handle))
@@ -256,7 +256,7 @@ pub(super) const ROWS: &[Method] = &[
     Method::post("vo", "set", Right::VoChange, &[NAME, optional("values", Kind::Dict)], handler!(own::vo_set::handle))
         .own()
         .about("Vo", "Adds a VO, or changes its identity provider; null forgets."),
-    Method::post("vo", "remove", Right::VoChange, &[NAME], handler!(own::vo_remove::handle))
+    Method::post("vo", "remove", Right::SystemChange, &[NAME], handler!(own::vo_remove::handle))
         .own()
         .about("Nothing", "Takes out a VO that was added at run time."),
 ];

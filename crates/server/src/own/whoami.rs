@@ -16,6 +16,9 @@ pub async fn handle(ctx: Ctx, _: Args) -> Result<Answer, Refusal> {
         "nickname": who.nickname,
         "vo": who.vo,
         "roles": roles,
+        "everywhere": who.standing.roles.iter().map(panda_access::Role::as_str).collect::<Vec<_>>(),
+        "sites": who.standing.sites,
+        "scopes": who.standing.scopes.as_ref().map(|s| s.iter().map(|s| s.as_str()).collect::<Vec<_>>()),
         "groups": who.groups,
         "email": who.email,
     })))

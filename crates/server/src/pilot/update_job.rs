@@ -36,7 +36,7 @@ const STDOUT_TAIL: usize = 2048;
 
 /// `{"StatusCode": 0, "command": text}`; the command also stands at the top when there is one.
 pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal> {
-    let request = read(args.into_object())?;
+    let request = Update { vo: only_vo(&ctx), ..read(args.into_object())? };
     answer(request.job_id, update(ctx.ops(), &request).await)
 }
 
@@ -62,6 +62,11 @@ pub(super) fn answer(job_id: JobId, applied: Result<Command, OpsError>) -> Resul
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The only VO whose jobs the caller may report.
+pub(super) fn only_vo(ctx: &Ctx) -> Option<String> {
+    ctx.principal.as_ref().and_then(|who| who.worker_vo()).map(str::to_owned)
 }
 
 /// Sorts the parameters of a report.
@@ -98,6 +103,7 @@ pub(super) fn read(mut given: Map<String, Value>) -> Result<Update, Refusal> {
         meta: document(given.remove("meta_data")),
         errors,
         metrics: metrics(given),
+        vo: None,
     };
     Ok(update)
 }

@@ -31,7 +31,9 @@ pub async fn handle(ctx: Ctx, mut args: Args) -> Result<Answer, Refusal> {
 
 /// Applies the reports that can be read together; the envelopes come in the order of the reports.
 async fn apply(ctx: &Ctx, reports: Vec<Map<String, Value>>) -> Vec<Value> {
-    let read: Vec<Result<Update, Refusal>> = reports.into_iter().map(one).collect();
+    let vo = update_job::only_vo(ctx);
+    let read = reports.into_iter().map(|report| Ok(Update { vo: vo.clone(), ..one(report)? }));
+    let read: Vec<Result<Update, Refusal>> = read.collect();
     let updates: Vec<Update> = read.iter().filter_map(|r| r.as_ref().ok().cloned()).collect();
     let mut applied = update::many(ctx.ops(), &updates).await.into_iter();
     let mut out = Vec::with_capacity(read.len());

@@ -28,21 +28,21 @@ async fn a_rule_is_added_tried_changed_and_removed() {
     assert_eq!((&trial().await["again"], &trial().await["rules"]), (&json!("as often as the task allows"), &json!([])));
     // Added for errors with this text, first only recorded.
     let values = json!({"source": "pilot", "message": ".*no disk left on vol[0-9]", "action": "no_retry", "active": false});
-    let added = give(&s, "add", "prod", json!({"values": values})).await;
+    let added = give(&s, "add", "op", json!({"values": values})).await;
     let (id, rule) = (added["data"]["id"].as_i64().unwrap(), &added["data"]);
     assert_eq!((&added["success"], &rule["origin"], &rule["action"]), (&json!(true), &json!("own"), &json!("no_retry")));
     assert_eq!((&trial().await["again"], &trial().await["dry"][0]["id"]), (&json!("as often as the task allows"), &json!(id)));
     // Changed: what is not given stays.
-    let set = give(&s, "set", "prod", json!({"id": id, "values": {"active": true, "note": "vol7 is full"}})).await;
+    let set = give(&s, "set", "op", json!({"id": id, "values": {"active": true, "note": "vol7 is full"}})).await;
     let rule = &set["data"];
     assert_eq!((&rule["active"], &rule["note"], &rule["action"]), (&json!(true), &json!("vol7 is full"), &json!("no_retry")));
     assert_eq!((&trial().await["again"], &trial().await["rules"][0]["id"]), (&json!("not again"), &json!(id)));
     assert_eq!(ask(&s, "list").await["data"].as_array().unwrap().len(), shipped.as_array().unwrap().len() + 1);
     // A shipped one is changed, and goes back.
-    give(&s, "set", "prod", json!({"id": first["id"], "values": {"active": false}})).await;
+    give(&s, "set", "op", json!({"id": first["id"], "values": {"active": false}})).await;
     assert_eq!(ask(&s, &format!("show?id={}", first["id"])).await["data"]["origin"], "changed");
     for id in [json!(id), first["id"].clone()] {
-        assert_eq!(give(&s, "remove", "prod", json!({"id": id})).await["success"], json!(true));
+        assert_eq!(give(&s, "remove", "op", json!({"id": id})).await["success"], json!(true));
     }
     assert_eq!(ask(&s, "list").await["data"], shipped);
 }
@@ -69,7 +69,7 @@ async fn rules_that_make_no_sense_are_refused() {
     ];
     let mut out = String::new();
     for (what, body) in posts {
-        let reply = give(&s, what, "prod", body.clone()).await;
+        let reply = give(&s, what, "op", body.clone()).await;
         writeln!(out, "{what} {body}\n    {}", said(&reply)).unwrap();
     }
     for query in ["show?id=999", "show", "try", "try?job_id=5&code=7", "try?job_id=5", "try?source=moon&code=7", "try?code=0"] {

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use panda_access::{AccessError, Identity, Principal, RequestIdentity, Role, bearer};
+use panda_access::{AccessError, Identity, Principal, RequestIdentity, Role, Standing, bearer};
 use panda_core::id::QueueId;
 use panda_ops::Ops;
 use panda_ops::clock::SystemClock;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// `Bearer <name>` is that person; `prod` and `pilot` have roles, `bad` is refused.
-struct Names;
+/// `Bearer <name>` is that person; `prod`, `pilot`, `harvester`, `vera` (vo-admin), `sam` (site-admin of SITE), `site` (pilot of every VO) and `op` have roles, `bad` is refused.
+pub struct Names;
 
 impl Identity for Names {
     fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError> {
@@ -27,6 +27,8 @@ impl Identity for Names {
             "bad" => return Err(AccessError::InvalidToken("signature is wrong")),
             "prod" => vec![Role::Production],
             "pilot" => vec![Role::Pilot],
+            "harvester" => vec![Role::Harvester],
+            "vera" => vec![Role::VoAdmin],
             _ => vec![],
         };
         Ok(Some(Arc::new(Principal {
@@ -38,6 +40,12 @@ impl Identity for Names {
             roles: roles.into_iter().collect(),
             groups: vec!["amber".into(), "amber/calib/production".into()],
             email: None,
+            standing: match name {
+                "op" => Standing { roles: [Role::Operator].into(), ..Standing::default() },
+                "site" => Standing { roles: [Role::Pilot].into(), ..Standing::default() },
+                "sam" => Standing { roles: [Role::SiteAdmin].into(), sites: ["SITE".to_owned()].into(), scopes: None },
+                _ => Standing::default(),
+            },
         })))
     }
 }
@@ -113,11 +121,16 @@ async fn stock(store: &Store) {
 }
 
 pub async fn server() -> Server {
+    server_of(&["amber"]).await
+}
+
+/// A server of these VOs.
+pub async fn server_of(vos: &[&str]) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&format!("sqlite:{}", folder.path().join("panda.db").display()), true).await.unwrap();
     stock(&store).await;
     let mut options = panda_ops::Options::new("http://127.0.0.1:25080", folder.path().join("data"));
-    options.vos = vec!["amber".into()];
+    options.vos = vos.iter().map(|vo| (*vo).to_owned()).collect();
     let ops = Ops::new(store, Arc::new(SystemClock), options);
     ops.blobs.create().unwrap();
     let ops = Arc::new(ops);
@@ -127,6 +140,7 @@ pub async fn server() -> Server {
         ops: ops.clone(),
         identity: Arc::new(Names),
         bans: Arc::new(BanMallory),
+        limits: panda_server::limit::Limits::new(0),
         files: panda_server::file_server::store(&ops),
         auth: Arc::new(Papers),
         observer: Arc::new(NoObserver),

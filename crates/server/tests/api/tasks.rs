@@ -104,7 +104,7 @@ async fn what_no_queue_could_ever_take() {
         @r#"200 {"success": false, "message": "failed to register task: no queue of 1 can take it: 1 not asked for (Q1); without a list of queues to use: 1 more queue (Q1)", "data": 4}"#
     );
     let offline = json!({"name": "Q1", "values": {"state": "offline"}});
-    let set = post("/api/panda/v1/queue/set").by("prod").json(&offline).send(&s).await.json();
+    let set = post("/api/panda/v1/queue/set").by("op").json(&offline).send(&s).await.json();
     assert_eq!(set["success"], json!(true), "{set}");
     assert_eq!(ask("site", json!("Q1")).await.json()["success"], json!(true));
 }
@@ -235,8 +235,7 @@ async fn a_job_without_a_task_reaches_a_pilot() {
 async fn a_reassigned_task_goes_back_when_a_site_is_given() {
     let s = server().await;
     let store = &s.state.ops.store;
-    let marked =
-        post("/api/panda/v1/storage/set").by("prod").json(&json!({"name": "S1", "values": {"nucleus": true}})).send(&s).await.json();
+    let marked = post("/api/panda/v1/storage/set").by("op").json(&json!({"name": "S1", "values": {"nucleus": true}})).send(&s).await.json();
     assert_eq!(marked["data"]["nucleus"], true, "{marked}");
     let cases = [
         (json!({"site": "Q1"}), json!({"back_to_old_status": true, "site": "Q1"})),

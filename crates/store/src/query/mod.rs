@@ -11,6 +11,7 @@ pub mod check;
 pub mod dataset;
 pub mod decision;
 pub mod effect;
+pub mod grant;
 pub mod hold;
 pub mod job;
 pub mod journal;
@@ -23,6 +24,7 @@ pub mod setting;
 pub mod share;
 pub mod snapshot;
 pub mod task;
+pub mod token;
 pub mod vo;
 pub mod worker;
 
@@ -45,6 +47,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         dataset::place::ALL,
         decision::ALL,
         effect::ALL,
+        grant::ALL,
         hold::ALL,
         job::claim::ALL,
         job::count::ALL,
@@ -70,6 +73,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         task::moved::ALL,
         task::page::ALL,
         task::transition::ALL,
+        token::ALL,
         vo::ALL,
         worker::ALL,
     ]

@@ -17,18 +17,25 @@ pub struct Person {
     pub nickname: Option<String>,
     /// E-mail address.
     pub email: Option<String>,
-    /// `active` or `disabled` (banned).
+    /// `active`.
     pub state: String,
+}
+
+impl Person {
+    /// Who it is, for good: issuer and subject.
+    #[must_use]
+    pub fn key(&self) -> (&str, &str) {
+        (&self.issuer, &self.subject)
+    }
 }
 
 statements! {
     [hot] read BY_KEY = "person.by_key", "SELECT id, issuer, subject, name, nickname, email, state FROM person WHERE issuer = :issuer AND subject = :subject LIMIT 1";
     [hot] read BY_ID = "person.by_id", "SELECT id, issuer, subject, name, nickname, email, state FROM person WHERE id = :id LIMIT 1";
     [hot] read BY_NAME = "person.by_name", "SELECT id, issuer, subject, name, nickname, email, state FROM person WHERE name = :name LIMIT 20";
-    read BANNED = "person.banned", "SELECT id, issuer, subject, name, nickname, email, state FROM person WHERE state = 'disabled' LIMIT 1000";
+    read CALLED = "person.called", "SELECT id, issuer, subject, name, nickname, email, state FROM person WHERE subject = :name OR nickname = :name OR name = :name OR email = :name ORDER BY id LIMIT 50";
     insert ADD = "person.add" => person (id: Int, issuer: Text, subject: Text, name: Text, nickname: Text, email: Text, state: Text, created_us: Int), "";
     write RENAME = "person.rename", "UPDATE person SET name = :name, nickname = :nickname, email = :email WHERE id = :id";
-    write SET_STATE = "person.set_state", "UPDATE person SET state = :state WHERE id = :id";
     read SECRETS = "secret.list", "SELECT name, content FROM secret WHERE person_id = :person ORDER BY name LIMIT 1000";
     write SECRET_SET = "secret.set", "INSERT INTO secret (person_id, name, content) VALUES (:person, :name, :content) {upsert(person_id,name): content}";
     write SECRET_DELETE = "secret.delete", "DELETE FROM secret WHERE person_id = :person AND name = :name";
@@ -59,9 +66,9 @@ pub async fn by_id(store: &Store, id: i64) -> Result<Option<Person>, Error> {
 pub async fn by_name(store: &Store, name: &str) -> Result<Vec<Person>, Error> {
     store.fetch(&BY_NAME, vec![("name", name.into())]).await?.iter().map(read).collect()
 }
-/// People who are banned; at most 1,000.
-pub async fn banned(store: &Store) -> Result<Vec<Person>, Error> {
-    store.fetch(&BANNED, vec![]).await?.iter().map(read).collect()
+/// People whose subject, short name, shown name or mail address this is; at most 50.
+pub async fn called(store: &Store, name: &str) -> Result<Vec<Person>, Error> {
+    store.fetch(&CALLED, vec![("name", name.into())]).await?.iter().map(read).collect()
 }
 /// Adds a person; a duplicate key means another process was first.
 pub fn add(batch: &mut Batch, p: &Person, now_us: i64) {
@@ -82,10 +89,6 @@ pub fn add(batch: &mut Batch, p: &Person, now_us: i64) {
 /// Refreshes the shown attributes.
 pub fn rename(batch: &mut Batch, id: i64, name: &str, nickname: Option<&str>, email: Option<&str>) {
     batch.exec(&RENAME, vec![("name", name.into()), ("nickname", nickname.into()), ("email", email.into()), ("id", id.into())]);
-}
-/// Bans (`disabled`) or admits (`active`) a person.
-pub fn set_state(batch: &mut Batch, id: i64, state: &str) {
-    batch.guard(&SET_STATE, vec![("state", state.into()), ("id", id.into())], 1);
 }
 /// A person's secrets, by name; at most 1,000.
 pub async fn secrets(store: &Store, person: i64) -> Result<Vec<(String, String)>, Error> {

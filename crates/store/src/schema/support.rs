@@ -15,8 +15,14 @@ pub(super) const STEPS: &[&str] = &[
     "CREATE TABLE person (id ID NOT NULL PRIMARY KEY, issuer NAME(200) NOT NULL, subject NAME(200) NOT NULL, name NAME(200) NOT NULL, nickname NAME(100), email NAME(200), state NAME(12) NOT NULL, created_us MICROS NOT NULL) {table}",
     "CREATE UNIQUE INDEX person_key ON person (issuer, subject)",
     "CREATE INDEX person_name ON person (name)",
+    "CREATE INDEX person_nickname ON person (nickname)",
     // Experiments that are served beside the configured ones. doc: what is known of them (JSON), their identity provider among it.
     "CREATE TABLE vo (name NAME(40) NOT NULL PRIMARY KEY, doc DOC NOT NULL, created_us MICROS NOT NULL, modified_us MICROS NOT NULL) {table}",
+    // Roles granted here, and bans (role `banned`). subject: the short name while pending. reach: `*`, `vo:<name>`, `site:<name>`.
+    "CREATE TABLE role_grant (issuer NAME(200) NOT NULL, subject NAME(200) NOT NULL, pending INT NOT NULL, role NAME(20) NOT NULL, reach NAME(110) NOT NULL, shown NAME(200) NOT NULL, by_name NAME(200) NOT NULL, at_us MICROS NOT NULL, until_us MICROS, PRIMARY KEY (issuer, subject, pending, role, reach)) {table}",
+    // What robots and agents show: SHA-256 of the text, whose it is, what it may (doc, JSON).
+    "CREATE TABLE api_token (id ID NOT NULL PRIMARY KEY, hash NAME(64) NOT NULL, issuer NAME(200) NOT NULL, subject NAME(200) NOT NULL, shown NAME(200) NOT NULL, doc DOC NOT NULL, created_us MICROS NOT NULL, until_us MICROS NOT NULL, revoked_us MICROS) {table}",
+    "CREATE UNIQUE INDEX api_token_hash ON api_token (hash)",
     "CREATE TABLE secret (person_id ID NOT NULL, name NAME(200) NOT NULL, content DOC NOT NULL, PRIMARY KEY (person_id, name)) {table}",
     // doc: what is known of it besides (JSON): whether it may be read and written, free space, tape, nucleus.
     "CREATE TABLE rse (id ID NOT NULL PRIMARY KEY, name NAME(100) NOT NULL, root NAME(700) NOT NULL, state NAME(12) NOT NULL, doc DOC) {table}",

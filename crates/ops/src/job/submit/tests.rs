@@ -6,7 +6,7 @@ use panda_core::{
 };
 
 use super::*;
-use crate::testing::{World, alice, bob, prod};
+use crate::testing::{World, alice, bob, operator, prod};
 use panda_store::driver::Claim;
 use panda_store::query::dataset;
 
@@ -138,7 +138,7 @@ async fn priorities_and_attempts_of_jobs_without_a_task() {
 async fn a_cap_refuses_jobs_without_a_task() {
     let w = World::new().await;
     w.queue("LOCAL").await;
-    crate::setting::set(&w.ops, &prod(), "cap.user_jobs", "amber", "*", "1").await.unwrap();
+    crate::setting::set(&w.ops, &operator(), "cap.user_jobs", "amber", "*", "1").await.unwrap();
     for _ in 0..2 {
         one(&w, &alice(), spec(json!({}), json!([]))).await.unwrap();
     }
