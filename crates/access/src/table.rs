@@ -156,7 +156,7 @@ impl Scope {
     }
 }
 
-/// One row: the right's name, grounds and scope, what is written of it in the journal, and what it is.
+/// The rows: what a right is, its name, its scope and its grounds.
 macro_rules! rights {
     ($($(#[doc = $about:literal])+ $name:ident: $scope:ident, $grounds:ident;)+) => {
         /// A class of operation. Each API method, page and command names exactly one.

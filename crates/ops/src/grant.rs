@@ -100,6 +100,8 @@ pub async fn unban(ops: &Ops, who: &Principal, whom: Whom<'_>, vo: Option<&str>)
 
 /// Gives those who came what was noted under their short name.
 pub async fn come(ops: &Ops, who: &Principal, pending: &[GrantRow]) -> Result<(), OpsError> {
+    // Known from now on by name, to be banned or granted more.
+    ops.person(who).await?;
     for old in pending {
         let (issuer, subject, shown) = (who.issuer.clone(), who.subject.clone(), who.name.clone());
         let g = GrantRow { issuer, subject, shown, pending: false, ..old.clone() };

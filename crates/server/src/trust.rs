@@ -104,12 +104,20 @@ impl Trusted {
 
 impl Identity for Trusted {
     fn authenticate(&self, request: &RequestIdentity<'_>) -> Result<Option<Arc<Principal>>, AccessError> {
-        let is_ours = issuer_of(request).is_some_and(|iss| iss == tokens::ISSUER);
-        let found = if is_ours { self.tokens.authenticate(request) } else { self.inner.authenticate(request) };
-        let Some(who) = found? else { return Ok(None) };
-        if !is_ours {
-            self.welcome(&who);
-        }
+        // One look-up for most callers; the issuer is read from the token only where nobody knows it.
+        let who = match self.tokens.authenticate(request) {
+            Ok(Some(who)) => who,
+            Ok(None) | Err(AccessError::UnknownToken) => match self.inner.authenticate(request) {
+                Ok(None) => return Ok(None),
+                Ok(Some(who)) => {
+                    self.welcome(&who);
+                    who
+                }
+                Err(_) if issuer_of(request).is_some_and(|iss| iss == tokens::ISSUER) => return Err(AccessError::UnknownToken),
+                Err(error) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
         let grants = Arc::clone(&self.grants.read());
         let asked = |role: &panda_access::Role| {
             let origin = request.origin.and_then(|text| Origin::parse(text, |vo| who.vo.as_deref() == Some(vo)));

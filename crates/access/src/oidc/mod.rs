@@ -108,7 +108,9 @@ impl Oidc {
         let jws = Jws::parse(token)?;
         let iss = jws.issuer().ok_or(AccessError::InvalidToken("it names no issuer"))?;
         let known = Arc::clone(&self.known.read());
-        let issuer = known.vos.values().find(|r| r.is_issuer(&iss)).map(|r| r.issuer.clone());
+        // Who bears the name comes before those who say that it is another one of theirs.
+        let own = known.vos.values().find(|r| rules::same_issuer(&r.issuer, &iss));
+        let issuer = own.or_else(|| known.vos.values().find(|r| r.is_issuer(&iss))).map(|r| r.issuer.clone());
         let issuer = issuer.ok_or(AccessError::InvalidToken("it is of an issuer that no VO here trusts"))?;
         let keys = known.keys.get(&issuer).ok_or_else(|| AccessError::NoKeys(issuer.clone()))?;
         match keys.verify(&jws) {
@@ -129,7 +131,8 @@ impl Oidc {
             None => only_vo(&known, &iss, &claims)?,
         };
         let rules = known.vos.get(&vo).ok_or_else(|| AccessError::UnknownVo(vo.clone()))?;
-        if !rules.is_issuer(&iss) {
+        // Its own provider signed it: another VO's rules cannot make people of this one.
+        if !rules.is_issuer(&iss) || !rules::same_issuer(&rules.issuer, &issuer) {
             return Err(AccessError::InvalidToken("it is of an issuer that this VO does not trust"));
         }
         if !rules.is_audience(&claims) {
@@ -137,7 +140,8 @@ impl Oidc {
         }
         let wanted = [claimed, asked].into_iter().flatten().filter(|o| o.vo == vo).filter_map(|o| o.role).collect();
         let grants = Arc::clone(&self.grants.read());
-        Ok((principal(rules, &grants, &vo, wanted, iss, &claims)?, until))
+        // Whoever comes under another spelling of the issuer is the same person, and nobody of another issuer.
+        Ok((principal(rules, &grants, &vo, wanted, rules.issuer.clone(), &claims)?, until))
     }
 
     /// The end of a token, seconds, when it is valid now.

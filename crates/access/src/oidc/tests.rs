@@ -228,3 +228,22 @@ fn other_kinds_of_keys() {
     let forged = token.replace(".cC4", ".dC4");
     assert_eq!(keys.verify(&Jws::parse(&forged).unwrap()), Verdict::Forged);
 }
+
+/// The rules of one VO, which its administrators write, make nobody a person of another provider, and lock none out.
+#[test]
+fn a_vo_that_claims_anothers_issuer_gets_nobody_of_it() {
+    let greedy =
+        Rules { legacy_issuers: vec![IDP.to_owned(), "x509".to_owned()], ..Rules::new("https://greedy.example.org", "panda-client") };
+    let b = bench(&[("amber", rules()), ("aaa", greedy)]);
+    let own = Signer::new("k9");
+    b.oidc.set_keys("https://greedy.example.org", KeySet::read(&json!({"keys": [own.jwk()]})).unwrap());
+    let forged = |iss: &str, vo: &str| {
+        let mut claims = alice();
+        (claims["iss"], claims["groups"]) = (json!(iss), json!(["amber", "aaa"]));
+        b.ask(&own.sign(&claims), Some(vo))
+    };
+    assert!(forged(IDP, "amber").is_err() && forged("x509", "amber").is_err());
+    assert!(forged(IDP, "aaa").is_err(), "the provider whose name it bears did not sign it");
+    assert_eq!(forged("x509", "aaa").unwrap().issuer, "https://greedy.example.org", "a person of the provider that signed");
+    assert_eq!(b.with(Some("amber"), |_| ()).unwrap().issuer, IDP, "whoever is of the real one still comes in");
+}

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::der::{Elements, Malformed, Read, tag};
+use super::der::{Elements, Extension, Malformed, Read, tag};
 use super::name::{self, Name};
 
 /// Octets of the OIDs of extensions.
@@ -240,13 +240,9 @@ impl Certificate {
     }
 
     fn extensions(&mut self, mut list: Elements<'_>) -> Read<()> {
-        const WHAT: &str = "an extension";
         let mut seen: Vec<&[u8]> = Vec::new();
         while !list.is_empty() {
-            let mut extension = list.sequence(WHAT)?;
-            let oid = extension.next(tag::OID, WHAT)?.value;
-            let is_critical = extension.optional(tag::BOOLEAN, WHAT)?.map_or(Ok(false), |flag| flag.flag(WHAT))?;
-            let value = extension.next(tag::OCTET_STRING, WHAT)?.value;
+            let Extension { oid, is_critical, value } = list.extension()?;
             if seen.contains(&oid) || seen.len() >= MAX_EXTENSIONS {
                 return Err(Malformed("each extension once, 64 at most"));
             }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::cert::Certificate;
-use super::der::{Elements, Malformed, Read, tag};
+use super::der::{Elements, Extension, Malformed, Read, tag};
 use super::name::{self, Name};
 use super::refusal::Refusal;
 use super::sign;
@@ -96,10 +96,7 @@ impl RevocationList {
     fn extensions(&mut self, mut list: Elements<'_>) -> Read<()> {
         const WHAT: &str = "an extension";
         while !list.is_empty() {
-            let mut extension = list.sequence(WHAT)?;
-            let oid = extension.next(tag::OID, WHAT)?.value;
-            let is_critical = extension.optional(tag::BOOLEAN, WHAT)?.map_or(Ok(false), |flag| flag.flag(WHAT))?;
-            let value = extension.next(tag::OCTET_STRING, WHAT)?.value;
+            let Extension { oid, is_critical, value } = list.extension()?;
             match oid {
                 ISSUING_POINT => {
                     let mut scope = Elements::of(value).sequence(WHAT)?;

@@ -57,6 +57,17 @@ pub struct Elements<'a> {
     rest: &'a [u8],
 }
 
+/// An extension of a certificate, a revocation list or an attribute certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct Extension<'a> {
+    /// Its type.
+    pub oid: &'a [u8],
+    /// Whether who does not know it must refuse.
+    pub is_critical: bool,
+    /// What it says.
+    pub value: &'a [u8],
+}
+
 impl<'a> Elements<'a> {
     /// Those in these bytes.
     #[must_use]
@@ -74,6 +85,18 @@ impl<'a> Elements<'a> {
     #[must_use]
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
+    }
+
+    /// The next one as an extension (RFC 5280 section 4.1).
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is none.
+    pub fn extension(&mut self) -> Read<Extension<'a>> {
+        const WHAT: &str = "an extension";
+        let mut parts = self.sequence(WHAT)?;
+        let oid = parts.next(tag::OID, WHAT)?.value;
+        let is_critical = parts.optional(tag::BOOLEAN, WHAT)?.map_or(Ok(false), |flag| flag.flag(WHAT))?;
+        Ok(Extension { oid, is_critical, value: parts.next(tag::OCTET_STRING, WHAT)?.value })
     }
 
     /// The next one, whatever it is.

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use super::cert::Certificate;
 use super::chain::{Holds, Purpose, verify};
-use super::der::{Element, Elements, Malformed, Read, tag};
+use super::der::{Element, Elements, Extension, Malformed, Read, tag};
 use super::name::{self, Name, tidy};
 use super::refusal::date;
 use super::sign;
@@ -277,10 +277,7 @@ impl AttributeCertificate {
     fn extensions(&mut self, mut list: Elements<'_>) -> Read<()> {
         const WHAT: &str = "an extension";
         while !list.is_empty() {
-            let mut extension = list.sequence(WHAT)?;
-            let oid = extension.next(tag::OID, WHAT)?.value;
-            let is_critical = extension.optional(tag::BOOLEAN, WHAT)?.map_or(Ok(false), |flag| flag.flag(WHAT))?;
-            let value = extension.next(tag::OCTET_STRING, WHAT)?.value;
+            let Extension { oid, is_critical, value } = list.extension()?;
             match oid {
                 CERTIFICATES => {
                     let mut certificates = Elements::of(value).sequence(WHAT)?.sequence(WHAT)?;

@@ -181,7 +181,7 @@ fn people_of_a_vo_are_known_by_its_identity_provider() {
 }
 
 #[test]
-fn roles_are_granted_and_robots_get_tokens() {
+fn roles_are_granted_robots_get_tokens_and_people_are_banned() {
     let program = Program::new();
     let config = program.write("panda.toml", "vos = [\"local\"]\n").display().to_string();
     let up = Up::start(&program, &["--config", &config]);
@@ -215,6 +215,11 @@ fn roles_are_granted_and_robots_get_tokens() {
     assert!(with(&token, &["user", "list"]).out.contains("vo:amber"));
     assert_eq!(with(&token, &["token", "revoke", "factory"]).code, 0);
     until("the revoked token", || whoami(&up, &robot, "amber"), |a| a.status == 403 && a.text().contains("revoked"));
+    // Operators, which those are who read the server's own data folder.
+    program.ok(&["user", "ban", "alice", "--issuer", &idp.issuer]);
+    until("the ban", || whoami(&up, &token, "amber"), |a| a.status == 403 && a.text().contains("is banned"));
+    program.ok(&["user", "unban", "alice", "--issuer", &idp.issuer]);
+    until("the end of the ban", || whoami(&up, &token, "amber"), |a| a.status == 200);
     let journal = program.ok(&["journal", "--area", "api"]);
-    assert!(["vo/set", "token/create", "token/revoke", "user/grant"].iter().all(|what| journal.contains(what)), "{journal}");
+    assert!(["vo/set", "token/create", "token/revoke", "user/grant", "user/ban"].iter().all(|what| journal.contains(what)), "{journal}");
 }

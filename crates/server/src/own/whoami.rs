@@ -8,6 +8,8 @@ use serde_json::json;
 /// Identity, names, VO and roles.
 pub async fn handle(ctx: Ctx, _: Args) -> Result<Answer, Refusal> {
     let who = ctx.caller()?;
+    // Who has asked this is known by name to those who grant and ban.
+    ctx.ops().person(who).await?;
     let roles: Vec<&str> = who.roles.iter().map(panda_access::Role::as_str).collect();
     Ok(Answer::data(json!({
         "issuer": who.issuer,

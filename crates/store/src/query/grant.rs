@@ -1,6 +1,6 @@
 //! Roles that people were granted here, and bans.
 
-use crate::{Batch, Error, Row, Store, statements};
+use crate::{Batch, Error, Row, Store, batch::Binds, statements};
 
 /// A role of somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,33 +49,22 @@ fn read(r: &Row) -> Result<GrantRow, Error> {
 pub async fn list(store: &Store) -> Result<Vec<GrantRow>, Error> {
     store.fetch(&LIST, vec![("after", " ".into())]).await?.iter().map(read).collect()
 }
+fn key(g: &GrantRow) -> Binds {
+    vec![
+        ("issuer", (&g.issuer).into()),
+        ("subject", (&g.subject).into()),
+        ("pending", i64::from(g.pending).into()),
+        ("role", (&g.role).into()),
+        ("reach", (&g.reach).into()),
+    ]
+}
 /// Writes a grant.
 pub fn set(batch: &mut Batch, g: &GrantRow) {
-    batch.exec(
-        &SET,
-        vec![
-            ("issuer", (&g.issuer).into()),
-            ("subject", (&g.subject).into()),
-            ("pending", i64::from(g.pending).into()),
-            ("role", (&g.role).into()),
-            ("reach", (&g.reach).into()),
-            ("shown", (&g.shown).into()),
-            ("by", (&g.by).into()),
-            ("at", g.at_us.into()),
-            ("until", g.until_us.into()),
-        ],
-    );
+    let mut binds = key(g);
+    binds.extend([("shown", (&g.shown).into()), ("by", (&g.by).into()), ("at", g.at_us.into()), ("until", g.until_us.into())]);
+    batch.exec(&SET, binds);
 }
 /// Takes a grant away; one that is not there is no error.
 pub fn delete(batch: &mut Batch, g: &GrantRow) {
-    batch.exec(
-        &DELETE,
-        vec![
-            ("issuer", (&g.issuer).into()),
-            ("subject", (&g.subject).into()),
-            ("pending", i64::from(g.pending).into()),
-            ("role", (&g.role).into()),
-            ("reach", (&g.reach).into()),
-        ],
-    );
+    batch.exec(&DELETE, key(g));
 }
