@@ -22,7 +22,8 @@ pub(crate) fn client() -> Outcome<PathBuf> {
             output(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&venv))?;
         }
         eprintln!("installing {CLIENT}");
-        pip(&venv, &["install", "--quiet", CLIENT])
+        // Its build writes the folder of the environment into its scripts: one that pip keeps from another checkout would point there.
+        pip(&venv, &["install", "--quiet", "--no-cache-dir", CLIENT])
     })?;
     Ok(venv)
 }
