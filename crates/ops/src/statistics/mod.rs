@@ -2,6 +2,7 @@
 //! [`counts`]: all states, exact, recounted at most once a second a process.
 
 mod load;
+mod wide;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 pub(crate) use load::Held;
 pub use load::{Made, dispatched, generated, load, publish, published};
+pub use wide::{MAX_WINDOW_MIN, by_cloud, by_cloud_and_type, by_label_and_resource, by_resource};
 
 use crate::{Ops, OpsError};
 

@@ -13,5 +13,6 @@ pub mod plan;
 pub mod rank;
 pub mod read;
 pub mod recount;
+pub mod sharing;
 pub mod steer;
 pub mod submit;

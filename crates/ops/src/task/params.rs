@@ -125,7 +125,7 @@ pub async fn change_attribute(ops: &Ops, who: &Principal, id: TaskId, attribute:
     change(ops, who, id, &changes, &format!("{attribute}={value}")).await
 }
 
-async fn change(ops: &Ops, who: &Principal, id: TaskId, changes: &Map<String, Value>, text: &str) -> Result<String, OpsError> {
+pub(super) async fn change(ops: &Ops, who: &Principal, id: TaskId, changes: &Map<String, Value>, text: &str) -> Result<String, OpsError> {
     for _ in 0..MAX_CONFLICTS {
         let Some(before) = task::list::get(&ops.store, id).await? else {
             return Err(match archive::task::cold(&ops.store, id).await? {

@@ -54,4 +54,22 @@ pub(super) const ROWS: &[Method] = &[
         handler!(job::set_debug_mode::handle),
     )
     .about("Text", "Turns frequent reports of a running job on or off."),
+    Method::get(
+        "job",
+        "generate_offline_execution_script",
+        Right::Read,
+        &[required("job_id", Kind::Int).lenient(), optional("days", Kind::Int)],
+        handler!(job::generate_offline_execution_script::handle),
+    )
+    .about("Script", "A script that runs a job by hand; plain text, which begins with ERROR where there is none."),
+    Method::post("job", "reassign", Right::JobReassign, &[JOB_IDS], handler!(job::reassign::handle))
+        .about("Null", "Sends jobs that wait elsewhere."),
+    Method::post(
+        "job",
+        "set_command",
+        Right::JobCommand,
+        &[required("job_id", Kind::Int).lenient(), required("command", Kind::Text)],
+        handler!(job::set_command::handle),
+    )
+    .about("Null", "Leaves a command for the pilot of a job."),
 ];

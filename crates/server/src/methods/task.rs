@@ -5,6 +5,7 @@ use crate::args::{Default, Kind, Param, optional, required};
 use crate::task;
 
 const TASK_ID: Param = required("task_id", Kind::Int).lenient();
+const CLONED: Param = required("jedi_task_id", Kind::Int).lenient();
 const ONE: &[Param] = &[TASK_ID];
 const NO: Default = Default::Bool(false);
 
@@ -194,4 +195,30 @@ pub(super) const ROWS: &[Method] = &[
         handler!(task::change_modification_time::handle),
     )
     .about("Code", "Shifts the instant that time-driven rules of a task count from."),
+    Method::post(
+        "task",
+        "enable_jumbo_jobs",
+        Right::TaskSteer,
+        &[TASK_ID, required("jumbo_jobs_total", Kind::Int), optional("jumbo_jobs_per_site", Kind::Int)],
+        handler!(task::enable_jumbo_jobs::handle),
+    )
+    .about("Code", "Lets a task have jobs that take ranges of all its files; 0 ends it."),
+    Method::get(
+        "task",
+        "get_jumbo_job_datasets",
+        Right::Read,
+        &[required("from_offset", Kind::Int), optional("to_offset", Kind::Int).or(Default::Int(0))],
+        handler!(task::get_jumbo_job_datasets::handle),
+    )
+    .about("Any", "Input data sets of tasks with jumbo jobs that changed within an interval of days, by task."),
+    Method::post(
+        "task",
+        "enable_job_cloning",
+        Right::TaskSteer,
+        &[CLONED, optional("mode", Kind::Text), optional("multiplicity", Kind::Int), optional("num_sites", Kind::Int)],
+        handler!(task::enable_job_cloning::handle),
+    )
+    .about("Null", "Makes each job of a task several times from now on."),
+    Method::post("task", "disable_job_cloning", Right::TaskSteer, &[CLONED], handler!(task::disable_job_cloning::handle))
+        .about("Null", "Makes each job of a task once from now on."),
 ];

@@ -6,6 +6,7 @@
 use crate::answer::{Answer, Refusal};
 use crate::args::Args;
 use crate::ctx::Ctx;
+use panda_access::Principal;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -41,14 +42,17 @@ fn environment(ctx: &Ctx) -> Map<String, Value> {
     }
     if let Some(principal) = &ctx.principal {
         map.insert("SSL_CLIENT_S_DN".into(), principal.dn_raw().into());
-        for (n, fqan) in principal.fqans().iter().enumerate() {
-            map.insert(format!("GRST_CRED_{n}"), format!("VOMS {fqan}").into());
-        }
+        map.extend(attributes(principal));
     }
     map
 }
 
-fn write(out: &mut String, map: &Map<String, Value>) {
+/// Groups and roles, numbered as the original's front end does.
+pub(super) fn attributes(who: &Principal) -> Map<String, Value> {
+    who.fqans().iter().enumerate().map(|(n, fqan)| (format!("GRST_CRED_{n}"), format!("VOMS {fqan}").into())).collect()
+}
+
+pub(super) fn write(out: &mut String, map: &Map<String, Value>) {
     for (key, value) in map {
         match value.as_str() {
             Some(text) => drop(writeln!(out, "{key} : {text}")),

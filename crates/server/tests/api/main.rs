@@ -10,6 +10,7 @@ mod messages;
 mod old_wire;
 mod retry_rules;
 mod sockets;
+mod steering;
 mod storage;
 mod support;
 mod tasks;

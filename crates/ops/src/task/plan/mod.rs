@@ -22,7 +22,7 @@ mod tests;
 pub use adjust::Adjust;
 pub use behaviour::{Behaviour, RetryRam};
 pub use build_merge::{Build, MERGE_RUNNER, Merge};
-pub use events::{Events, Mode};
+pub use events::{Events, MOST_SHARING, Mode};
 pub use hardware::{CpuSpec, GpuSpec, Hardware};
 pub use inputs::{Feed, Input};
 pub use language::Accepted;

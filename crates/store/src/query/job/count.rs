@@ -16,6 +16,9 @@ statements! {
     // Both read the index job_count alone.
     read LIVE = "job.count_live", "SELECT state, lane_id, label, vo, person_id, core_count, COUNT(*) FROM job WHERE state IN (:states*) GROUP BY state, lane_id, label, vo, person_id, core_count LIMIT 100000";
     read ALL_STATES = "job.count", "SELECT state, lane_id, label, COUNT(*) FROM job GROUP BY state, lane_id, label LIMIT 100000";
+    // Reads the rows: for people, who wait; answers are kept for a while.
+    read LIVE_TYPES = "job.count_live_types", "SELECT state, lane_id, label, processing_type, COUNT(*) FROM job WHERE state IN (:states*) GROUP BY state, lane_id, label, processing_type LIMIT 100000";
+    read ENDED_TYPES = "job.count_ended_types", "SELECT state, lane_id, label, processing_type, COUNT(*) FROM job WHERE queue_id IN (:queues*) AND ended_us > :since GROUP BY state, lane_id, label, processing_type LIMIT 100000";
     // Working groups are the tasks'; jobs on the way to a pilot or with one.
     [hot] read WORKING_GROUPS = "job.count_groups", "SELECT t.vo, t.working_group, j.state, j.core_count, COUNT(*) FROM task t JOIN job j ON j.task_id = t.id WHERE t.state IN (:live*) AND t.working_group IS NOT NULL AND j.state IN ('activated', 'sent', 'starting', 'running') GROUP BY t.vo, t.working_group, j.state, j.core_count LIMIT 100000";
     // The state is left to the caller: with it SQLite takes the index of states and walks over all that ever ended.
@@ -69,6 +72,21 @@ pub struct Group {
     pub n: i64,
 }
 
+/// Jobs of a state, lane, label and processing type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfType {
+    /// State.
+    pub state: JobState,
+    /// Lane; none before they have a queue.
+    pub lane: Option<LaneId>,
+    /// `prodSourceLabel`.
+    pub label: String,
+    /// Processing type; empty when they have none.
+    pub processing_type: String,
+    /// How many.
+    pub n: i64,
+}
+
 fn state(text: &str) -> Result<JobState, Error> {
     code("job state", text, JobState::parse(text).ok())
 }
@@ -95,6 +113,25 @@ pub async fn groups(store: &Store) -> Result<Vec<Group>, Error> {
     let rows = store.fetch(&ALL_STATES, vec![]).await?;
     rows.iter()
         .map(|r| Ok(Group { state: state(r.text(0)?)?, lane: r.opt_int(1)?.map(LaneId), label: r.text(2)?.to_owned(), n: r.int(3)? }))
+        .collect()
+}
+/// Live jobs, and those that ended at these queues (at most 1,000) after `since_us` and are not archived; at most [`MAX_LINES`] lines each.
+pub async fn types(store: &Store, queues: &[QueueId], since_us: i64) -> Result<Vec<OfType>, Error> {
+    let queues: Vec<i64> = queues.iter().map(|q| q.0).collect();
+    let mut rows = store.fetch(&LIVE_TYPES, vec![("states", words(JobState::LIVE))]).await?;
+    if !queues.is_empty() {
+        rows.extend(store.fetch(&ENDED_TYPES, vec![("queues", queues.into()), ("since", since_us.into())]).await?);
+    }
+    rows.iter()
+        .map(|r| {
+            Ok(OfType {
+                state: state(r.text(0)?)?,
+                lane: r.opt_int(1)?.map(LaneId),
+                label: r.text(2)?.to_owned(),
+                processing_type: r.opt_text(3)?.unwrap_or_default().to_owned(),
+                n: r.int(4)?,
+            })
+        })
         .collect()
 }
 /// Jobs of working groups that are ready for a pilot or with one; at most [`MAX_LINES`] lines.

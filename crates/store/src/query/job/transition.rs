@@ -28,6 +28,7 @@ statements! {
     [hot] write MARK = "job.mark", "UPDATE job SET sup_error_code = :sup, server_error_code = :server, diag = :diag, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev";
     [hot] write GUARD = "job.guard", "UPDATE job SET modified_us = modified_us WHERE id = :id AND rev = :rev";
     [hot] write PLACE = "job.place", "UPDATE job SET queue_id = :queue, lane_id = :lane WHERE id = :id AND rev = :rev";
+    [hot] write REPLACE = "job.transition_place", "UPDATE job SET queue_id = :queue, lane_id = :lane, ready_lane = :ready, modified_us = :now, rev = rev + 1 WHERE id = :id AND rev = :rev AND state = 'activated'";
     // A job that is not ready has no ready lane, and keeps none.
     [hot] write RELANE = "job.transition_lane", "UPDATE job SET lane_id = :lane, ready_lane = ready_lane + :ready - ready_lane, modified_us = :now, rev = rev + 1 WHERE id IN (:ids*) AND lane_id = :old";
     [hot] write PRIORITY = "job.priority", "UPDATE job SET neg_priority = :neg, modified_us = :now, rev = rev + 1 WHERE id = :id AND neg_priority = :old AND state IN ('pending', 'defined', 'assigned', 'waiting', 'activated', 'throttled')";
@@ -191,6 +192,19 @@ pub fn guard(batch: &mut Batch, job: &JobRow) {
 pub fn place(batch: &mut Batch, before: &JobRow, queue: QueueId, lane: LaneId) {
     let binds = vec![("queue", queue.into()), ("lane", lane.into()), ("id", before.id.into()), ("rev", before.rev.into())];
     batch.guard(&PLACE, binds, 1);
+}
+/// Gives a job that is ready, and still has `before.rev`, another queue and lane; its state stays.
+pub fn replace(batch: &mut Batch, before: &JobRow, queue: QueueId, lane: LaneId, now_us: i64) {
+    let binds = vec![
+        ("queue", queue.into()),
+        ("lane", lane.into()),
+        ("ready", lane.into()),
+        ("now", now_us.into()),
+        ("id", before.id.into()),
+        ("rev", before.rev.into()),
+    ];
+    batch.guard(&REPLACE, binds, 1);
+    batch.wake(Topic::Ready(queue));
 }
 /// Moves those of these jobs (at most 1,000) that are in lane `old` to another lane of the same queue, whatever their state.
 pub fn relane(batch: &mut Batch, ids: &[i64], old: LaneId, new: LaneId, now_us: i64) {
