@@ -250,7 +250,7 @@ rights! {
     PilotReport: Pilot, WORKERS;
     /// Report workers and take commands. The original takes any identity.
     Harvester: Harvester, WORKERS;
-    /// Give commands to a Harvester.
+    /// Give commands to a Harvester, and target slots to a queue. Where there are several VOs, production reaches queues that are of its VO alone.
     HarvesterCommand: Control, SITES;
     /// Upload, validate and delete one's own sandboxes.
     CacheUse: Submit, IDENTITY;

@@ -35,8 +35,8 @@ pub const MAX_NAME: usize = 50;
 const TRIES: usize = 4;
 
 /// What is leased, in the order in which living processes get them in turn: the two that work most come first, so that two processes have one each.
-pub const PARTS: [&str; 13] =
-    ["make", "finish", "merge", "close", "command", "effect", "watch", "balance", "count", "brake", "archive", "sweep", "dag"];
+pub const PARTS: [&str; 14] =
+    ["make", "finish", "merge", "close", "command", "effect", "watch", "balance", "count", "brake", "archive", "sweep", "dag", "workers"];
 
 /// One part, as the loops and the keeper of leases see it.
 #[derive(Debug, Default)]

@@ -57,8 +57,7 @@ pub async fn secrets(ops: &Ops, who: &Principal, keys: Option<&[String]>) -> Res
 /// What is kept for the whole installation is not for workers of one of several VOs.
 async fn whole(ops: &Ops, who: &Principal) -> Result<(), OpsError> {
     table::allowed(Right::Credentials, Some(who), None)?;
-    let is_of_one = who.worker_vo().is_some() && ops.vos().await?.0.len() > 1;
-    if is_of_one { Err(Denied::OtherVo.into()) } else { Ok(()) }
+    if ops.only_vo(who).await?.is_some() { Err(Denied::OtherVo.into()) } else { Ok(()) }
 }
 
 /// A key pair of the installation: (public, private).
@@ -98,6 +97,14 @@ pub async fn access_token(ops: &Ops, who: &Principal, client: &str, key: Option<
     }
     let token = read(&tokens, &format!("{client}.token")).await?.ok_or_else(missing)?;
     Ok(token.trim_end().to_owned())
+}
+
+/// The key that pilots must send to get the access token of `client`.
+pub async fn token_key(ops: &Ops, who: &Principal, client: &str) -> Result<String, OpsError> {
+    table::allowed(Right::Credentials, Some(who), None)?;
+    let key = read(&dir(ops).join("tokens"), &format!("{client}.key")).await?;
+    let key = key.map(|k| k.trim().to_owned()).filter(|k| !k.is_empty());
+    key.ok_or_else(|| OpsError::NotFound(format!("Token key is missing for '{client}'")))
 }
 
 /// Compares without telling by time how much was right.
@@ -172,6 +179,8 @@ mod tests {
         assert_eq!(proxy(&w.ops, &pilot(), None, Some("Alice Example")).await.unwrap(), "X");
         assert_eq!(proxy(&w.ops, &pilot(), Some("production"), None).await.unwrap(), "Y");
         assert_eq!(proxy(&w.ops, &pilot(), None, None).await.unwrap_err().to_string(), "'proxy' not found for pilot");
+        assert_eq!(token_key(&w.ops, &pilot(), "c").await.unwrap(), "k");
+        assert_eq!(token_key(&w.ops, &pilot(), "d").await.unwrap_err().to_string(), "Token key is missing for 'd'");
         assert_eq!(access_token(&w.ops, &pilot(), "c", Some("k")).await.unwrap(), "T");
         let e = access_token(&w.ops, &pilot(), "c", None).await.unwrap_err().to_string();
         assert_eq!(e, "failed since token key is invalid for c");

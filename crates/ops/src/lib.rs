@@ -14,6 +14,7 @@ mod error;
 pub mod event;
 pub mod file;
 pub mod grant;
+pub mod harvester;
 pub mod held;
 pub mod hold;
 pub mod job;

@@ -60,6 +60,11 @@ impl Ops {
             None => self.reread_vos().await,
         }
     }
+    /// The one VO to which this worker's doings are held, where there are several.
+    pub(crate) async fn only_vo<'w>(&self, who: &'w Principal) -> Result<Option<&'w str>, OpsError> {
+        let Some(vo) = who.worker_vo() else { return Ok(None) };
+        Ok((self.vos().await?.0.len() > 1).then_some(vo))
+    }
     /// The VOs as they are stored now.
     pub async fn reread_vos(&self) -> Result<Arc<Vos>, OpsError> {
         let now = self.now().0;

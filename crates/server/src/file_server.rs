@@ -4,8 +4,11 @@
 //! one, the data folder with a row a file. Must not know who may call.
 
 pub mod delete_cache_file;
+pub mod download_jedi_log;
+mod increment;
 mod stored;
 pub mod touch_cache_file;
+pub mod update_jedi_log;
 pub mod upload_cache_file;
 pub mod upload_file_recovery_request;
 pub mod upload_jedi_log;
@@ -51,6 +54,12 @@ pub enum BlobError {
     /// There is no such file.
     #[error("the file is not here; upload it first")]
     Missing,
+    /// It would become too large.
+    #[error("the file {0} would have more than {1} MB, which is the limit of a log")]
+    TooLarge(String, u64),
+    /// It belongs to somebody else.
+    #[error("the file {0} belongs to somebody else; choose another name")]
+    NotYours(String),
     /// The disk or the database refused; the cause is in the log.
     #[error("the server cannot store the file now; try again")]
     Broken,
@@ -60,6 +69,9 @@ pub enum BlobError {
 pub trait BlobStore: Send + Sync {
     /// Takes an upload over: it is on disk and known when this returns.
     fn put<'a>(&'a self, owner: &'a Principal, upload: Upload) -> BoxFuture<'a, Result<(), BlobError>>;
+
+    /// Adds bytes to the end of a log, which is made when it is new; they are on disk and known when this returns.
+    fn append<'a>(&'a self, owner: &'a Principal, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), BlobError>>;
 
     /// Name of a file of this owner, size and checksum that is younger than [`REUSE_SECONDS`].
     fn find<'a>(&'a self, owner: &'a Principal, size: i64, checksum: &'a str) -> BoxFuture<'a, Result<Option<String>, BlobError>>;

@@ -17,6 +17,7 @@ pub mod dispatch;
 pub mod event;
 pub mod file_server;
 pub mod forwarded;
+pub mod harvester;
 pub mod job;
 pub mod legacy;
 pub mod limit;

@@ -11,6 +11,7 @@
 mod creds;
 mod event;
 mod file_server;
+mod harvester;
 mod job;
 mod metaconfig;
 mod own;
@@ -173,6 +174,7 @@ pub fn all() -> impl Iterator<Item = &'static Method> {
         job::ROWS,
         pilot::ROWS,
         event::ROWS,
+        harvester::ROWS,
         creds::ROWS,
         metaconfig::ROWS,
         statistics::ROWS,

@@ -3,6 +3,8 @@
 pub mod dataset_add;
 pub mod dataset_list;
 pub mod dataset_show;
+pub mod harvester_list;
+pub mod harvester_show;
 pub mod health;
 pub mod job_log;
 pub mod job_why;

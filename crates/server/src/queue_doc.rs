@@ -58,6 +58,33 @@ pub async fn storages(ops: &Ops) -> Result<String, Rejection> {
     Ok(Value::Object(entries).to_string())
 }
 
+/// Largest document of templates, bytes.
+const MAX_TEMPLATES: u64 = 4 << 20;
+
+/// JSON text of the templates and queue settings that instances of Harvester take from here (`queues_config_file` of their cacher): what stands in
+/// `harvester/queues_config.json` of the data folder; without the file there are none.
+///
+/// # Errors
+/// 500 when the file cannot be read or is no JSON object: an instance goes on with what it had.
+pub async fn templates(ops: &Ops) -> Result<String, Rejection> {
+    let path = ops.options.data_dir.join("harvester").join("queues_config.json");
+    let wrong = |why: String| {
+        tracing::error!(path = %path.display(), "the templates of Harvester: {why}");
+        Rejection::internal("the templates cannot be read; the reason is in the log")
+    };
+    match tokio::fs::metadata(&path).await {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok("{}".to_owned()),
+        Err(e) => return Err(wrong(e.to_string())),
+        Ok(meta) if meta.len() > MAX_TEMPLATES => return Err(wrong(format!("more than {MAX_TEMPLATES} bytes"))),
+        Ok(_) => {}
+    }
+    let text = tokio::fs::read_to_string(&path).await.map_err(|e| wrong(e.to_string()))?;
+    match serde_json::from_str::<Map<String, Value>>(&text) {
+        Ok(_) => Ok(text),
+        Err(e) => Err(wrong(format!("no JSON object: {e}"))),
+    }
+}
+
 /// The document of a queue: the keys that pilots need, then the queue's own.
 #[must_use]
 pub fn document(queue: &QueueRow, storage: Option<&str>) -> Map<String, Value> {

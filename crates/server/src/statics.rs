@@ -52,8 +52,11 @@ async fn cache(state: &ServerState, rest: &str) -> Result<Response<Body>, Reject
         return Ok(json(queue_doc::storages(&state.ops).await?));
     }
     if let Some(name) = rest.strip_prefix("schedconfig/") {
-        if name == "panda_queues.json" {
-            return Ok(json(queue_doc::all(&state.ops).await?));
+        match name {
+            "panda_queues.json" => return Ok(json(queue_doc::all(&state.ops).await?)),
+            "ddmendpoints.json" => return Ok(json(queue_doc::storages(&state.ops).await?)),
+            "queues_config.json" => return Ok(json(queue_doc::templates(&state.ops).await?)),
+            _ => {}
         }
         let queue = component(name).and_then(|n| n.strip_suffix(".all.json")).ok_or_else(missing)?;
         return queue_doc::one(&state.ops, queue).await?.map(json).ok_or_else(missing);

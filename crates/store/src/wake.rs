@@ -29,6 +29,8 @@ pub enum Topic {
     Holds,
     /// A VO, a granted role, a ban or an API token was added, changed or taken out.
     Vos,
+    /// An instance of Harvester told what it has at a queue.
+    Workers,
 }
 
 impl Topic {
@@ -46,6 +48,7 @@ impl Topic {
             Self::Effects => "effects".into(),
             Self::Holds => "holds".into(),
             Self::Vos => "vos".into(),
+            Self::Workers => "workers".into(),
         }
     }
     /// Reads [`Self::encode`]'s text; None for a text of a newer program.
@@ -61,6 +64,7 @@ impl Topic {
             "effects" => Self::Effects,
             "holds" => Self::Holds,
             "vos" => Self::Vos,
+            "workers" => Self::Workers,
             _ => Self::Ready(QueueId(text.strip_prefix("ready:")?.parse().ok()?)),
         })
     }

@@ -91,6 +91,14 @@ pub const NODE_DAYS: Setting = Setting::int(
     "days until the description of a machine that no worker spoke of is removed; 0 = never",
 )
 .for_all();
+/// Days when a record of a Harvester is removed.
+pub const HARVESTER_DAYS: Setting = Setting::int(
+    "retention.harvester_days",
+    30,
+    "2.5: worker metrics daily; the rest is ours",
+    "days until messages and measurements of Harvesters, and commands to them, are removed; 0 = never",
+)
+.for_all();
 /// Days when a line of the journal is removed.
 pub const JOURNAL_DAYS: Setting =
     Setting::int("retention.journal_days", 365, "ours", "days until a line of the journal (holds, drains, removals) is removed; 0 = never")
@@ -110,5 +118,6 @@ pub const ALL: &[&Setting] = &[
     &DECISION_DAYS,
     &WORKER_DAYS,
     &NODE_DAYS,
+    &HARVESTER_DAYS,
     &JOURNAL_DAYS,
 ];

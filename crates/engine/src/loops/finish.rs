@@ -26,7 +26,7 @@ use panda_ops::{
         ending::Ending,
         judge,
     },
-    storage::Look,
+    storage::{self, Look},
 };
 use panda_store::{
     Batch, IdKind,
@@ -191,9 +191,19 @@ fn check_inputs(case: &mut Case) {
     }
 }
 
+/// A report without addresses, as Harvester sends it, means the places that names have at the queue's own endpoint.
+fn usual_places(stored: &mut [Stored], outputs: &[JobFile], endpoints: &[Endpoint]) {
+    let Some(own) = endpoints.first() else { return };
+    for file in stored.iter_mut().filter(|s| s.surl.is_none()) {
+        let scope = outputs.iter().find(|o| o.lfn == file.lfn).and_then(|o| o.scope.as_deref());
+        file.surl = scope.map(|scope| storage::surl(&storage::path(&own.root, scope, &file.lfn)));
+    }
+}
+
 fn check(look: &dyn Look, case: &mut Case) {
     check_inputs(case);
     let outputs: Vec<JobFile> = case.files.iter().filter(|f| f.role.is_output()).cloned().collect();
+    usual_places(&mut case.final_report.stored, &outputs, &case.endpoints);
     if case.final_report.finished {
         case.matched = match_files(&outputs, &case.final_report);
     } else {

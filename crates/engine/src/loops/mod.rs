@@ -14,6 +14,7 @@ mod merge;
 mod refine;
 mod sweep;
 mod watch;
+mod workers;
 
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub enum LoopKind {
     Balance,
     /// Files that nobody needs any more.
     Sweep,
+    /// Workers that instances of Harvester are asked for.
+    Workers,
 }
 
 impl LoopKind {
@@ -76,6 +79,7 @@ impl LoopKind {
         Self::Archive,
         Self::Balance,
         Self::Sweep,
+        Self::Workers,
     ];
 
     /// Name, for logs and the monitor.
@@ -96,6 +100,7 @@ impl LoopKind {
             Self::Archive => "archive",
             Self::Balance => "balance",
             Self::Sweep => "sweep",
+            Self::Workers => "workers",
         }
     }
     /// The lease under which it runs. Who lists a task keeps it at hand for who makes its jobs: these two are of one process.
@@ -119,6 +124,7 @@ impl LoopKind {
             Self::Merge | Self::Close => &[Topic::Ended],
             Self::Effect => &[Topic::Effects],
             Self::Watch => &[Topic::Holds],
+            Self::Workers => &[Topic::Workers],
             Self::Count | Self::Brake | Self::Balance | Self::Archive | Self::Sweep => &[],
         }
     }
@@ -133,6 +139,8 @@ impl LoopKind {
             Self::Brake => Duration::from_secs(30),
             Self::Archive => Duration::from_secs(600),
             Self::Sweep => Duration::from_secs(3_600),
+            // A queue's turn comes every 300 s (`spec/engine.md` 20.5).
+            Self::Workers => Duration::from_secs(30),
             _ => usual,
         }
     }
@@ -155,6 +163,7 @@ pub async fn step(kind: LoopKind, ops: &Ops, now: Micros) -> Result<Report, Engi
         LoopKind::Archive => archive::step(ops).await,
         LoopKind::Balance => balance::step(ops).await,
         LoopKind::Sweep => sweep::step(ops).await,
+        LoopKind::Workers => workers::step(ops).await,
     }
 }
 

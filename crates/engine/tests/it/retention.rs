@@ -281,7 +281,7 @@ async fn old_records_go(w: &World) {
         decision::set(&mut batch, task.0, "test", now, "{}");
     }
     let id = w.ops.store.id(IdKind::Row).await.unwrap();
-    worker::add(&mut batch, id, "h", 1, None, "running", Some("n1"), now);
+    worker::add(&mut batch, id, "h", 1, None, "running", now);
     worker::set_node(&mut batch, "S", "n1", "{}", now);
     let line = journal::Line { id: 1, at_us: now, area: "test".into(), what: "x".into(), subject: "y".into(), who: "z".into(), doc: None };
     journal::add(&mut batch, &line);

@@ -2,7 +2,7 @@
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
-    id::{LaneId, TaskId},
+    id::{JobId, LaneId, TaskId},
     policy::{label, resource},
     setting::{ANY, Values, dispatch::MEMORY_PERCENT},
 };
@@ -50,6 +50,8 @@ pub struct Ask {
     pub resource_type: Option<String>,
     /// Node.
     pub node: Option<String>,
+    /// The worker that the pilot runs in: its Harvester and that one's number of it.
+    pub worker: Option<(String, i64)>,
     /// How many, 1 or more.
     pub n: u32,
 }
@@ -109,6 +111,13 @@ pub async fn acquire(ops: &Ops, who: &Principal, ask: &Ask) -> Result<Vec<String
     }
     if !claimed.is_empty() {
         super::seen::started(ops, queue.id).await?;
+        if let Some((harvester, number)) = &ask.worker {
+            let ids: Vec<JobId> = claimed.iter().map(|j| j.job_id).collect();
+            // The jobs are handed out, whatever becomes of what is noted of their worker.
+            if let Err(e) = super::worker::took(ops, harvester, *number, queue.id, ask.node.as_deref(), &ids).await {
+                tracing::warn!(harvester, number, "the jobs of a worker were not noted: {e}");
+            }
+        }
     }
     let mut answers = Vec::with_capacity(claimed.len());
     for job in claimed {

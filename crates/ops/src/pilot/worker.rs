@@ -2,6 +2,7 @@
 
 use panda_access::{Principal, Right, table};
 use panda_core::{
+    id::{JobId, QueueId},
     machine::Actor,
     worker::{self, WorkerState},
 };
@@ -47,21 +48,26 @@ pub async fn status(ops: &Ops, who: &Principal, s: &Status) -> Result<(), OpsErr
     for _ in 0..MAX_CONFLICTS {
         let now = ops.now().0;
         let mut batch = Batch::new();
-        match rows::get(&ops.store, &s.harvester, s.number).await? {
+        let id = match rows::get(&ops.store, &s.harvester, s.number).await? {
             None => {
                 worker::check(None, to, Actor::Pilot)?;
                 let id = ops.store.id(IdKind::Row).await?;
-                rows::add(&mut batch, id, &s.harvester, s.number, queue, to.as_str(), node, now);
+                rows::add(&mut batch, id, &s.harvester, s.number, queue, to.as_str(), now);
+                id
             }
-            Some((id, from, rev)) => {
-                let state = WorkerState::parse(&from).map_err(|e| OpsError::Internal(e.to_string()))?;
-                // A final state sticks, and the same again is no change.
-                if worker::check(Some(state), to, Actor::Pilot).is_err() {
+            Some(w) => {
+                let state = WorkerState::parse(&w.state).map_err(|e| OpsError::Internal(e.to_string()))?;
+                // A final state sticks, and the same again is no change. The end of a batch job is told by its Harvester, where one does.
+                let ended_elsewhere = to.is_final() && w.told_us > 0;
+                if !ended_elsewhere && worker::check(Some(state), to, Actor::Pilot).is_ok() {
+                    rows::transition(&mut batch, w.id, w.rev, state.as_str(), to.as_str(), now);
+                } else if w.pilot_state.as_deref() == Some(&s.status) {
                     return Ok(());
                 }
-                rows::transition(&mut batch, id, rev, state.as_str(), to.as_str(), node, now);
+                w.id
             }
-        }
+        };
+        rows::pilot(&mut batch, id, Some(&s.status), node, queue, now);
         match ops.store.apply(batch).await {
             Ok(()) => return Ok(()),
             Err(e) if e.is_conflict() => {}
@@ -69,6 +75,37 @@ pub async fn status(ops: &Ops, who: &Principal, s: &Status) -> Result<(), OpsErr
         }
     }
     Err(OpsError::refused("Failed to update worker status"))
+}
+
+/// A pilot that says which worker it is was handed these jobs: they are the worker's from now on.
+pub(super) async fn took(
+    ops: &Ops,
+    harvester: &str,
+    number: i64,
+    queue: QueueId,
+    node: Option<&str>,
+    jobs: &[JobId],
+) -> Result<(), OpsError> {
+    for _ in 0..MAX_CONFLICTS {
+        let now = ops.now().0;
+        let mut batch = Batch::new();
+        let id = match rows::get(&ops.store, harvester, number).await? {
+            Some(w) => w.id,
+            None => {
+                let id = ops.store.id(IdKind::Row).await?;
+                rows::add(&mut batch, id, harvester, number, Some(queue), WorkerState::Running.as_str(), now);
+                id
+            }
+        };
+        rows::pilot(&mut batch, id, None, node.map(|n| cut(n, 128)), Some(queue), now);
+        jobs.iter().for_each(|job| rows::relate(&mut batch, id, *job));
+        match ops.store.apply(batch).await {
+            Ok(()) => return Ok(()),
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(OpsError::Internal(format!("worker {number} of {harvester} changes all the time")))
 }
 
 /// `update_worker_node`: the description of a machine, whole; true when it was not known before.
@@ -140,7 +177,7 @@ mod tests {
         let say = |status: &str| Status { harvester: "h".into(), number: 7, status: status.into(), site: Some("LOCAL".into()), node: None };
         assert!(matches!(status(&w.ops, &alice(), &say("started")).await, Err(OpsError::Denied(_))));
         assert!(status(&w.ops, &pilot(), &say("odd")).await.unwrap_err().to_string().starts_with("Invalid worker state. "));
-        let state = async || rows::get(&w.ops.store, "h", 7).await.unwrap().map(|(_, s, rev)| (s, rev));
+        let state = async || rows::get(&w.ops.store, "h", 7).await.unwrap().map(|w| (w.state, w.rev));
         for (word, want) in
             [("started", ("running", 0)), ("started", ("running", 0)), ("finished", ("finished", 1)), ("started", ("finished", 1))]
         {

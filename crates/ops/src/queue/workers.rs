@@ -1,4 +1,4 @@
-//! How many workers of each resource type a queue should get (`spec/engine.md` sections 9.4 and 20.5). Telling the harvesters comes with them.
+//! How many workers of each resource type a queue should get (`spec/engine.md` sections 9.4 and 20.5). The instances of Harvester are told by `harvester::ups`.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,47 @@ use panda_core::{
     job::state::JobState,
     policy::resource::{Waiting, Workers, worker_targets},
 };
-use panda_store::query::{queue::LaneRow, worker};
+use panda_store::query::{
+    harvester::{ANY, SlotRow},
+    queue::{LaneRow, QueueRow},
+    worker,
+};
 use serde_json::{Value, json};
 
-use crate::{Ops, OpsError, share::order, statistics};
+use crate::{
+    Ops, OpsError,
+    harvester::{slots, ups},
+    share::order,
+    statistics,
+};
+
+/// How many workers a queue should get, and what that follows from.
+#[derive(Debug, Default)]
+pub struct Targets {
+    /// New workers by resource type.
+    pub targets: BTreeMap<String, i64>,
+    /// Cores of running jobs.
+    pub running_cores: i64,
+    /// Workers that wait in a batch system.
+    pub queued_workers: i64,
+    /// Activated jobs by resource type.
+    pub activated: BTreeMap<String, i64>,
+}
 
 /// The targets of a queue: `{"queue", "targets": {resource type: workers}, "running_cores", "queued_workers", "activated": {resource type: jobs}}`.
 pub async fn targets(ops: &Ops, who: &Principal, name: &str) -> Result<Value, OpsError> {
     table::allowed(Right::Read, Some(who), None)?;
+    let missing = || OpsError::NotFound(format!("queue `{name}` does not exist"));
+    let queue = ops.queue(name).await?.ok_or_else(missing)?;
+    let t = of(ops, &queue).await?;
+    Ok(json!({
+        "queue": name, "targets": t.targets, "running_cores": t.running_cores, "queued_workers": t.queued_workers, "activated": t.activated,
+    }))
+}
+
+/// The targets of a queue.
+pub(crate) async fn of(ops: &Ops, queue: &QueueRow) -> Result<Targets, OpsError> {
     let queues = ops.queues().await?;
-    let queue = queues.by_name.get(name).ok_or_else(|| OpsError::NotFound(format!("queue `{name}` does not exist")))?;
     let load = statistics::load(ops).await?;
     let at = load.queue(queue.id);
     let lanes: Vec<&LaneRow> = queues.lanes.get(&queue.id).into_iter().flatten().map(AsRef::as_ref).collect();
@@ -37,21 +68,45 @@ pub async fn targets(ops: &Ops, who: &Principal, name: &str) -> Result<Value, Op
             (n > 0).then(|| Waiting { resource_type: kind, cores: c.cores(&[JobState::Activated]) / n, n })
         })
         .collect();
-    // Workers do not say for which type they were sent: they count as what a slot of the queue is.
-    let queued_workers = worker::queued(&ops.store, queue.id).await?;
-    let slot = ops.resource_types().await?.of(queue.core_count.max(1), 0).to_owned();
+    let slot_cores = queue.core_count.max(1);
+    let told = ups::counts(ops, &queue.name).await?;
+    let queued = match &told {
+        Some(told) => {
+            let cores = |kind: &str| waiting.iter().find(|w| w.resource_type == kind).map_or(slot_cores, |w| w.cores.max(1));
+            told.iter().map(|(kind, (n, _))| (kind.clone(), (*n, cores(kind)))).collect()
+        }
+        None => {
+            // Workers that only their pilots tell of do not say for which type they were sent: they count as what a slot of the queue is.
+            let slot = ops.resource_types().await?.of(slot_cores, 0).to_owned();
+            BTreeMap::from([(slot, (worker::queued(&ops.store, queue.id).await?, slot_cores))])
+        }
+    };
+    let queued_workers = queued.values().map(|(n, _)| *n).sum();
     let doc: Value = serde_json::from_str(&queue.doc).unwrap_or_default();
     let workers = Workers {
-        slot_cores: queue.core_count.max(1),
+        slot_cores,
         running_cores: at.all.running_cores(),
         core_target: doc.pointer("/params/ups_core_target").and_then(Value::as_i64).unwrap_or(0),
-        queued: BTreeMap::from([(slot, (queued_workers, queue.core_count.max(1)))]),
+        queued,
     };
-    let activated: BTreeMap<&str, i64> = waiting.iter().map(|w| (w.resource_type, w.n)).collect();
-    Ok(json!({
-        "queue": name, "targets": worker_targets(&workers, &waiting), "running_cores": workers.running_cores,
-        "queued_workers": queued_workers, "activated": activated,
-    }))
+    let mut targets = worker_targets(&workers, &waiting);
+    within_slots(&mut targets, &slots::of(ops, queue.id).await?, &told.unwrap_or_default());
+    let activated = waiting.iter().map(|w| (w.resource_type.to_owned(), w.n)).collect();
+    Ok(Targets { targets, running_cores: workers.running_cores, queued_workers, activated })
+}
+
+/// Slots that the queue is to have bound what is asked for: those of the type, and those of any.
+fn within_slots(targets: &mut BTreeMap<String, i64>, slots: &[SlotRow], have: &ups::Counts) {
+    for s in slots.iter().filter(|s| s.share == ANY) {
+        let of_all = s.resource_type == ANY;
+        let there: i64 =
+            have.iter().filter(|(kind, _)| of_all || **kind == s.resource_type).map(|(_, (waiting, running))| waiting + running).sum();
+        let mut room = (s.n - there).max(0);
+        for (_, n) in targets.iter_mut().filter(|(kind, _)| of_all || **kind == s.resource_type) {
+            *n = (*n).min(room);
+            room -= *n;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ pub enum Class {
     Workers,
     /// Machines.
     Machines,
+    /// Messages and measurements of Harvesters, and commands to them.
+    Harvesters,
     /// The journal.
     Journal,
 }
@@ -98,6 +100,7 @@ impl Class {
         Self::Decisions,
         Self::Workers,
         Self::Machines,
+        Self::Harvesters,
         Self::Journal,
     ];
     /// Its name, for people.
@@ -116,6 +119,7 @@ impl Class {
             Self::Decisions => "decisions",
             Self::Workers => "workers",
             Self::Machines => "machines",
+            Self::Harvesters => "Harvester records",
             Self::Journal => "journal",
         }
     }
@@ -134,6 +138,7 @@ impl Class {
             Self::Decisions => &set::DECISION_DAYS,
             Self::Workers => &set::WORKER_DAYS,
             Self::Machines => &set::NODE_DAYS,
+            Self::Harvesters => &set::HARVESTER_DAYS,
             Self::Journal => &set::JOURNAL_DAYS,
         })
     }
@@ -151,6 +156,7 @@ impl Class {
             Self::PreMerge | Self::DataSets => "the end of the task",
             Self::Decisions => "the decision",
             Self::Workers | Self::Machines => "the last report",
+            Self::Harvesters => "the record",
             Self::Journal => "the line",
         }
     }
@@ -223,6 +229,7 @@ async fn find(ops: &Ops, rules: &Rules<'_>, class: Class, from: i64) -> Result<P
         Class::Decisions => records::find_decisions(ops, rules, from).await,
         Class::Workers | Class::Journal => records::find_rows(ops, rules, class, from).await,
         Class::Machines => records::find_machines(ops, before).await,
+        Class::Harvesters => records::find_harvesters(ops, before).await,
     }
 }
 
@@ -234,7 +241,7 @@ async fn remove(ops: &Ops, class: Class, due: &[Due]) -> Result<(), OpsError> {
         Class::Leftovers | Class::Logs => disk::remove_files(due).await,
         Class::PreMerge => disk::remove_pre_merge(ops, due).await,
         Class::DataSets => sets::remove(ops, due).await,
-        Class::Decisions | Class::Workers | Class::Machines | Class::Journal => records::remove(ops, class, due).await,
+        Class::Decisions | Class::Workers | Class::Machines | Class::Harvesters | Class::Journal => records::remove(ops, class, due).await,
     }
 }
 

@@ -7,7 +7,7 @@ use panda_core::{
 };
 use panda_store::{
     Batch,
-    query::{archive, job, old},
+    query::{archive, harvester, job, old},
 };
 
 use super::{A_STEP, Class, Due, Key, Page, Rules};
@@ -73,6 +73,18 @@ pub(super) async fn find_machines(ops: &Ops, before: i64) -> Result<Page, OpsErr
     Ok((found.into_iter().map(one).collect(), next))
 }
 
+/// Messages, measurements and commands; the number of each is its kind.
+pub(super) async fn find_harvesters(ops: &Ops, before: i64) -> Result<Page, OpsError> {
+    let found = harvester::old(&ops.store, before, A_STEP as i64).await?;
+    let next = found.iter().any(|kind| kind.len() >= A_STEP).then_some(0);
+    let names = ["messages of Harvesters", "measurements of Harvesters", "commands to Harvesters"];
+    let mut due = Vec::new();
+    for (kind, (times, name)) in found.iter().zip(names).enumerate() {
+        due.extend(times.iter().map(|at| row(Class::Harvesters, String::new(), name.to_owned(), kind as i64, *at)));
+    }
+    Ok((due, next))
+}
+
 pub(super) async fn remove(ops: &Ops, class: Class, due: &[Due]) -> Result<(), OpsError> {
     let ids: Vec<i64> = due.iter().filter_map(|d| if let Key::Row(id) = d.key { Some(id) } else { None }).collect();
     // What has changed since it was found stays.
@@ -82,6 +94,10 @@ pub(super) async fn remove(ops: &Ops, class: Class, due: &[Due]) -> Result<(), O
         Class::Decisions => old::drop_decisions(&mut batch, &ids, before),
         Class::Workers => old::drop_workers(&mut batch, &ids, before),
         Class::Journal => old::drop_lines(&mut batch, &ids),
+        Class::Harvesters => {
+            let of = |kind: i64| due.iter().filter(|d| d.key == Key::Row(kind)).map(|d| d.since_us).collect();
+            harvester::drop_old(&mut batch, &[of(0), of(1), of(2)]);
+        }
         _ => {
             for d in due {
                 if let Key::Machine(site, host) = &d.key {

@@ -134,7 +134,7 @@ async fn logs(ops: &Ops, sums: &mut Sums) -> Result<(), OpsError> {
 }
 
 async fn records(ops: &Ops, sums: &mut Sums) -> Result<(), OpsError> {
-    let classes = [Class::Decisions, Class::Workers, Class::Machines, Class::Journal];
+    let classes = [Class::Decisions, Class::Workers, Class::Machines, Class::Journal, Class::Harvesters];
     for (class, (rows, oldest_us)) in classes.into_iter().zip(old::sums(&ops.store).await?) {
         if rows > 0 {
             sums.insert((class, String::new()), Sum { rows, bytes: 0, oldest_us });

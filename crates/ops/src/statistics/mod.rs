@@ -76,14 +76,16 @@ fn active(c: &Count) -> bool {
     !c.state.is_final() && c.state != JobState::Merging
 }
 
-/// `{queue: {state: n}}`.
+/// `{queue: {state: n}}`, of every queue.
 pub async fn active_by_site(ops: &Ops) -> Result<Value, OpsError> {
     let queues = ops.queues().await?;
-    let mut sites: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
+    // Every queue, since an agent takes one that is not listed for one without statistics (`spec/harvester.md` section 5).
+    let none = || ALWAYS.iter().map(|s| (*s, 0)).collect::<BTreeMap<&str, i64>>();
+    let mut sites: BTreeMap<&str, BTreeMap<&str, i64>> = queues.by_name.keys().map(|name| (name.as_str(), none())).collect();
     let counts = counts(ops).await?;
     for c in counts.iter().filter(|c| active(c)) {
         if let Some(q) = c.queue_id.and_then(|q| queues.by_id.get(&q)) {
-            *sites.entry(&q.name).or_insert_with(|| ALWAYS.iter().map(|s| (*s, 0)).collect()).entry(c.state.as_str()).or_default() += c.n;
+            *sites.entry(&q.name).or_insert_with(none).entry(c.state.as_str()).or_default() += c.n;
         }
     }
     Ok(serde_json::to_value(sites).unwrap_or_default())

@@ -6,6 +6,7 @@
 
 mod client;
 mod harness;
+mod harvester;
 mod http;
 mod kill;
 mod pbook;

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use panda_store::testing::Backend;
@@ -122,19 +122,31 @@ fn start(name: &str) -> (System, i64) {
     (system, task)
 }
 
-/// The entry of a stored file in a report, in the recorded form; the file is put where a pilot puts it.
-fn stage_out(storage: &Path, job: &Value, lfn: &str, recorded: &Value) -> Value {
+/// Puts a file of a job where a pilot puts it; the answer is its size and its checksum.
+pub fn stage_out_at(storage: &Path, job: &Value, lfn: &str) -> (usize, String) {
+    let bytes = format!("content of {lfn}\n").into_bytes();
+    fs::write(stored_at(storage, job, lfn), &bytes).unwrap();
+    (bytes.len(), format!("{:08x}", adler32(&bytes)))
+}
+
+/// Where a pilot puts a file of a job; its folder is made.
+fn stored_at(storage: &Path, job: &Value, lfn: &str) -> PathBuf {
     let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
     let scope = if lfn == text("logFile") { text("scopeLog") } else { text("scopeOut").split(',').next().unwrap_or_default().to_owned() };
     let digest = md5_hex(&format!("{scope}:{lfn}"));
     let folder = storage.join(scope.replace('.', "/")).join(&digest[0..2]).join(&digest[2..4]);
     fs::create_dir_all(&folder).unwrap();
-    let bytes = format!("content of {lfn}\n").into_bytes();
-    fs::write(folder.join(lfn), &bytes).unwrap();
+    folder.join(lfn)
+}
+
+/// The entry of a stored file in a report, in the recorded form; the file is put where a pilot puts it.
+fn stage_out(storage: &Path, job: &Value, lfn: &str, recorded: &Value) -> Value {
+    let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
+    let (size, adler) = stage_out_at(storage, job, lfn);
     let mut entry = recorded.clone();
-    entry["fsize"] = json!(bytes.len());
-    entry["adler32"] = json!(format!("{:08x}", adler32(&bytes)));
-    entry["surl"] = json!(format!("file://localhost{}", folder.join(lfn).display()));
+    entry["fsize"] = json!(size);
+    entry["adler32"] = json!(adler);
+    entry["surl"] = json!(format!("file://localhost{}", stored_at(storage, job, lfn).display()));
     if entry.get("endpoint").is_some() {
         entry["endpoint"] = json!(text("ddmEndPointOut").split(',').next().unwrap_or_default());
     }

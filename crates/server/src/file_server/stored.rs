@@ -4,25 +4,26 @@
 //! in between leaves a file without a row, which is swept, never a row without a
 //! file. Must not know HTTP.
 
-use super::{BlobError, BlobStore, OVERWRITE, REUSE_SECONDS};
+use super::{BlobError, BlobStore, OVERWRITE, REUSE_SECONDS, log_cap};
 use crate::ctx::BoxFuture;
 use crate::upload::Upload;
 use panda_access::Principal;
 use panda_ops::{Ops, OpsError};
 use panda_store::Batch;
 use panda_store::query::cache::{self, CacheFile};
-use std::io;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files below the operations' data folder.
 #[must_use]
 pub fn store(ops: &Arc<Ops>) -> Arc<dyn BlobStore> {
-    Arc::new(Stored { ops: ops.clone() })
+    Arc::new(Stored { ops: ops.clone(), appending: tokio::sync::Mutex::default() })
 }
 
 struct Stored {
     ops: Arc<Ops>,
+    appending: tokio::sync::Mutex<()>,
 }
 
 impl Stored {
@@ -56,6 +57,39 @@ impl Stored {
             Err(error) if !error.is_conflict() => Err(lost(&error.into())),
             _ => Ok(()),
         }
+    }
+
+    async fn append(&self, owner: &Principal, name: &str, bytes: Vec<u8>) -> Result<(), BlobError> {
+        let person = self.ops.person(owner).await.map_err(|e| lost(&e))?.id;
+        let target = self.ops.blobs.cache_path(name).ok_or(BlobError::Missing)?;
+        // Increments come in order, one call at a time; two callers must not write into each other.
+        let _one = self.appending.lock().await;
+        let before = cache::get(&self.ops.store, name).await.map_err(|e| lost(&e.into()))?;
+        if before.as_ref().is_some_and(|b| b.person_id != person) {
+            return Err(BlobError::NotYours(name.to_owned()));
+        }
+        let known = before.as_ref().map_or(0, |b| u64::try_from(b.fsize).unwrap_or(0));
+        let size = known + bytes.len() as u64;
+        if size > log_cap(name) {
+            return Err(BlobError::TooLarge(name.to_owned(), log_cap(name) >> 20));
+        }
+        // What is behind the size of the row was cut off before it was known: it comes again.
+        blocking(move || extend(&target, known, &bytes)).await.map_err(|e| broken(&e))?;
+        let row = CacheFile {
+            name: name.to_owned(),
+            person_id: person,
+            vo: owner.vo.clone(),
+            fsize: i64::try_from(size).unwrap_or(i64::MAX),
+            checksum: "log".to_owned(),
+            touched_us: self.ops.now().0,
+        };
+        let mut batch = Batch::new();
+        if before.is_some() {
+            cache::replace(&mut batch, &row);
+        } else {
+            cache::add(&mut batch, &row);
+        }
+        self.ops.store.apply(batch).await.map_err(|e| lost(&e.into()))
     }
 
     async fn find(&self, owner: &Principal, size: i64, checksum: &str) -> Result<Option<String>, BlobError> {
@@ -96,6 +130,10 @@ impl BlobStore for Stored {
         Box::pin(self.put(owner, upload))
     }
 
+    fn append<'a>(&'a self, owner: &'a Principal, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), BlobError>> {
+        Box::pin(self.append(owner, name, bytes))
+    }
+
     fn find<'a>(&'a self, owner: &'a Principal, size: i64, checksum: &'a str) -> BoxFuture<'a, Result<Option<String>, BlobError>> {
         Box::pin(self.find(owner, size, checksum))
     }
@@ -119,6 +157,14 @@ fn keep(upload: Upload, target: &Path, replaces: bool) -> io::Result<()> {
     kept.map_err(|e| e.error)?;
     // The rename lasts only when the folder is written, too.
     target.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+}
+
+fn extend(target: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut file = std::fs::File::options().create(true).truncate(false).write(true).open(target)?;
+    file.set_len(at)?;
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {

@@ -45,4 +45,12 @@ pub(super) const ROWS: &[Method] = &[
         handler!(creds::get_access_token::handle),
     )
     .about("Proxy", "An access token, where the server keeps some."),
+    Method::get(
+        "creds",
+        "get_token_key",
+        Right::Credentials,
+        &[required("client_name", Kind::Text)],
+        handler!(creds::get_token_key::handle),
+    )
+    .about("TokenKey", "The key that pilots of a client send to get its access token."),
 ];

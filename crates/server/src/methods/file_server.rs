@@ -37,6 +37,17 @@ pub(super) const ROWS: &[Method] = &[
     Method::post("file_server", "upload_jedi_log", Right::LogUpload, UPLOAD, handler!(here::upload_jedi_log::handle))
         .intake(Intake::File(here::log_cap))
         .about("Text", "Takes a log file; the answer is its address."),
+    Method::post("file_server", "update_jedi_log", Right::LogUpload, UPLOAD, handler!(here::update_jedi_log::handle))
+        .intake(Intake::File(here::log_cap))
+        .about("Null", "Adds bytes to a log file."),
+    Method::get(
+        "file_server",
+        "download_jedi_log",
+        Right::Read,
+        &[required("log_name", Kind::Text), optional("offset", Kind::Int).or(Default::Int(0))],
+        handler!(here::download_jedi_log::handle),
+    )
+    .about("Text", "The text of a log file from a byte on, behind one blank and in no envelope."),
     Method::post(
         "file_server",
         "upload_file_recovery_request",

@@ -203,6 +203,12 @@ pub(super) const ROWS: &[Method] = &[
     )
     .own()
     .about("Setting", "Takes a setting back to its shipped value."),
+    Method::get("harvester", "list", Right::Read, &[], handler!(own::harvester_list::handle))
+        .own()
+        .about("Harvesters", "The instances of Harvester that were heard of, with what they have at queues."),
+    Method::get("harvester", "show", Right::Read, &[NAME], handler!(own::harvester_show::handle))
+        .own()
+        .about("Harvester", "One instance of Harvester with its latest commands, messages and measurements."),
     Method::get("queue", "worker_targets", Right::Read, &[NAME], handler!(own::queue_worker_targets::handle))
         .own()
         .about("WorkerTargets", "How many workers of each resource type a queue should get."),

@@ -15,6 +15,11 @@ pub const JOBS_TAIL: &str = "]}";
 
 /// `{"StatusCode": 0, "jobs": [..]}`, or the refusal [`NO_JOBS`].
 pub async fn handle(ctx: Ctx, mut args: Args) -> Result<Answer, Refusal> {
+    let harvester = panda_ops::harvester::instance(args.text("harvester_id"), args.text("scheduler_id")).map(str::to_owned);
+    let number = args.int("worker_id").filter(|n| *n >= 0);
+    // A Harvester that asks for itself names its own machine, where no job will run.
+    let fetches =
+        harvester.is_some() && number.is_none() && args.text("node").is_some() && args.text("node") == args.text("computing_element");
     let ask = Ask {
         queue: args.take_text("site_name").unwrap_or_default(),
         label: args.take_text("prod_source_label"),
@@ -24,7 +29,8 @@ pub async fn handle(ctx: Ctx, mut args: Args) -> Result<Answer, Refusal> {
         task_id: args.int("task_id").filter(|id| *id > 0).map(TaskId),
         user: args.take_text("prod_user_id"),
         resource_type: args.take_text("resource_type"),
-        node: args.take_text("node"),
+        node: args.take_text("node").filter(|_| !fetches),
+        worker: harvester.zip(number),
         n: u32::try_from(args.int("n_jobs").unwrap_or(1).max(1)).unwrap_or(u32::MAX),
     };
     let jobs = acquire(ctx.ops(), ctx.caller()?, &ask).await?;

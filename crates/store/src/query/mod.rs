@@ -12,6 +12,7 @@ pub mod dataset;
 pub mod decision;
 pub mod effect;
 pub mod grant;
+pub mod harvester;
 pub mod hold;
 pub mod job;
 pub mod journal;
@@ -48,6 +49,7 @@ pub fn catalogue() -> Vec<&'static Stmt> {
         decision::ALL,
         effect::ALL,
         grant::ALL,
+        harvester::ALL,
         hold::ALL,
         job::claim::ALL,
         job::count::ALL,

@@ -12,7 +12,8 @@ statements! {
     [hot] read LIVE_TASKS = "old.live_tasks", "SELECT id, vo, label, state FROM task WHERE id IN (:ids*) ORDER BY id LIMIT 1000";
     [hot] read WORKERS = "old.workers", "SELECT id, modified_us FROM worker WHERE id > :after ORDER BY id LIMIT :n";
     [hot] write WORKER = "old.worker", "DELETE FROM worker WHERE id IN (:ids*) AND modified_us < :before";
-    [hot] write WORKER_EVENT = "old.worker_event", "DELETE FROM worker_event WHERE worker_id IN (:ids*) AND NOT EXISTS (SELECT 1 FROM worker w WHERE w.id = worker_event.worker_id)";
+    [hot] write WORKER_EVENT = "old.worker_event", "DELETE FROM worker_event WHERE worker_id IN (:ids*) AND NOT EXISTS (SELECT 1 FROM worker w WHERE w.id = worker_event.worker_id AND w.id IN (:ids*))";
+    [hot] write JOB_WORKER = "old.job_worker", "DELETE FROM job_worker WHERE worker_id IN (:ids*) AND NOT EXISTS (SELECT 1 FROM worker w WHERE w.id = job_worker.worker_id AND w.id IN (:ids*))";
     read NODES = "old.nodes", "SELECT site, host, seen_us FROM worker_node WHERE seen_us < :before ORDER BY site, host LIMIT :n";
     [hot] write NODE = "old.node", "DELETE FROM worker_node WHERE site = :site AND host = :host AND seen_us < :before";
     [hot] read LINES = "old.lines", "SELECT id, at_us FROM journal WHERE id > :after ORDER BY id LIMIT :n";
@@ -21,6 +22,7 @@ statements! {
     read COUNT_WORKERS = "old.count_workers", "SELECT COUNT(*), MIN(modified_us) FROM worker WHERE id >= :from LIMIT 1";
     read COUNT_NODES = "old.count_nodes", "SELECT COUNT(*), MIN(seen_us) FROM worker_node WHERE site >= :from LIMIT 1";
     read COUNT_LINES = "old.count_lines", "SELECT COUNT(*), MIN(at_us) FROM journal WHERE id >= :from LIMIT 1";
+    read COUNT_DIALOGS = "old.count_dialogs", "SELECT COUNT(*), MIN(at_us) FROM harvester_dialog WHERE at_us >= :from LIMIT 1";
     // Data sets of pre-merge files of ended tasks that have not been cleaned.
     [hot] read PRE_MERGE = "old.pre_merge", "SELECT t.id, t.vo, t.label, t.state_us, d.id FROM task t JOIN task_dataset d ON d.task_id = t.id WHERE t.state IN (:states*) AND t.id > :after AND t.state_us < :before AND d.role IN ('trn_output', 'trn_log') AND d.state <> 'removed' ORDER BY t.id, d.id LIMIT :n";
     [hot] read COLD_PRE_MERGE = "old.cold_pre_merge", "SELECT t.id, t.vo, t.label, t.state_us, d.id FROM task_archive t JOIN task_archive_set d ON d.task_id = t.id WHERE t.state IN (:states*) AND t.id > :after AND t.state_us < :before AND d.role IN ('trn_output', 'trn_log') AND d.state <> 'removed' ORDER BY t.id, d.id LIMIT :n";
@@ -85,10 +87,11 @@ pub fn drop_decisions(batch: &mut Batch, ids: &[i64], before_us: i64) {
 pub async fn workers(store: &Store, after: i64, n: i64) -> Result<Vec<Aged>, Error> {
     aged(&store.fetch(&WORKERS, page(after, n)).await?)
 }
-/// Removes those of these workers (at most 1,000) that have not changed since `before_us`, with their histories.
+/// Removes those of these workers (at most 1,000) that have not changed since `before_us`, with their histories and jobs.
 pub fn drop_workers(batch: &mut Batch, ids: &[i64], before_us: i64) {
     batch.exec(&WORKER, vec![("ids", ids.to_vec().into()), ("before", before_us.into())]);
     batch.exec(&WORKER_EVENT, vec![("ids", ids.to_vec().into())]);
+    batch.exec(&JOB_WORKER, vec![("ids", ids.to_vec().into())]);
 }
 /// Machines not heard of since `before_us`: site, host, last time; at most `n` and 1,000.
 pub async fn nodes(store: &Store, before_us: i64, n: i64) -> Result<Vec<(String, String, i64)>, Error> {
@@ -108,14 +111,15 @@ pub fn drop_lines(batch: &mut Batch, ids: &[i64]) {
     batch.exec(&LINE, vec![("ids", ids.to_vec().into())]);
 }
 /// How many decision records, workers, machines and lines of the journal there are.
-pub async fn sums(store: &Store) -> Result<[Sum; 4], Error> {
+pub async fn sums(store: &Store) -> Result<[Sum; 5], Error> {
     let low = || vec![("from", i64::MIN.into())];
-    let mut sums = [(0, None); 4];
+    let mut sums = [(0, None); 5];
     for (sum, (statement, binds)) in sums.iter_mut().zip([
         (&COUNT_DECISIONS, low()),
         (&COUNT_WORKERS, low()),
         (&COUNT_NODES, vec![("from", " ".into())]),
         (&COUNT_LINES, low()),
+        (&COUNT_DIALOGS, low()),
     ]) {
         if let Some(r) = store.fetch(statement, binds).await?.first() {
             *sum = (r.int(0)?, r.opt_int(1)?);

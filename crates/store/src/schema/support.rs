@@ -51,9 +51,31 @@ pub(super) const STEPS: &[&str] = &[
     // Constituents of a data set container, in order.
     "CREATE TABLE dataset_part (container_id ID NOT NULL, part_id ID NOT NULL, seq INT NOT NULL, PRIMARY KEY (container_id, part_id)) {table norowid}",
     // Workers and the machines they ran on.
-    "CREATE TABLE worker (id ID NOT NULL PRIMARY KEY, harvester NAME(100) NOT NULL, worker_no ID NOT NULL, queue_id ID, state NAME(12) NOT NULL, node NAME(128), created_us MICROS NOT NULL, modified_us MICROS NOT NULL, rev INT NOT NULL) {table}",
+    // told_us: when its Harvester told of it last, 0 = only its pilot did; pilot_us: when its pilot spoke last, 0 = never; pilot_state: what it said;
+    // sync_level 1: the end of the worker is the end of its jobs; doc: addresses of logs and whatever else was told (JSON).
+    "CREATE TABLE worker (id ID NOT NULL PRIMARY KEY, harvester NAME(100) NOT NULL, worker_no ID NOT NULL, queue_id ID, state NAME(12) NOT NULL, node NAME(128), batch_id NAME(100), label NAME(20), resource_type NAME(20), n_cores INT, endpoint NAME(128), submit_host NAME(128), sync_level INT, error_code INT, reason NAME(500), submitted_us MICROS, started_us MICROS, ended_us MICROS, pilot_state NAME(12), pilot_us MICROS NOT NULL, told_us MICROS NOT NULL, doc DOC, created_us MICROS NOT NULL, modified_us MICROS NOT NULL, rev INT NOT NULL) {table}",
     "CREATE UNIQUE INDEX worker_key ON worker (harvester, worker_no)",
-    "CREATE INDEX worker_queue ON worker (queue_id, modified_us)",
+    "CREATE INDEX worker_queue ON worker (queue_id, pilot_us)",
+    "CREATE INDEX worker_state ON worker (state, modified_us)",
+    // Which jobs a worker has, as its Harvester or its pilot said last.
+    "CREATE TABLE job_worker (worker_id ID NOT NULL, job_id ID NOT NULL, PRIMARY KEY (worker_id, job_id)) {table norowid}",
+    "CREATE INDEX job_worker_job ON job_worker (job_id)",
+    // Harvester instances; vo: of whom its first word came, none = one that serves the whole site; doc: what the heartbeats said besides (JSON).
+    "CREATE TABLE harvester (name NAME(100) NOT NULL PRIMARY KEY, version NAME(40), who NAME(200) NOT NULL, vo NAME(40), started_us MICROS, heard_us MICROS NOT NULL, created_us MICROS NOT NULL, doc DOC) {table}",
+    // What an instance has at a queue: doc is {label: {resource type: {state: workers}}}.
+    "CREATE TABLE harvester_stat (harvester NAME(100) NOT NULL, queue_name NAME(100) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (harvester, queue_name)) {table}",
+    // Commands to instances. state: new, retrieved, acknowledged; ack: whether an acknowledgement is asked for.
+    "CREATE TABLE harvester_command (id ID NOT NULL PRIMARY KEY, harvester NAME(100) NOT NULL, name NAME(200) NOT NULL, params DOC, ack INT NOT NULL, state NAME(12) NOT NULL, created_us MICROS NOT NULL, changed_us MICROS NOT NULL) {table}",
+    "CREATE INDEX harvester_command_next ON harvester_command (harvester, state, id)",
+    "CREATE INDEX harvester_command_old ON harvester_command (changed_us)",
+    // Messages of instances, by their own numbers, which start again when an instance loses its database.
+    "CREATE TABLE harvester_dialog (harvester NAME(100) NOT NULL, dialog_no ID NOT NULL, module NAME(100), subject NAME(100), severity NAME(12) NOT NULL, message NAME(500), at_us MICROS NOT NULL, PRIMARY KEY (harvester, dialog_no)) {table}",
+    "CREATE INDEX harvester_dialog_old ON harvester_dialog (at_us)",
+    // What instances measured of their own machine.
+    "CREATE TABLE harvester_metric (harvester NAME(100) NOT NULL, host NAME(128) NOT NULL, at_us MICROS NOT NULL, doc DOC NOT NULL, PRIMARY KEY (harvester, host, at_us)) {table}",
+    "CREATE INDEX harvester_metric_old ON harvester_metric (at_us)",
+    // Slots that a queue is told to have for a share (`*`: any) and a resource type (`*`: any).
+    "CREATE TABLE target_slot (queue_id ID NOT NULL, share_name NAME(60) NOT NULL, resource_type NAME(20) NOT NULL, n_slots INT NOT NULL, expires_us MICROS, modified_us MICROS NOT NULL, PRIMARY KEY (queue_id, share_name, resource_type)) {table norowid}",
     "CREATE TABLE worker_event (worker_id ID NOT NULL, rev INT NOT NULL, from_state NAME(12), to_state NAME(12) NOT NULL, at_us MICROS NOT NULL, PRIMARY KEY (worker_id, rev)) {table norowid}",
     "CREATE TABLE worker_node (site NAME(100) NOT NULL, host NAME(128) NOT NULL, doc DOC, gpu DOC, seen_us MICROS NOT NULL, PRIMARY KEY (site, host)) {table}",
     // Why something waits, or went where it went: the latest record of each (subject, stage).
