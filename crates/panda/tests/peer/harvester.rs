@@ -382,7 +382,7 @@ fn official(source: &Path) {
     assert_eq!(vec![id], bench.system.job_ids(pulled));
     let word = |status: &str| json!({"worker_id": number, "harvester_id": INSTANCE, "status": status});
     bench.call("POST", "/api/v1/pilot/update_worker_status", &word("started")).data();
-    let report = json!({"job_id": id, "job_status": "running", "attempt_nr": 1, "node": "n1"});
+    let report = json!({"job_id": id, "job_status": "running", "attempt_nr": taken["jobs"][0]["attemptNr"], "node": "n1"});
     bench.call("POST", "/api/v1/pilot/update_job", &report).data();
 
     // Swept while its job runs: the end of the worker is the end of the job.
