@@ -6,34 +6,7 @@ use std::sync::Arc;
 
 use super::der::{Elements, Extension, Malformed, Read, tag};
 use super::name::{self, Name};
-
-/// Octets of the OIDs of extensions.
-mod oid {
-    pub const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 14];
-    pub const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
-    pub const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
-    pub const ISSUER_ALT_NAME: &[u8] = &[0x55, 0x1d, 18];
-    pub const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
-    pub const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
-    pub const CRL_POINTS: &[u8] = &[0x55, 0x1d, 31];
-    pub const POLICIES: &[u8] = &[0x55, 0x1d, 32];
-    pub const POLICY_MAPPINGS: &[u8] = &[0x55, 0x1d, 33];
-    pub const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
-    pub const POLICY_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 36];
-    pub const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
-    pub const INHIBIT_ANY_POLICY: &[u8] = &[0x55, 0x1d, 54];
-    pub const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 1, 1];
-    pub const PROXY_INFO: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 1, 14];
-    /// The one that Globus used before RFC 3820.
-    pub const GLOBUS_PROXY_INFO: &[u8] = &[0x2b, 6, 1, 4, 1, 0x9b, 0x50, 1, 0x81, 0x5e];
-    pub const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
-    pub const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
-    pub const INHERIT_ALL: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 21, 1];
-    pub const INDEPENDENT: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 21, 2];
-    pub const LIMITED: &[u8] = &[0x2b, 6, 1, 4, 1, 0x9b, 0x50, 1, 1, 1, 9];
-    /// Attribute certificates of VOMS.
-    pub const VOMS: &[u8] = &[0x2b, 6, 1, 4, 1, 0xbe, 0x45, 100, 100, 5];
-}
+use super::oid;
 
 /// Extensions that may be critical: whoever checks a chain here does what they say, or they only say what we do not ask.
 const UNDERSTOOD: &[&[u8]] = &[
@@ -159,6 +132,8 @@ pub struct Certificate {
     pub is_old_proxy: bool,
     /// Where its CA's names must be.
     pub constraints: Option<NameConstraints>,
+    /// Where its issuer's certificate can be fetched.
+    pub issuer_addresses: Vec<String>,
     /// VOMS attribute certificates, DER.
     pub voms: Vec<Vec<u8>>,
     /// A critical extension that nobody here understands.
@@ -226,6 +201,7 @@ impl Certificate {
             proxy: None,
             is_old_proxy: false,
             constraints: None,
+            issuer_addresses: Vec::new(),
             voms: Vec::new(),
             unknown_critical: None,
         };
@@ -289,6 +265,8 @@ impl Certificate {
             oid::NAME_CONSTRAINTS => self.constraints = Some(constraints(e.sequence("the name constraints")?)?),
             oid::PROXY_INFO => self.proxy = Some(proxy(e.sequence("the proxy's information")?)?),
             oid::GLOBUS_PROXY_INFO => self.is_old_proxy = true,
+            // Only a hint for people: what of it cannot be read decides nothing.
+            oid::AUTHORITY_ACCESS => self.issuer_addresses = addresses(e).unwrap_or_default(),
             oid::VOMS => {
                 let mut lists = e.sequence("the VOMS attributes")?;
                 while !lists.is_empty() {
@@ -368,6 +346,22 @@ fn proxy(mut e: Elements<'_>) -> Read<Proxy> {
         _ => Delegation::Restricted,
     };
     Ok(Proxy { path_length, delegation })
+}
+
+/// Addresses of the issuer's certificate; other things that can be asked for there are passed over.
+fn addresses(mut value: Elements<'_>) -> Read<Vec<String>> {
+    const WHAT: &str = "the authority's access";
+    let mut list = value.sequence(WHAT)?;
+    let mut found = Vec::new();
+    while !list.is_empty() {
+        let mut entry = list.sequence(WHAT)?;
+        let is_issuer = entry.next(tag::OID, WHAT)?.value == oid::CA_ISSUERS;
+        let place = entry.any(WHAT)?;
+        if is_issuer && place.tag == tag::context(6) {
+            found.extend(std::str::from_utf8(place.value).map(str::to_owned));
+        }
+    }
+    Ok(found)
 }
 
 fn constraints(mut e: Elements<'_>) -> Read<NameConstraints> {

@@ -1,7 +1,8 @@
 //! Callers whom X.509 certificates vouch for: certificates, RFC 3820 proxies, VOMS attributes.
 //!
 //! Owns: reading ([`cert`], [`crl`], [`voms`], on [`der`]), the trusted CAs ([`trust`]), whether a chain holds ([`chain`]), and who its holder is here
-//! ([`caller`]); [`Certificates`] is the door with all of it. Must not know: handshakes, HTTP.
+//! ([`caller`]); [`Certificates`] is the door with all of it. [`fault`] tells people what is wrong with a chain, [`expiry`] what ends when. Must not know:
+//! handshakes, HTTP.
 
 pub mod caller;
 pub mod cert;
@@ -9,9 +10,12 @@ mod certificates;
 pub mod chain;
 pub mod crl;
 pub mod der;
+pub mod expiry;
+pub mod fault;
 pub mod forward;
 pub mod mapfile;
 pub mod name;
+mod oid;
 pub mod policy;
 mod refusal;
 pub mod sign;

@@ -3,6 +3,8 @@
 //! Owns: reading the directory, and again what has changed in it. A file that was good and is not any more (half written, say) counts as it was, and that
 //! is told. Must not know: chains.
 
+mod bundle;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -85,6 +87,12 @@ impl Trust {
     #[must_use]
     pub fn exact(&self, certificate: &Certificate) -> Option<&Arc<Authority>> {
         self.named(certificate.subject.canonical()).iter().find(|authority| authority.certificate.raw == certificate.raw)
+    }
+
+    /// Whether nothing is trusted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.authorities.is_empty()
     }
 
     /// Every trusted CA, by name.

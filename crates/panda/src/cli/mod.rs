@@ -3,6 +3,7 @@
 //! Owns names, help texts and aliases. Must not know how a verb does its work: each has its file in `verb/`.
 
 mod args;
+mod cert;
 mod queue;
 mod retry_rule;
 mod setting;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Subcommand};
 
 pub use args::*;
+pub use cert::{CertCheckArgs, CertInitArgs, CertVerb, Viewer};
 pub use queue::*;
 pub use retry_rule::{RetryRuleTryArgs, RetryRuleVerb};
 pub use setting::{SettingScope, SettingVerb};
@@ -116,6 +118,9 @@ enum Verb {
     /// Register and show data sets
     #[command(subcommand)]
     Dataset(DatasetVerb),
+    /// Make certificates of a CA of your own, and look for what is wrong with certificates
+    #[command(subcommand)]
+    Cert(CertVerb),
     /// Look for what is wrong with an installation
     Doctor(DoctorArgs),
     /// Run the demo's task against a running server and check it
@@ -205,6 +210,7 @@ fn carry_out(cli: Cli, words: Vec<String>) -> Result<u8, Failure> {
         Verb::Vo(args) => call(verb::vo::run(&context, &args)),
         Verb::RetryRule(args) => call(verb::retry_rule::run(&context, &args)),
         Verb::Dataset(args) => call(verb::dataset::run(&context, &args)),
+        Verb::Cert(args) => call(verb::cert::run(&context, &args)),
         Verb::Doctor(_) => call(verb::doctor::run(&context)),
         Verb::Selftest(args) => call(verb::selftest::run(&context, &args)),
         Verb::Sim(args) => call(verb::sim::run(&context, &args)),

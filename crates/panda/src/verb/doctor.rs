@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use panda_store::{OpenError, Store};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{db, view};
+use super::finding::{self, Finding, Verdict};
+use super::{cert, db, view};
 use crate::context::Context;
-use crate::failure::{Failure, exit};
-use crate::screen;
+use crate::failure::Failure;
 use crate::session::{self, Session};
 use crate::up;
 
@@ -24,37 +24,6 @@ const MIN_FREE_MB: u64 = 1_000;
 const ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Programs that payloads and their wrapper need on a worker.
 const PROGRAMS: [&str; 2] = ["/bin/sh", "/bin/bash"];
-
-/// How a check went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Ok,
-    Warning,
-    Bad,
-}
-
-/// One finding.
-#[derive(Debug)]
-struct Finding {
-    what: &'static str,
-    verdict: Verdict,
-    text: String,
-    hint: Option<String>,
-}
-
-impl Finding {
-    fn ok(what: &'static str, text: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Ok, text: text.into(), hint: None }
-    }
-
-    fn warning(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Warning, text: text.into(), hint: Some(hint.into()) }
-    }
-
-    fn bad(what: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Bad, text: text.into(), hint: Some(hint.into()) }
-    }
-}
 
 /// Runs every check.
 pub async fn run(context: &Context) -> Result<u8, Failure> {
@@ -70,29 +39,9 @@ pub async fn run(context: &Context) -> Result<u8, Failure> {
     } else {
         findings.push(port(context));
     }
-    show(context, &findings);
-    Ok(if findings.iter().any(|finding| finding.verdict == Verdict::Bad) { exit::FAILED } else { exit::OK })
-}
-
-fn show(context: &Context, findings: &[Finding]) {
-    let word = |verdict| match verdict {
-        Verdict::Ok => "ok",
-        Verdict::Warning => "warning",
-        Verdict::Bad => "bad",
-    };
-    if context.json {
-        let list: Vec<Value> = findings
-            .iter()
-            .map(|finding| json!({ "check": finding.what, "verdict": word(finding.verdict), "text": finding.text, "hint": finding.hint }))
-            .collect();
-        return screen::json(&json!(list));
-    }
-    for finding in findings {
-        screen::line(format!("{:<8} {:<10} {}", word(finding.verdict), finding.what, finding.text));
-        if let Some(hint) = &finding.hint {
-            screen::line(format!("{:<19} hint: {hint}", ""));
-        }
-    }
+    findings.extend(cert::ends(&context.config));
+    finding::show(context, &findings);
+    Ok(finding::code(&findings))
 }
 
 fn data_folder(path: &Path) -> Finding {

@@ -1,5 +1,6 @@
 //! One verb a file, and what several share. Each `run` answers with the exit code.
 
+pub mod cert;
 pub mod completions;
 pub mod config;
 pub mod dataset;
@@ -8,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod download;
 pub mod env;
+mod finding;
 pub mod follow;
 pub mod hold;
 pub mod jobs;
