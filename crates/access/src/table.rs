@@ -254,6 +254,14 @@ rights! {
     HarvesterCommand: Control, SITES;
     /// Upload, validate and delete one's own sandboxes.
     CacheUse: Submit, IDENTITY;
+    /// Relay to a workflow service, which this server has not; hand in workflows and event picking.
+    WorkflowSubmit: Submit, IDENTITY;
+    /// Steer the staging of inputs.
+    StagingSteer: Control, PRODUCERS;
+    /// Ask the machines of the server for an echo.
+    ServerEcho: Control, PRODUCERS;
+    /// Search the logs of the server itself, in which is what all VOs do.
+    ServerLogs: Admin, OPERATORS;
     /// Register a cached file that is kept elsewhere.
     CacheRegister: Submit, PRODUCERS;
     /// Upload logs of tasks and workers.

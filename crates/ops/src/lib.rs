@@ -26,6 +26,7 @@ pub mod people;
 pub mod pilot;
 pub mod plugin;
 pub mod queue;
+pub mod requests;
 pub mod resource;
 pub mod retention;
 pub mod rule;

@@ -219,10 +219,24 @@ async fn call_legacy(state: Arc<ServerState>, peer: Peer, request: Request<Body>
     let principal = authenticate(&state, &peer, &parts.headers).await?;
     let ctx = Ctx { principal, state, headers: parts.headers, verb: parts.method, peer };
     let query = parts.uri.query().unwrap_or_default().as_bytes();
+    let mut file = None;
     let given = match ctx.verb {
         http::Method::GET | http::Method::HEAD => Given::Pairs(query::pairs(query)),
+        http::Method::POST if is_multipart(&ctx.headers) && old.takes_file().is_some() => {
+            let Some((cap, right)) = old.takes_file() else { return Err(Rejection::internal("a method lost its file")) };
+            // A large body is not taken from somebody who may not send it; the method's own answer says why.
+            if table::admit(right, ctx.principal.as_deref()).is_err() {
+                drain(body).await;
+                Given::Pairs(Vec::new())
+            } else {
+                let intake = upload::Intake { folder: &ctx.state.options.upload_folder, cap };
+                let parts = upload::receive(body, full_content_type(&ctx.headers), Some(intake)).await?;
+                file = parts.file;
+                Given::Pairs(parts.fields)
+            }
+        }
         http::Method::POST => values(body, &ctx.headers, body::SUBMIT_LIMIT, query).await?,
         _ => return Err(Rejection::forbidden(format!("method {} is forbidden", old.name))),
     };
-    Ok(legacy::answer(old, ctx, given).await)
+    Ok(legacy::answer(old, ctx, given, file).await)
 }

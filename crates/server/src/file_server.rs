@@ -4,14 +4,19 @@
 //! one, the data folder with a row a file. Must not know who may call.
 
 pub mod delete_cache_file;
+pub mod delete_hpo_checkpoint;
 pub mod download_jedi_log;
 mod increment;
+pub mod register_cache_file;
 mod stored;
 pub mod touch_cache_file;
 pub mod update_jedi_log;
 pub mod upload_cache_file;
+pub mod upload_event_picking_request;
 pub mod upload_file_recovery_request;
+pub mod upload_hpo_checkpoint;
 pub mod upload_jedi_log;
+pub mod upload_workflow_request;
 pub mod validate_cache_file;
 
 pub use stored::store;
@@ -45,6 +50,12 @@ pub fn log_cap(_: &str) -> u64 {
     100 * MB
 }
 
+/// Most bytes of a checkpoint.
+#[must_use]
+pub fn checkpoint_cap(_: &str) -> u64 {
+    500 * MB
+}
+
 /// Why a file was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
@@ -72,6 +83,12 @@ pub trait BlobStore: Send + Sync {
 
     /// Adds bytes to the end of a log, which is made when it is new; they are on disk and known when this returns.
     fn append<'a>(&'a self, owner: &'a Principal, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), BlobError>>;
+
+    /// The same in place of an older file of that name, whoever's it was: the caller has looked who may.
+    fn replace<'a>(&'a self, owner: &'a Principal, upload: Upload) -> BoxFuture<'a, Result<(), BlobError>>;
+
+    /// Takes a file away.
+    fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), BlobError>>;
 
     /// Name of a file of this owner, size and checksum that is younger than [`REUSE_SECONDS`].
     fn find<'a>(&'a self, owner: &'a Principal, size: i64, checksum: &'a str) -> BoxFuture<'a, Result<Option<String>, BlobError>>;

@@ -12,7 +12,8 @@ use crate::answer::{Answer, Refusal};
 use crate::args::{self, Given};
 use crate::audit;
 use crate::ctx::Ctx;
-use crate::methods::{self, Space};
+use crate::methods::{self, Intake, Space};
+use crate::upload::Upload;
 use panda_wire::pilot::{GET_JOB_NAMES, UPDATE_JOB_NAMES, WORKER_STATUS_NAMES, rename};
 use serde_json::{Map, Value};
 
@@ -84,6 +85,71 @@ const METHODS: &[Old] = &[
         names: &[("pandaID", "job_id"), ("modeOn", "mode")],
         answer: |outcome, _| answers::plain(outcome),
     },
+    Old {
+        name: "relay_idds_command",
+        target: "idds/relay_idds_command",
+        names: &[
+            ("command_name", "command_name"),
+            ("args", "args"),
+            ("kwargs", "kwargs"),
+            ("manager", "manager"),
+            ("json_outputs", "json_outputs"),
+        ],
+        answer: |outcome, _| answers::pair(outcome),
+    },
+    Old {
+        name: "execute_idds_workflow_command",
+        target: "idds/execute_idds_workflow_command",
+        names: &[("command_name", "command_name"), ("kwargs", "kwargs"), ("json_outputs", "json_outputs")],
+        answer: |outcome, _| answers::pair(outcome),
+    },
+    Old {
+        name: "putEventPickingRequest",
+        target: "file_server/upload_event_picking_request",
+        names: EVENT_PICKING_NAMES,
+        answer: |outcome, _| answers::said(outcome),
+    },
+    Old {
+        name: "put_checkpoint",
+        target: "file_server/upload_hpo_checkpoint",
+        names: &[],
+        answer: |outcome, _| answers::status_message(outcome),
+    },
+    Old {
+        name: "delete_checkpoint",
+        target: "file_server/delete_hpo_checkpoint",
+        names: &[("task_id", "task_id"), ("sub_id", "sub_id")],
+        answer: |outcome, _| answers::status_message(outcome),
+    },
+    Old {
+        name: "put_file_recovery_request",
+        target: "file_server/upload_file_recovery_request",
+        names: &[("jediTaskID", "task_id"), ("dryRun", "dry_run")],
+        answer: |outcome, _| answers::pair(outcome),
+    },
+    Old {
+        name: "put_workflow_request",
+        target: "file_server/upload_workflow_request",
+        names: &[("data", "data"), ("check", "dry_run"), ("sync", "sync")],
+        answer: |outcome, _| answers::pair(outcome),
+    },
+];
+
+/// Names of a request for events.
+const EVENT_PICKING_NAMES: &[(&str, &str)] = &[
+    ("runEventList", "run_event_list"),
+    ("eventPickDataType", "data_type"),
+    ("eventPickStreamName", "stream_name"),
+    ("eventPickDS", "dataset_name"),
+    ("eventPickAmiTag", "ami_tag"),
+    ("userDatasetName", "user_dataset_name"),
+    ("lockedBy", "locked_by"),
+    ("params", "parameters"),
+    ("inputFileList", "input_file_list"),
+    ("eventPickNumSites", "n_sites"),
+    ("userTaskName", "user_task_name"),
+    ("ei_api", "ei_api"),
+    ("giveGUID", "include_guids"),
 ];
 
 /// Finds a method of the old wire.
@@ -92,8 +158,20 @@ pub fn find(name: &str) -> Option<&'static Old> {
     METHODS.iter().find(|m| m.name == name)
 }
 
+impl Old {
+    /// The cap of the file that it takes, if it takes one, and the right that is needed.
+    #[must_use]
+    pub fn takes_file(&self) -> Option<(fn(&str) -> u64, panda_access::Right)> {
+        let (_, method) = methods::find(Space::V1, self.target)?;
+        match method.intake {
+            Intake::File(cap) => Some((cap, method.right)),
+            _ => None,
+        }
+    }
+}
+
 /// Calls the sibling and translates its answer.
-pub async fn answer(old: &'static Old, ctx: Ctx, given: Given) -> Answer {
+pub async fn answer(old: &'static Old, ctx: Ctx, given: Given, upload: Option<Upload>) -> Answer {
     let mut request = values(given);
     // Lists arrive as texts of this wire's own kinds.
     match old.name {
@@ -102,11 +180,11 @@ pub async fn answer(old: &'static Old, ctx: Ctx, given: Given) -> Answer {
         "get_user_secrets" => split_keys(&mut request),
         _ => {}
     }
-    let outcome = call(old, ctx, request.clone()).await;
+    let outcome = call(old, ctx, request.clone(), upload).await;
     (old.answer)(outcome, &request)
 }
 
-async fn call(old: &'static Old, ctx: Ctx, request: Map<String, Value>) -> Result<Answer, Refusal> {
+async fn call(old: &'static Old, ctx: Ctx, request: Map<String, Value>, upload: Option<Upload>) -> Result<Answer, Refusal> {
     let Some((_, method)) = methods::find(Space::V1, old.target) else {
         // Answered here; only an identity is asked for, as the siblings do.
         return match old.name {
@@ -116,7 +194,7 @@ async fn call(old: &'static Old, ctx: Ctx, request: Map<String, Value>) -> Resul
     };
     panda_access::table::admit(method.right, ctx.principal.as_deref())?;
     let args = args::bind_leniently(method, rename(request, old.names)).map_err(Refusal::new)?;
-    audit::run(method, ctx, args).await
+    audit::run(method, ctx, args.with_upload(upload)).await
 }
 
 /// Text values of a form or query; of a repeated key the last counts.

@@ -9,15 +9,18 @@
 
 pub mod answer;
 pub mod args;
+pub mod async_process;
 pub mod audit;
 pub mod body;
 pub mod creds;
 pub mod ctx;
+pub mod data_carousel;
 pub mod dispatch;
 pub mod event;
 pub mod file_server;
 pub mod forwarded;
 pub mod harvester;
+pub mod idds;
 pub mod job;
 pub mod legacy;
 pub mod limit;
@@ -25,6 +28,7 @@ pub mod metaconfig;
 pub mod methods;
 pub mod openapi;
 pub mod own;
+pub mod page;
 pub mod pilot;
 pub mod query;
 pub mod queue_doc;
@@ -36,6 +40,7 @@ pub mod task;
 pub mod tls;
 pub mod trust;
 pub mod upload;
+pub mod workflow;
 
 pub use answer::{Answer, Data, Refusal, Rejection};
 pub use args::Args;

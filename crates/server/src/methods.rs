@@ -8,10 +8,13 @@
 //! `pub async fn handle(ctx: Ctx, args: Args) -> Result<Answer, Refusal>`, and a
 //! row beside its siblings here. Nothing else.
 
+mod async_process;
 mod creds;
+mod data_carousel;
 mod event;
 mod file_server;
 mod harvester;
+mod idds;
 mod job;
 mod metaconfig;
 mod own;
@@ -20,6 +23,7 @@ mod pilot;
 mod statistics;
 mod system;
 mod task;
+mod workflow;
 
 use crate::answer::{Answer, Refusal};
 use crate::args::{Args, Param};
@@ -178,6 +182,10 @@ pub fn all() -> impl Iterator<Item = &'static Method> {
         creds::ROWS,
         metaconfig::ROWS,
         statistics::ROWS,
+        async_process::ROWS,
+        data_carousel::ROWS,
+        idds::ROWS,
+        workflow::ROWS,
         own::ROWS,
         people::ROWS,
     ]

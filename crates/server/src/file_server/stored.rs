@@ -27,7 +27,7 @@ struct Stored {
 }
 
 impl Stored {
-    async fn put(&self, owner: &Principal, upload: Upload) -> Result<(), BlobError> {
+    async fn put(&self, owner: &Principal, upload: Upload, anyway: bool) -> Result<(), BlobError> {
         let person = self.ops.person(owner).await.map_err(|e| lost(&e))?.id;
         let target = self.ops.blobs.cache_path(&upload.name).ok_or(BlobError::Missing)?;
         let row = CacheFile {
@@ -39,10 +39,10 @@ impl Stored {
             touched_us: self.ops.now().0,
         };
         let before = cache::get(&self.ops.store, &row.name).await.map_err(|e| lost(&e.into()))?;
-        let replaces = row.name.ends_with(OVERWRITE);
+        let replaces = anyway || row.name.ends_with(OVERWRITE);
         match &before {
             // Only its owner may put something else under a name.
-            Some(before) if !replaces || before.person_id != person => return Err(BlobError::Exists),
+            Some(before) if !anyway && (!replaces || before.person_id != person) => return Err(BlobError::Exists),
             _ => {}
         }
         blocking(move || keep(upload, &target, replaces)).await.map_err(|e| broken(&e))?;
@@ -118,6 +118,15 @@ impl Stored {
         self.ops.store.apply(batch).await.map_err(|e| lost(&e.into()))
     }
 
+    /// First the row, then the file: what a crash in between leaves is swept.
+    async fn remove(&self, name: &str) -> Result<(), BlobError> {
+        let path = self.path(name).await.ok_or(BlobError::Missing)?;
+        let mut batch = Batch::new();
+        cache::delete(&mut batch, name);
+        self.ops.store.apply(batch).await.map_err(|e| lost(&e.into()))?;
+        tokio::fs::remove_file(&path).await.map_err(|e| broken(&e))
+    }
+
     async fn path(&self, name: &str) -> Option<PathBuf> {
         let path = self.ops.blobs.cache_path(name)?;
         let found = tokio::fs::symlink_metadata(&path).await.ok()?;
@@ -127,7 +136,15 @@ impl Stored {
 
 impl BlobStore for Stored {
     fn put<'a>(&'a self, owner: &'a Principal, upload: Upload) -> BoxFuture<'a, Result<(), BlobError>> {
-        Box::pin(self.put(owner, upload))
+        Box::pin(self.put(owner, upload, false))
+    }
+
+    fn replace<'a>(&'a self, owner: &'a Principal, upload: Upload) -> BoxFuture<'a, Result<(), BlobError>> {
+        Box::pin(self.put(owner, upload, true))
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), BlobError>> {
+        Box::pin(self.remove(name))
     }
 
     fn append<'a>(&'a self, owner: &'a Principal, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), BlobError>> {

@@ -199,3 +199,43 @@ pub(super) fn secrets(outcome: Result<Answer, Refusal>, request: &Map<String, Va
 pub(super) fn event_ranges(outcome: Result<Answer, Refusal>) -> Answer {
     data(outcome).map_or_else(|answer| answer, |data| Answer::document(data.into_value()))
 }
+
+/// Whether it was done, with the data of the new answer or a text.
+fn outcome_of(outcome: Result<Answer, Refusal>) -> Result<(bool, String, Value), Answer> {
+    match outcome {
+        Ok(Answer::Envelope { success, message, data, .. }) => Ok((success, message, data.into_value())),
+        Ok(other) => Err(other),
+        Err(refusal) => Ok((false, refusal.message().to_owned(), Value::Null)),
+    }
+}
+
+/// `[bool, data]`, with the message where there are no data.
+pub(super) fn pair(outcome: Result<Answer, Refusal>) -> Answer {
+    outcome_of(outcome).map_or_else(
+        |answer| answer,
+        |(done, message, data)| Answer::document(if data.is_null() { json!([done, message]) } else { json!([done, data]) }),
+    )
+}
+
+/// `{"status": bool, "message": text}`.
+pub(super) fn status_message(outcome: Result<Answer, Refusal>) -> Answer {
+    outcome_of(outcome).map_or_else(
+        |answer| answer,
+        |(done, message, data)| {
+            let message = data.as_str().map_or(message, str::to_owned);
+            Answer::document(json!({"status": done, "message": message}))
+        },
+    )
+}
+
+/// `True`, or the text, which begins with `ERROR`.
+pub(super) fn said(outcome: Result<Answer, Refusal>) -> Answer {
+    outcome_of(outcome).map_or_else(
+        |answer| answer,
+        |(done, message, _)| match (done, message) {
+            (true, _) => Answer::Text("True".to_owned()),
+            (false, text) if text.starts_with("ERROR") => Answer::Text(text),
+            (false, text) => Answer::Text(format!("ERROR : {text}")),
+        },
+    )
+}

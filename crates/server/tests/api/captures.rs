@@ -4,17 +4,6 @@
 use crate::support::{Ask, get, gzip, post, server};
 use serde_json::Value;
 
-/// Methods that belong to later parts of the system.
-const LATER: [&str; 7] = [
-    "/api/v1/workflow/",
-    "/server/panda/put_workflow_request",
-    "/server/panda/relay_idds_command",
-    "/server/panda/execute_idds_workflow_command",
-    "/server/panda/putEventPickingRequest",
-    "/oidc",
-    "/.well-known/",
-];
-
 fn fixture(name: &str) -> Value {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -60,7 +49,8 @@ async fn client_requests_pass() {
         let request = &entry["request"];
         let path = request["path"].as_str().unwrap();
         let reply = rebuild(request).by("prod").send(&s).await;
-        if LATER.iter().any(|later| path.starts_with(later)) {
+        // The capture's own identity provider, and a method that the original has not either.
+        if path.starts_with("/oidc") || path.starts_with("/.well-known/") || path == "/api/v1/workflow/get_workflow_details" {
             assert_eq!(reply.status, 403, "{}: {path}: {}", entry["run"], reply.line());
             continue;
         }
@@ -69,7 +59,10 @@ async fn client_requests_pass() {
             continue;
         }
         assert_eq!(reply.status, 200, "{}: {path}: {}", entry["run"], reply.line());
-        let message = reply.json()["message"].as_str().unwrap().to_owned();
+        let text = reply.text();
+        // The old wire has answers of its own shapes.
+        let message = if path.starts_with("/api/") { reply.json()["message"].as_str().unwrap().to_owned() } else { text.clone() };
+        assert!(!text.contains("Argument error") && !text.contains("Type error"), "{}: {path}: {text}", entry["run"]);
         assert!(
             !message.starts_with("Argument error") && !message.starts_with("Type error") && !message.starts_with("expecting"),
             "{}: {path}: {message}",

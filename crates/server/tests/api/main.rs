@@ -3,11 +3,13 @@
 
 mod captures;
 mod commands;
+mod conformance;
 mod files;
 mod holds;
 mod matrix;
 mod messages;
 mod old_wire;
+mod rest;
 mod retry_rules;
 mod sockets;
 mod steering;

@@ -24,6 +24,7 @@ statements! {
     [hot] read SAME = "cache.same", "SELECT name, person_id, vo, fsize, checksum, touched_us FROM cache_file WHERE person_id = :person AND fsize = :fsize AND checksum = :checksum AND touched_us > :since ORDER BY name LIMIT 1";
     insert ADD = "cache.add" => cache_file (name: Text, person_id: Int, vo: Text, fsize: Int, checksum: Text, created_us: Int, touched_us: Int), "";
     write TOUCH = "cache.touch", "UPDATE cache_file SET touched_us = :now WHERE name = :name";
+    write DELETE = "cache.delete", "DELETE FROM cache_file WHERE name = :name";
     write REPLACE = "cache.replace", "UPDATE cache_file SET person_id = :person, fsize = :fsize, checksum = :checksum, touched_us = :now WHERE name = :name";
     [hot] read OLD = "cache.old", "SELECT name, person_id, vo, fsize, checksum, touched_us FROM cache_file WHERE touched_us >= :from AND touched_us < :before ORDER BY touched_us, name LIMIT :n";
     [hot] read USED = "cache.used", "SELECT DISTINCT name FROM cache_use WHERE name IN (:names*) ORDER BY name LIMIT 1000";
@@ -51,6 +52,10 @@ pub async fn get(store: &Store, name: &str) -> Result<Option<CacheFile>, Error> 
 pub async fn same(store: &Store, person: i64, fsize: i64, checksum: &str, since_us: i64) -> Result<Option<CacheFile>, Error> {
     let binds = vec![("person", person.into()), ("fsize", fsize.into()), ("checksum", checksum.into()), ("since", since_us.into())];
     store.fetch(&SAME, binds).await?.first().map(read).transpose()
+}
+/// Forgets a file.
+pub fn delete(batch: &mut Batch, name: &str) {
+    batch.exec(&DELETE, vec![("name", name.into())]);
 }
 /// Adds a file.
 pub fn add(batch: &mut Batch, f: &CacheFile) {
