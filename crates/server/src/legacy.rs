@@ -17,6 +17,9 @@ use crate::upload::Upload;
 use panda_wire::pilot::{GET_JOB_NAMES, UPDATE_JOB_NAMES, WORKER_STATUS_NAMES, rename};
 use serde_json::{Map, Value};
 
+/// Most bytes of a file of this name.
+pub type Cap = fn(&str) -> u64;
+
 /// One method of the old wire.
 pub struct Old {
     /// Its name.
@@ -161,7 +164,7 @@ pub fn find(name: &str) -> Option<&'static Old> {
 impl Old {
     /// The cap of the file that it takes, if it takes one, and the right that is needed.
     #[must_use]
-    pub fn takes_file(&self) -> Option<(fn(&str) -> u64, panda_access::Right)> {
+    pub fn takes_file(&self) -> Option<(Cap, panda_access::Right)> {
         let (_, method) = methods::find(Space::V1, self.target)?;
         match method.intake {
             Intake::File(cap) => Some((cap, method.right)),
