@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use panda_core::queue::{Capability, QueueState};
 use panda_store::{
     Batch,
-    query::{harvester as rows, queue::QueueRow, snapshot, worker},
+    query::{
+        harvester::{self as rows, StatRow},
+        queue::QueueRow,
+        snapshot, worker,
+    },
 };
 use serde_json::{Value, json};
 
@@ -32,10 +36,15 @@ const FORGOTTEN_US: i64 = 24 * 3_600 * 1_000_000;
 /// Workers that an instance has at a queue, by resource type: (waiting, running).
 pub type Counts = BTreeMap<String, (i64, i64)>;
 
-/// What instances told of a queue lately; None when none did.
-pub(crate) async fn counts(ops: &Ops, queue: &str) -> Result<Option<Counts>, OpsError> {
+/// What instances told lately of what they have at queues.
+pub(crate) async fn told(ops: &Ops) -> Result<Vec<StatRow>, OpsError> {
+    Ok(rows::stats(&ops.store, ops.now().0 - FRESH_US).await?)
+}
+
+/// What was told of a queue; None when nothing was.
+pub(crate) fn counts(told: &[StatRow], queue: &str) -> Option<Counts> {
     let mut out: Option<Counts> = None;
-    for stat in rows::stats(&ops.store, ops.now().0 - FRESH_US).await?.iter().filter(|s| s.queue == queue) {
+    for stat in told.iter().filter(|s| s.queue == queue) {
         let doc: Value = serde_json::from_str(&stat.doc).unwrap_or_default();
         let all = out.get_or_insert_default();
         for kinds in doc.as_object().into_iter().flat_map(|labels| labels.values()) {
@@ -47,7 +56,7 @@ pub(crate) async fn counts(ops: &Ops, queue: &str) -> Result<Option<Counts>, Ops
             }
         }
     }
-    Ok(out)
+    out
 }
 
 /// Whether workers of a queue are asked for from here.
@@ -61,7 +70,7 @@ fn is_driven(queue: &QueueRow) -> bool {
 /// One step: commands for every such queue, and for workers that outlived their pilots. The answer is the number of commands.
 pub async fn step(ops: &Ops) -> Result<usize, OpsError> {
     let now = ops.now().0;
-    let heard: Vec<(String, String)> = rows::stats(&ops.store, now - FRESH_US).await?.into_iter().map(|s| (s.harvester, s.queue)).collect();
+    let told = told(ops).await?;
     let turns: BTreeMap<String, i64> = snapshot::kind(&ops.store, TURN).await?.into_iter().collect();
     let mut made = 0;
     for queue in ops.queues().await?.sorted() {
@@ -71,10 +80,10 @@ pub async fn step(ops: &Ops) -> Result<usize, OpsError> {
             continue;
         }
         // Who has not said that it serves the queue gets no command, as upstream.
-        if !heard.iter().any(|(h, q)| *h == harvester && *q == queue.name) {
+        if !told.iter().any(|s| s.harvester == harvester && s.queue == queue.name) {
             continue;
         }
-        let targets = workers::of(ops, &queue).await?.targets;
+        let targets = workers::of(ops, &queue, &told).await?.targets;
         if targets.values().all(|n| *n == 0) {
             continue;
         }

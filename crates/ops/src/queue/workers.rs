@@ -9,7 +9,7 @@ use panda_core::{
     policy::resource::{Waiting, Workers, worker_targets},
 };
 use panda_store::query::{
-    harvester::{ANY, SlotRow},
+    harvester::{ANY, SlotRow, StatRow},
     queue::{LaneRow, QueueRow},
     worker,
 };
@@ -40,14 +40,14 @@ pub async fn targets(ops: &Ops, who: &Principal, name: &str) -> Result<Value, Op
     table::allowed(Right::Read, Some(who), None)?;
     let missing = || OpsError::NotFound(format!("queue `{name}` does not exist"));
     let queue = ops.queue(name).await?.ok_or_else(missing)?;
-    let t = of(ops, &queue).await?;
+    let t = of(ops, &queue, &ups::told(ops).await?).await?;
     Ok(json!({
         "queue": name, "targets": t.targets, "running_cores": t.running_cores, "queued_workers": t.queued_workers, "activated": t.activated,
     }))
 }
 
-/// The targets of a queue.
-pub(crate) async fn of(ops: &Ops, queue: &QueueRow) -> Result<Targets, OpsError> {
+/// The targets of a queue, by what instances told lately of all queues.
+pub(crate) async fn of(ops: &Ops, queue: &QueueRow, told: &[StatRow]) -> Result<Targets, OpsError> {
     let queues = ops.queues().await?;
     let load = statistics::load(ops).await?;
     let at = load.queue(queue.id);
@@ -69,7 +69,7 @@ pub(crate) async fn of(ops: &Ops, queue: &QueueRow) -> Result<Targets, OpsError>
         })
         .collect();
     let slot_cores = queue.core_count.max(1);
-    let told = ups::counts(ops, &queue.name).await?;
+    let told = ups::counts(told, &queue.name);
     let queued = match &told {
         Some(told) => {
             let cores = |kind: &str| waiting.iter().find(|w| w.resource_type == kind).map_or(slot_cores, |w| w.cores.max(1));
