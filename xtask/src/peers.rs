@@ -1,15 +1,19 @@
-//! Owns: the official client, the official pilot and a browser, installed below the build folder. Must not know: their use.
+//! Owns: the official client, the official pilot, an identity provider and a browser, installed below the build folder. Must not know: their use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shell::{Outcome, apt_install, fail, on, output, target, which};
+use crate::shell::{Outcome, apt_install, fail, on, output, root, target, which};
 
 /// The client that the tests drive; docs/compatibility.md names the same.
 const CLIENT: &str = "panda-client==2.2.0";
 /// The pilot that the tests drive. Its wheel lacks files that the source archive has.
 const PILOT: &str = "panda-pilot==3.7.0.36";
+/// Where the identity provider that the tests log in at is pinned, with all that it needs.
+const IDP: &str = "crates/panda/tests/peer/idp";
+/// The oldest Node.js that it was seen to run on.
+const NODE: u32 = 18;
 
 /// Installs the client into a virtual environment and tells its folder.
 pub(crate) fn client() -> Outcome<PathBuf> {
@@ -42,6 +46,40 @@ pub(crate) fn pilot() -> Outcome<PathBuf> {
         output(Command::new("tar").arg("-xzf").arg(archive).args(["--strip-components", "1", "-C"]).arg(&folder)).map(drop)
     })?;
     if folder.join("pilot.py").is_file() { Ok(folder) } else { fail(format!("{PILOT} came without pilot.py")) }
+}
+
+/// Installs the identity provider's packages as its lock file has them and tells the folder that holds `node_modules`.
+pub(crate) fn identity_provider() -> Outcome<PathBuf> {
+    let npm = node()?;
+    let folder = target().join("peers/idp");
+    let pinned = root().join(IDP);
+    let lock = pinned.join("package-lock.json");
+    let version = fs::read_to_string(&lock).map_err(on("read", &lock))?;
+    once(&folder, &version, || {
+        eprintln!("installing the identity provider of {IDP}");
+        for name in ["package.json", "package-lock.json"] {
+            let from = pinned.join(name);
+            fs::copy(&from, folder.join(name)).map_err(on("copy", &from))?;
+        }
+        output(Command::new(&npm).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder)).map(drop)
+    })?;
+    Ok(folder)
+}
+
+/// A Node.js that is new enough, there or Debian's; tells its `npm`.
+fn node() -> Outcome<PathBuf> {
+    if which("node").is_none() || which("npm").is_none() {
+        apt_install(&["nodejs", "npm"], "the identity provider of the tests")?;
+    }
+    let version = output(Command::new("node").arg("--version"))?;
+    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u32>().ok());
+    if major.is_none_or(|major| major < NODE) {
+        let version = version.trim();
+        return fail(format!(
+            "the identity provider of the tests needs Node.js {NODE} or later, and `node` is {version}; install a later one"
+        ));
+    }
+    which("npm").map_or_else(|| fail("`npm` is not on the path; install it with Node.js"), Ok)
 }
 
 /// A Chromium: one that is there, or Debian's.

@@ -162,6 +162,7 @@ fn ready(needs: impl Fn(&str) -> bool) -> Outcome<Vec<(&'static str, String)>> {
         peers::certificates()?;
         variables.push(("PANDA_TEST_CLIENT_VENV", peers::client()?.display().to_string()));
         variables.push(("PANDA_TEST_PILOT_DIR", peers::pilot()?.display().to_string()));
+        variables.push(("PANDA_TEST_IDP_DIR", peers::identity_provider()?.display().to_string()));
     }
     if needs("browser_") {
         variables.push(("PANDA_TEST_CHROMIUM", peers::chromium()?.display().to_string()));

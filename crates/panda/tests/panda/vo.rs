@@ -37,14 +37,20 @@ impl Key {
     }
     /// A token of alice's, good for `lifetime_s`.
     fn token(&self, issuer: &str, groups: &[&str], lifetime_s: i64) -> String {
-        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
-        let claims = json!({"iss": issuer, "sub": "a-1", "aud": "panda-client", "iat": now - 60, "exp": now + lifetime_s,
+        let claims = json!({"iss": issuer, "sub": "a-1", "aud": "panda-client", "iat": now_s() - 60, "exp": now_s() + lifetime_s,
             "name": "alice example", "preferred_username": "alice", "groups": groups});
-        let header = json!({"alg": "ES256", "kid": self.2});
+        self.sign(&json!({"alg": "ES256", "kid": self.2}), &claims)
+    }
+    /// Any header and claims, signed.
+    fn sign(&self, header: &Value, claims: &Value) -> String {
         let text = format!("{}.{}", B64.encode(header.to_string()), B64.encode(claims.to_string()));
         let signature = self.0.sign(&self.1, text.as_bytes()).unwrap();
         format!("{text}.{}", B64.encode(signature))
     }
+}
+
+fn now_s() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
 
 /// An identity provider: it answers its discovery document and its keys, or 503 when it is told to be down.
@@ -178,6 +184,47 @@ fn people_of_a_vo_are_known_by_its_identity_provider() {
 
     assert!(program.ok(&["vo", "remove", "amber"]).contains("removed"));
     until("the VO is gone", || whoami(&up, &renewed, "amber"), |a| a.status == 403);
+}
+
+/// Each with a message of its own, over HTTP, while a good one of the same key is taken.
+#[test]
+fn bad_tokens_are_refused_with_their_reason() {
+    let program = Program::new();
+    let up = Up::start(&program, &[]);
+    let key = Key::new("k1");
+    let idp = Idp::start(&key);
+    program.ok(&["vo", "add", "amber", "--idp", &idp.issuer, "--client-id", "panda-client"]);
+    let good = key.token(&idp.issuer, &["/amber"], 3_600);
+    until("a good token", || whoami(&up, &good, "amber"), |a| a.status == 200);
+
+    let header = json!({"alg": "ES256", "kid": "k1"});
+    let claims: Value = serde_json::from_slice(&B64.decode(good.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        key.sign(&header, &claims)
+    };
+    let unsigned = |header: Value| format!("{}.{}.", B64.encode(header.to_string()), B64.encode(claims.to_string()));
+    let forged = Key::new("k1").sign(&header, &claims);
+    let cases = [
+        ("expired", with("exp", json!(now_s() - 1)), "it has expired"),
+        ("another audience", with("aud", json!(["another-client"])), "it is for another audience"),
+        ("another issuer", with("iss", json!("https://elsewhere.example.org")), "it is of an issuer that no VO here trusts"),
+        ("no signature", unsigned(header.clone()), "its signature does not match"),
+        ("alg none", unsigned(json!({"alg": "none"})), "it is not signed with a public key (alg)"),
+        ("alg none, signed", key.sign(&json!({"alg": "none", "kid": "k1"}), &claims), "it is not signed with a public key (alg)"),
+        ("a shared secret", key.sign(&json!({"alg": "HS256", "kid": "k1"}), &claims), "it is not signed with a public key (alg)"),
+        ("forged", forged, "its signature does not match"),
+        ("not valid yet", with("nbf", json!(now_s() + 3_600)), "it is not valid yet (nbf)"),
+        ("issued in the future", with("iat", json!(now_s() + 3_600)), "it was issued in the future (iat)"),
+        ("no end", with("exp", Value::Null), "it names no end (exp)"),
+    ];
+    for (what, token, why) in &cases {
+        let answer = whoami(&up, token, "amber");
+        let expected = format!("ERROR : Token authentication failed. Invalid token. {why}");
+        assert_eq!((answer.status, answer.text().trim()), (403, expected.as_str()), "{what}");
+    }
+    assert_eq!(whoami(&up, &good, "amber").status, 200, "the good one still is");
 }
 
 #[test]

@@ -89,6 +89,11 @@ pub fn pilot_dir() -> PathBuf {
     peer("PANDA_TEST_PILOT_DIR", "pilot")
 }
 
+/// The folder with the packages of the identity provider.
+pub fn idp_packages() -> PathBuf {
+    peer("PANDA_TEST_IDP_DIR", "idp")
+}
+
 /// A port that is free now and not in the range from which the system takes ports for outgoing connections. Tests run side by side, so two should
 /// not try the same ones in the same order.
 fn free_port() -> u16 {
@@ -281,11 +286,16 @@ impl System {
 
     /// The same with other settings than `panda env` prints.
     pub fn client_with(&self, settings: &str, folder: &Path, program: &[&str]) -> Done {
+        run(&mut self.client_command(settings, folder, program))
+    }
+
+    /// The same, not started yet.
+    pub fn client_command(&self, settings: &str, folder: &Path, program: &[&str]) -> Command {
         let script = format!(". \"$VIRTUAL_ENV/etc/panda/panda_setup.sh\"\n{settings}\nexec \"$@\"\n");
         let mut command = Command::new("bash");
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.folder.path().join("home"));
         command.env("VIRTUAL_ENV", client_venv()).current_dir(folder).args(["-c", &script, "client"]).args(program);
-        run(&mut command)
+        command
     }
 
     /// Runs Python code with the official client's modules.

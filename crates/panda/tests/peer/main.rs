@@ -8,6 +8,7 @@ mod client;
 mod harness;
 mod harvester;
 mod http;
+mod idp;
 mod kill;
 mod pbook;
 mod pilot;
