@@ -27,7 +27,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             {"loop": "finish", "last_us": now, "steps": 5021, "done": 1820, "last_error": "the database is busy: try again"},
         ])
     };
-    let state = MonitorState { ops: world.ops.clone(), engine_status: Some(Arc::new(engine_status)), title: "PanDA preview".into() };
+    let state =
+        MonitorState { ops: world.ops.clone(), engine_status: Some(Arc::new(engine_status)), title: "PanDA preview".into(), door: None };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("http://{}/  (task {}, job {})", listener.local_addr()?, ids.running, ids.job_running);
     tokio::spawn(async move {

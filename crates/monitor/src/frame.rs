@@ -112,6 +112,7 @@ pub(crate) fn trouble(app: &App, asked: &Asked, trouble: Trouble) -> Response {
             let hint = "Change the address, or start again from one of the lists above.".to_owned();
             (StatusCode::BAD_REQUEST, "This address makes no sense", what, hint)
         }
+        Trouble::Refused(refused) => (refused.status, "Not for everybody", refused.what, refused.hint),
         Trouble::Failed(what) => {
             tracing::error!(path = asked.path, "a page could not be read: {what}");
             let hint = "Try again; if it stays, `panda doctor` looks at the database.".to_owned();

@@ -6,12 +6,13 @@
 //!
 //! It reads and never writes; it must not know SQL, nor decide anything about tasks and jobs.
 //!
-//! The router takes no identity: whoever reaches the listener may read, so it is for loopback listeners until pages have a log-in. What holds
-//! secrets is masked on every page. One page a file in `page/`: load, then the same values as template or as JSON.
+//! Who may read is asked at the door ([`Door`]), before a page is made; without one whoever reaches the listener may. Whoever comes in sees the pages of
+//! all VOs. What holds secrets is masked on every page. One page a file in `page/`: load, then the same values as template or as JSON.
 
 mod app;
 mod args;
 mod assets;
+mod door;
 mod frame;
 mod level;
 mod mask;
@@ -30,6 +31,7 @@ use panda_ops::Ops;
 use serde_json::Value;
 
 use app::App;
+pub use door::{Door, Refused};
 
 /// What the pages are made from.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub struct MonitorState {
     pub engine_status: Option<Arc<dyn Fn() -> Value + Send + Sync>>,
     /// Name of the installation, shown on every page; empty = `PanDA`.
     pub title: String,
+    /// Who is let in; None = whoever reaches the listener.
+    pub door: Option<Door>,
 }
 
 impl std::fmt::Debug for MonitorState {
@@ -66,7 +70,6 @@ pub fn router(state: MonitorState) -> Router {
         .route("/holds/", get(page::holds::page))
         .route("/retention/", get(page::retention::page))
         .route("/search", get(page::search::page))
-        .route("/static/{name}", get(assets::serve))
         // Addresses that people type or know from elsewhere.
         .route("/tasks", get(page::moved::slash))
         .route("/task", get(page::moved::task))
@@ -87,6 +90,9 @@ pub fn router(state: MonitorState) -> Router {
         .route("/sites/", get(page::moved::sites))
         .route("/site/{name}", get(page::moved::site))
         .route("/site/{name}/", get(page::moved::site))
+        // Behind the door is what stands above; stylesheet and script are needed to say that somebody is not let in.
+        .route_layer(axum::middleware::from_fn_with_state(app.clone(), door::guard))
+        .route("/static/{name}", get(assets::serve))
         .with_state(app)
 }
 

@@ -3,6 +3,8 @@
 use panda_ops::OpsError;
 use panda_store::Error as StoreError;
 
+use crate::door::Refused;
+
 /// Why a page cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -17,6 +19,9 @@ pub(crate) enum Trouble {
     /// The URL makes no sense.
     #[error("{0}")]
     Bad(String),
+    /// Its reader is not let in.
+    #[error("{}", .0.what)]
+    Refused(Refused),
     /// The database or a file failed; trying again may help.
     #[error("{0}")]
     Failed(String),

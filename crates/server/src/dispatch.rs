@@ -163,8 +163,27 @@ fn admit(method: &Method, ctx: &Ctx) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::new(format!("expecting {}, received {}", method.verb.name(), ctx.verb))) }
 }
 
-/// Who asks; a failed claim and a ban are 403. A key or token that is not known yet is asked for once.
+/// Who calls a method. A browser shows a person's certificate to whichever page makes it ask, so a request that a page of another site made counts only
+/// with a token, which such a page does not have.
 async fn authenticate(state: &ServerState, peer: &Peer, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
+    let who = identify(state, peer, headers).await?;
+    if who.is_some() && is_of_another_site(headers) {
+        return Err(Rejection::forbidden("a page of another site made the browser send this request; it is not done with a certificate"));
+    }
+    Ok(who)
+}
+
+/// Whether a browser says that it was made to ask by somebody else's page (Fetch Metadata; programs send no such header).
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
+    !headers.contains_key(http::header::AUTHORIZATION) && site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"))
+}
+
+/// Who asks; a failed claim and a ban are 403. A key or token that is not known yet is asked for once.
+///
+/// # Errors
+/// The claim does not hold, its bearer is banned, or asks too often.
+pub async fn identify(state: &ServerState, peer: &Peer, headers: &HeaderMap) -> Result<Option<Arc<Principal>>, Rejection> {
     let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("\u{fffd}"));
     let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
     let forwarded = state.options.forwarded.read(peer.address.ip(), headers).map_err(Rejection::forbidden)?;

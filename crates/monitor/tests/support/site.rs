@@ -42,7 +42,7 @@ impl Site {
     }
     fn over(world: World, ids: Ids) -> Self {
         let engine = || json!([{"loop": "refine", "last_us": START_US - 2_000_000, "steps": 7, "done": 3, "last_error": "<oops>"}]);
-        let state = MonitorState { ops: world.ops.clone(), engine_status: Some(Arc::new(engine)), title: "Amber & Co".into() };
+        let state = MonitorState { ops: world.ops.clone(), engine_status: Some(Arc::new(engine)), title: "Amber & Co".into(), door: None };
         Self { router: fallback(router(state.clone()), state), world, ids }
     }
     pub async fn ask(&self, path: &str, accept: &str) -> Got {

@@ -115,6 +115,13 @@ pub const KEYS: &[Key] = &[
         "",
         "header in which they tell the subject of a certificate they have verified, such as \"SSL_CLIENT_S_DN\"",
     ),
+    key(
+        "monitor.access",
+        Kind::Word(&["public", "members", "operators"]),
+        &[],
+        "public",
+        "who may read the pages: whoever reaches the listener, people of any VO here, or operators; by token or client certificate",
+    ),
     key("worker.enabled", Kind::Bool, &[], "true", "whether `panda up` runs jobs itself"),
     key("worker.queue", Kind::Text, &[], DEFAULT_QUEUE, "the queue the local worker serves"),
     key("worker.slots", Kind::Int(1, MAX_SLOTS), &[], "", "jobs at a time; default: the number of cores"),

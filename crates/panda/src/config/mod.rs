@@ -31,6 +31,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Callers by certificate.
     pub x509: X509Config,
+    /// Who may read the pages.
+    pub monitor: Access,
     /// The local worker of `up` and `demo`.
     pub worker: WorkerConfig,
     /// The loops.
@@ -56,6 +58,28 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// The listener with TLS, if there is one.
     pub tls: Option<TlsConfig>,
+}
+
+/// `monitor.access`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever reaches the listener.
+    Public,
+    /// People of any VO.
+    Members,
+    /// Operators.
+    Operators,
+}
+
+impl Access {
+    fn of(word: &str) -> Self {
+        match word {
+            "public" => Self::Public,
+            "members" => Self::Members,
+            // Where a word were new and not written here, few are let in rather than all.
+            _ => Self::Operators,
+        }
+    }
 }
 
 /// `[worker]`
@@ -170,6 +194,7 @@ impl Config {
                 tls: TlsConfig::of(s)?,
             },
             x509: X509Config::of(s)?,
+            monitor: Access::of(&s.text("monitor.access")),
             worker: WorkerConfig {
                 enabled: s.bool("worker.enabled"),
                 queue: s.text("worker.queue"),

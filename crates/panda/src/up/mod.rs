@@ -71,7 +71,7 @@ pub(crate) async fn start(mut builder: Builder) -> Result<Running, Failure> {
     let pages = pages::state(&ops, engine.as_ref());
     let routes = routes(&mut builder, &ops, trusted.clone(), providers.clone(), address, pages)?;
     let (stop, stopped) = watch::channel(false);
-    if roles.server {
+    if roles.server || roles.monitor {
         tokio::spawn(providers.follow(stopped.clone()));
         certificates.map(|certificates| tokio::spawn(tls::follow(certificates, stopped.clone())));
         tokio::spawn(trusted.follow(stopped.clone()));
@@ -133,7 +133,7 @@ fn routes(
     trusted: Arc<Trusted>,
     auth: Arc<Providers>,
     address: SocketAddr,
-    pages: panda_monitor::MonitorState,
+    mut pages: panda_monitor::MonitorState,
 ) -> Result<Router, Failure> {
     let config = &builder.config;
     let runner = std::env::current_exe().map_err(|error| Failure::new(format!("the running program is not to be found: {error}")))?;
@@ -153,6 +153,7 @@ fn routes(
             runner: Some(runner),
         },
     });
+    pages.door = pages::door(&state, config.monitor);
     let mut router = Router::new();
     if builder.roles.server {
         router = router.merge(serve::router(state.clone()));

@@ -1,6 +1,7 @@
 //! The program as its users meet it: command line, configuration, and a whole system on a free port.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
 mod cert;
 mod cli;
 mod config;

@@ -104,7 +104,7 @@ fn whoami(up: &Up, token: &str, origin: &str) -> http::Answer {
 }
 
 /// Asks until the answer is what is wanted.
-fn until(what: &str, mut ask: impl FnMut() -> http::Answer, fits: impl Fn(&http::Answer) -> bool) {
+pub fn until(what: &str, mut ask: impl FnMut() -> http::Answer, fits: impl Fn(&http::Answer) -> bool) {
     let since = Instant::now();
     loop {
         let answer = ask();
